@@ -1,0 +1,149 @@
+//! What happened, for whoever wants to know.
+
+use std::panic::Location;
+use std::time::Duration;
+
+/// Listens to the pool.
+///
+/// Called from the thread on which the event happened, sometimes from a destructor: it must not
+/// block and should not allocate. A panic in it is swallowed. A pool without an observer pays one
+/// predictable branch.
+pub trait Observer: Send + Sync + 'static {
+    /// Something happened to the pool.
+    fn event(&self, event: &Event<'_>);
+}
+
+/// Something that happened, in the past tense.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A lease began.
+    Acquired {
+        /// The connection's number.
+        connection: u64,
+        /// Zero when an idle connection was there.
+        waited: Duration,
+        /// Where the lease was asked for.
+        site: &'static Location<'static>,
+    },
+    /// A lease ended; the connection went on to idle, to a waiter or to a reset.
+    Released {
+        /// The connection's number.
+        connection: u64,
+    },
+    /// A request ended without a lease.
+    Refused {
+        /// The error's text.
+        reason: &'a str,
+        /// How long the request had waited.
+        waited: Duration,
+    },
+    /// A connect began.
+    ConnectStarted {
+        /// The connection's number.
+        connection: u64,
+    },
+    /// A connection was opened.
+    Connected {
+        /// The connection's number.
+        connection: u64,
+        /// How long connect and its hook took.
+        took: Duration,
+    },
+    /// A connect ended without a connection.
+    ConnectFailed {
+        /// The connection's number.
+        connection: u64,
+        /// How the driver put it.
+        reason: &'a str,
+    },
+    /// A connection was closed.
+    Closed {
+        /// The connection's number.
+        connection: u64,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A hand-off was not collected in time and went to the next waiter.
+    HandOffRevoked {
+        /// The connection's number.
+        connection: u64,
+    },
+}
+
+/// Why a connection was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Idle for longer than `idle_timeout`.
+    Idle,
+    /// Older than its `max_lifetime`.
+    Lifetime,
+    /// The manager found it broken.
+    Broken,
+    /// A check failed or passed its limit.
+    Invalid,
+    /// A reset failed or passed its limit.
+    ResetFailed,
+    /// Returned while a round trip was under way.
+    InFlight,
+    /// Returned by a panicking task.
+    Panicked,
+    /// Refused by a hook.
+    Hook,
+    /// Given up by its holder, or refused by a `retain`.
+    Discarded,
+    /// Named by an `evict`.
+    Evicted,
+    /// Opened before the last `reopen`.
+    Stale,
+    /// The pool has shrunk.
+    Shrunk,
+    /// The pool has closed.
+    PoolClosed,
+}
+
+impl CloseReason {
+    /// All reasons, in the order of their [`index`](Self::index).
+    pub const ALL: [Self; 13] = [
+        Self::Idle,
+        Self::Lifetime,
+        Self::Broken,
+        Self::Invalid,
+        Self::ResetFailed,
+        Self::InFlight,
+        Self::Panicked,
+        Self::Hook,
+        Self::Discarded,
+        Self::Evicted,
+        Self::Stale,
+        Self::Shrunk,
+        Self::PoolClosed,
+    ];
+
+    /// The reason's place in [`ALL`](Self::ALL).
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// A word for tables and labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Lifetime => "lifetime",
+            Self::Broken => "broken",
+            Self::Invalid => "invalid",
+            Self::ResetFailed => "reset_failed",
+            Self::InFlight => "in_flight",
+            Self::Panicked => "panicked",
+            Self::Hook => "hook",
+            Self::Discarded => "discarded",
+            Self::Evicted => "evicted",
+            Self::Stale => "stale",
+            Self::Shrunk => "shrunk",
+            Self::PoolClosed => "pool_closed",
+        }
+    }
+}
