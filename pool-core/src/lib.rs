@@ -1,7 +1,10 @@
 //! The heart of the pool.
 
 mod manager;
+mod mutant;
 mod observer;
+#[doc(hidden)]
+pub mod queue;
 mod runtime;
 mod statements;
 

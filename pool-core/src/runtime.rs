@@ -75,7 +75,8 @@ impl CoarseTime {
 
     /// Moves the time forward to `now`; never back.
     pub fn tick(&self, now: Instant) {
-        self.millis.fetch_max(self.millis_at(now), Ordering::Relaxed);
+        self.millis
+            .fetch_max(self.millis_at(now), Ordering::Relaxed);
     }
 }
 

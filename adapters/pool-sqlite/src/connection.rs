@@ -1,0 +1,236 @@
+//! A connection as its user sees it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_channel::oneshot;
+use pool_core::Condition;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::error::Error;
+use crate::mailbox::Mailbox;
+use crate::session::Shared;
+use crate::worker::{self, Job, Worker};
+
+/// An SQLite connection on a thread of its own.
+///
+/// Dropping it never blocks: the thread rolls an open transaction back, closes the file and ends
+/// by itself.
+pub struct SqliteConnection {
+    mailbox: Arc<Mailbox<Job>>,
+    /// Set until the next reset when the session was changed outside SQLite's sight.
+    marked: bool,
+}
+
+impl SqliteConnection {
+    pub(crate) async fn open(shared: Arc<Shared>, name: String) -> Result<Self, Error> {
+        // Made before the wait, so that dropping this future stops the thread.
+        let conn = Self {
+            mailbox: Arc::new(Mailbox::new()),
+            marked: false,
+        };
+        let (opened, outcome) = oneshot::channel();
+        worker::start(shared, Arc::clone(&conn.mailbox), name, opened)?;
+        outcome.await.unwrap_or(Err(Error::Ended))?;
+        Ok(conn)
+    }
+
+    /// Runs `work` on the connection's thread and waits for its outcome.
+    ///
+    /// The closure may use everything of rusqlite, but should leave the connection's hooks alone
+    /// and must not swap the connection for another.
+    ///
+    /// # Errors
+    ///
+    /// What `work` returned, as [`Error::Sqlite`]; [`Error::Panicked`] when it panicked;
+    /// [`Error::Outstanding`] when an earlier call was dropped and its job has not ended;
+    /// [`Error::Ended`] after a panic.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not yet begun, the work never runs and the connection stays as it was. Under way, the
+    /// running statement is interrupted, the work goes on to its end without anybody hearing of
+    /// it (a closure that goes on after a failed statement may still commit), and the connection
+    /// counts as broken meanwhile.
+    pub async fn call<T, F>(&mut self, work: F) -> Result<T, Error>
+    where
+        F: FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.run(move |worker| Ok(work(worker.database()?.connection())?))
+            .await
+    }
+
+    /// Runs `work` in a transaction: committed when it returns `Ok`, rolled back when it returns
+    /// an error, panics, or is given up before its end.
+    ///
+    /// [`TransactionBehavior::Immediate`] takes the write lock at the start and so cannot fail
+    /// half-way because another connection wrote first.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call); dropped before the commit has begun, nothing is committed; dropped
+    /// during the commit, the transaction may be committed or not.
+    pub async fn transaction<T, F>(
+        &mut self,
+        behavior: TransactionBehavior,
+        work: F,
+    ) -> Result<T, Error>
+    where
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let mailbox = Arc::clone(&self.mailbox);
+        self.call(move |connection| {
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let value = work(&transaction)?;
+            if mailbox.is_abandoned() {
+                transaction.rollback()?;
+            } else {
+                transaction.commit()?;
+            }
+            Ok(value)
+        })
+        .await
+    }
+
+    /// Runs statements separated by semicolons.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call); the statements done by then stay done.
+    pub async fn execute_batch(&mut self, sql: impl Into<String>) -> Result<(), Error> {
+        let sql = sql.into();
+        self.call(move |connection| connection.execute_batch(&sql))
+            .await
+    }
+
+    /// Notes that the session was changed by other means than SQL (a function, a hook, a handler
+    /// set through rusqlite), so that a pool opens the file anew before the next user.
+    pub fn mark_changed(&mut self) {
+        self.marked = true;
+        self.mailbox.mark_changed();
+    }
+
+    /// What can be told about the connection without asking its thread: one atomic load.
+    ///
+    /// [`Dirty`](Condition::Dirty) with an open transaction or a changed session,
+    /// [`Broken`](Condition::Broken) while a job that was given up still runs and once the thread
+    /// has ended.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        match self.mailbox.condition() {
+            Condition::Clean if self.marked => Condition::Dirty,
+            condition => condition,
+        }
+    }
+
+    /// Makes the connection as good as new: rolls back an open transaction, and opens the file
+    /// anew when the session was changed in any other way.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call), and [`Error::Open`] when the file cannot be opened again, which
+    /// ends the connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn reset(&mut self) -> Result<(), Error> {
+        let marked = self.marked;
+        self.run(move |worker| worker.reset(marked)).await?;
+        self.marked = false;
+        Ok(())
+    }
+
+    /// Asks SQLite whether the connection works.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`call`](Self::call).
+    pub async fn ping(&mut self) -> Result<(), Error> {
+        self.call(|connection| {
+            connection
+                .prepare_cached("SELECT 1")?
+                .query_row([], |_| Ok(()))
+        })
+        .await
+    }
+
+    /// Closes the file and waits until that is done; a job still under way is interrupted and
+    /// waited for. An open transaction is rolled back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Close`] when SQLite refuses.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the close goes on by itself.
+    pub async fn close(self) -> Result<(), Error> {
+        let (closed, outcome) = oneshot::channel();
+        self.mailbox.stop(Some(closed));
+        // No answer: the thread has ended before, and the file with it.
+        outcome.await.unwrap_or(Ok(()))
+    }
+
+    async fn run<T, F>(&mut self, work: F) -> Result<T, Error>
+    where
+        F: FnOnce(&mut Worker) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, outcome) = oneshot::channel();
+        let job: Job = Box::new(move |worker| {
+            let outcome = worker.attempt(work);
+            drop(reply.send(outcome));
+        });
+        self.mailbox.post(job).map_err(|(_job, error)| error)?;
+        let mut pending = Pending {
+            mailbox: &self.mailbox,
+            answered: false,
+        };
+        let outcome = outcome.await;
+        pending.answered = true;
+        outcome.unwrap_or(Err(Error::Ended))
+    }
+}
+
+impl Drop for SqliteConnection {
+    fn drop(&mut self) {
+        self.mailbox.stop(None);
+    }
+}
+
+impl fmt::Debug for SqliteConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteConnection")
+            .field("condition", &self.condition())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A job whose caller waits. Dropped without an answer, the job is given up.
+struct Pending<'a> {
+    mailbox: &'a Mailbox<Job>,
+    answered: bool,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            drop(self.mailbox.give_up());
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The manager: opens and tends SQLite connections for a pool.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use pool_core::{Condition, ConnectCtx, ErrorClass, Manager};
+use rusqlite::Connection;
+
+use crate::config::{Builder, Config, Location};
+use crate::connection::SqliteConnection;
+use crate::error::Error;
+use crate::session::Shared;
+
+/// Opens and tends connections to one SQLite database.
+pub struct SqliteManager {
+    shared: Arc<Shared>,
+    /// Numbers the connections opened outside a pool.
+    opened: AtomicU64,
+    /// Keeps a database in memory alive while no connection is open. A lock because a connection
+    /// may be sent to another thread but not shared.
+    _anchor: Option<Mutex<Connection>>,
+}
+
+impl SqliteManager {
+    /// A manager of the database in the file `path`, with the default options.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the path names no file.
+    pub fn new(path: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::builder(path).build()
+    }
+
+    /// Collects options for a database in the file `path`.
+    pub fn builder(path: impl Into<PathBuf>) -> Builder {
+        Builder::new(Location::File(path.into()))
+    }
+
+    /// A database in memory, shared by the connections of this manager and gone with it. Meant
+    /// for tests: it has no write-ahead log, so writers and readers wait for each other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`] when SQLite cannot make it.
+    pub fn in_memory() -> Result<Self, Error> {
+        Builder::new(Location::Memory).build()
+    }
+
+    /// Opens a connection outside any pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Open`], [`Error::Journal`] or [`Error::Thread`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half-way, the new thread ends by itself once SQLite lets go of it.
+    pub async fn open(&self) -> Result<SqliteConnection, Error> {
+        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
+        SqliteConnection::open(Arc::clone(&self.shared), format!("sqlite-x{number}")).await
+    }
+
+    /// How many connections of this manager hold the database open right now, those being closed
+    /// included.
+    #[must_use]
+    pub fn open_connections(&self) -> usize {
+        self.shared.open.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn from_config(config: Config) -> Result<Self, Error> {
+        let in_memory = config.location == Location::Memory;
+        let shared = Shared::new(config, in_memory.then(memory_name));
+        let anchor = if in_memory {
+            Some(Mutex::new(shared.connect()?))
+        } else {
+            None
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            opened: AtomicU64::new(0),
+            _anchor: anchor,
+        })
+    }
+}
+
+/// A name that no other manager in this process uses. The slash makes SQLite share it.
+fn memory_name() -> PathBuf {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    PathBuf::from(format!("/pool-sqlite-{number}"))
+}
+
+impl Manager for SqliteManager {
+    type Connection = SqliteConnection;
+    type Error = Error;
+
+    async fn connect(&self, cx: &ConnectCtx) -> Result<SqliteConnection, Error> {
+        let name = format!("sqlite-{}", cx.connection_id);
+        SqliteConnection::open(Arc::clone(&self.shared), name).await
+    }
+
+    async fn validate(&self, conn: &mut SqliteConnection) -> Result<(), Error> {
+        conn.ping().await
+    }
+
+    async fn reset(&self, conn: &mut SqliteConnection) -> Result<(), Error> {
+        conn.reset().await
+    }
+
+    /// A refusal of SQLite is not reported: the thread has ended all the same. Use
+    /// [`SqliteConnection::close`] on a detached connection to see it.
+    async fn close(&self, conn: SqliteConnection) {
+        drop(conn.close().await);
+    }
+
+    fn condition(&self, conn: &mut SqliteConnection) -> Condition {
+        conn.condition()
+    }
+
+    fn classify(&self, error: &Error) -> ErrorClass {
+        error.class()
+    }
+}
+
+impl fmt::Debug for SqliteManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteManager")
+            .field("config", &self.shared.config)
+            .field("open_connections", &self.open_connections())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,240 @@
+//! An open database on its thread: prepared, watched, and made new again.
+//!
+//! A session is watched rather than compared: an authorizer callback is asked by SQLite while it
+//! compiles a statement, so a change cannot pass unseen and a cached statement costs nothing. (A
+//! cached statement that makes a change was compiled in the lease that it made dirty, and the
+//! cache goes with the reset.) What changed is not undone piece by piece, because the list of
+//! pieces grows with every release of SQLite; the file is opened anew.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Connection, OpenFlags};
+
+use crate::config::{Config, JournalMode, Location};
+use crate::error::Error;
+
+/// What all connections of a manager share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    /// The name under which a database in memory is known to this process.
+    pub(crate) memory_name: Option<PathBuf>,
+    /// Connections that hold the database open.
+    pub(crate) open: AtomicUsize,
+    /// Held while a journal mode is changed: two connections that try it at once make SQLite
+    /// report a lock that no waiting resolves.
+    journal: Mutex<()>,
+}
+
+impl Shared {
+    pub(crate) const fn new(config: Config, memory_name: Option<PathBuf>) -> Self {
+        Self {
+            config,
+            memory_name,
+            open: AtomicUsize::new(0),
+            journal: Mutex::new(()),
+        }
+    }
+
+    /// Opens the database without counting or watching the connection.
+    pub(crate) fn connect(&self) -> Result<Connection, Error> {
+        let connection = self.open_file().map_err(|source| self.open_error(source))?;
+        self.prepare(&connection)?;
+        Ok(connection)
+    }
+
+    fn open_file(&self) -> rusqlite::Result<Connection> {
+        let config = &self.config;
+        let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        flags |= match (config.read_only, config.create) {
+            (true, _) => OpenFlags::SQLITE_OPEN_READ_ONLY,
+            (false, true) => OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+            (false, false) => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        };
+        match (&config.location, &self.memory_name) {
+            (Location::File(path), _) => Connection::open_with_flags(path, flags),
+            (Location::Memory, name) => {
+                let name = name.as_deref().unwrap_or_else(|| "/".as_ref());
+                Connection::open_with_flags_and_vfs(name, flags, c"memdb")
+            }
+        }
+    }
+
+    fn prepare(&self, connection: &Connection) -> Result<(), Error> {
+        let config = &self.config;
+        let run = || {
+            connection.busy_timeout(config.busy_timeout)?;
+            connection.pragma_update(None, "synchronous", config.synchronous.word())?;
+            connection.pragma_update(None, "foreign_keys", config.foreign_keys)?;
+            // Reads the file's first page, so that a file of another kind is refused now.
+            connection.pragma_query_value(None, "schema_version", |_| Ok(()))
+        };
+        run().map_err(|source| self.open_error(source))?;
+        if !config.read_only && config.location != Location::Memory {
+            self.choose_journal(connection)?;
+        }
+        for pragma in &config.pragmas {
+            // Checked to be words, so that nothing needs quoting; some pragmas answer, some do not.
+            let sql = format!("PRAGMA {} = {}", pragma.name, pragma.value);
+            connection
+                .execute_batch(&sql)
+                .map_err(|source| self.open_error(source))?;
+        }
+        connection.set_prepared_statement_cache_capacity(config.statement_cache_size);
+        Ok(())
+    }
+
+    fn choose_journal(&self, connection: &Connection) -> Result<(), Error> {
+        let wanted = self.config.journal_mode;
+        let ask = || connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
+        let in_use: String = ask().map_err(|source| self.open_error(source))?;
+        if in_use == wanted.word() {
+            return Ok(());
+        }
+        let _one_at_a_time = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        let actual = set_journal(connection, wanted).map_err(|source| self.open_error(source))?;
+        if actual == wanted.word() {
+            Ok(())
+        } else {
+            Err(Error::Journal { wanted, actual })
+        }
+    }
+
+    fn open_error(&self, source: rusqlite::Error) -> Error {
+        let path = match &self.config.location {
+            Location::File(path) => path.clone(),
+            Location::Memory => self.memory_name.clone().unwrap_or_default(),
+        };
+        Error::Open { path, source }
+    }
+}
+
+fn set_journal(connection: &Connection, mode: JournalMode) -> rusqlite::Result<String> {
+    connection.pragma_update_and_check(None, "journal_mode", mode.word(), |row| row.get(0))
+}
+
+/// An open database, counted and watched.
+pub(crate) struct OpenDatabase {
+    connection: Connection,
+    changed: Arc<AtomicBool>,
+    // Last, so that it is counted until the connection has gone.
+    counted: Counted,
+}
+
+impl OpenDatabase {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Result<Self, Error> {
+        let mut connection = shared.connect()?;
+        let counted = Counted::new(Arc::clone(shared));
+        let changed = Arc::new(AtomicBool::new(false));
+        watch(&mut connection, Arc::clone(&changed))?;
+        Ok(Self {
+            connection,
+            changed,
+            counted,
+        })
+    }
+
+    pub(crate) const fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    pub(crate) fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        self.changed.load(Ordering::Relaxed)
+    }
+
+    /// Closes the database and says whether SQLite agreed.
+    pub(crate) fn close(self) -> Result<(), Error> {
+        let Self {
+            connection,
+            counted,
+            ..
+        } = self;
+        let closed = connection.close();
+        let outcome = closed.map_err(|(connection, source)| {
+            drop(connection);
+            Error::Close { source }
+        });
+        drop(counted);
+        outcome
+    }
+}
+
+/// Counts an open connection for as long as it lives.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    fn new(shared: Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        Self(shared)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Sets `changed` when a statement is compiled that would change the session. Relaxed: callback
+/// and reader are on the same thread.
+fn watch(connection: &mut Connection, changed: Arc<AtomicBool>) -> Result<(), Error> {
+    let authorizer = move |asked: AuthContext<'_>| {
+        if changes_session(&asked) {
+            changed.store(true, Ordering::Relaxed);
+        }
+        Authorization::Allow
+    };
+    connection.authorizer(Some(authorizer))?;
+    Ok(())
+}
+
+fn changes_session(asked: &AuthContext<'_>) -> bool {
+    match asked.action {
+        AuthAction::Attach { .. }
+        | AuthAction::Detach { .. }
+        | AuthAction::CreateTempIndex { .. }
+        | AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempTrigger { .. }
+        | AuthAction::CreateTempView { .. }
+        | AuthAction::Unknown { .. } => true,
+        AuthAction::CreateVtable { .. } => asked.database_name == Some("temp"),
+        AuthAction::Function { function_name } => {
+            function_name.eq_ignore_ascii_case("load_extension")
+        }
+        AuthAction::Pragma {
+            pragma_name,
+            pragma_value: Some(_),
+        } => !leaves_session_alone(pragma_name),
+        _ => false,
+    }
+}
+
+/// Pragmas whose argument is a question, or whose effect is in the file.
+fn leaves_session_alone(pragma: &str) -> bool {
+    const HARMLESS: [&str; 15] = [
+        "application_id",
+        "foreign_key_check",
+        "foreign_key_list",
+        "incremental_vacuum",
+        "index_info",
+        "index_list",
+        "index_xinfo",
+        "integrity_check",
+        "optimize",
+        "quick_check",
+        "table_info",
+        "table_list",
+        "table_xinfo",
+        "user_version",
+        "wal_checkpoint",
+    ];
+    HARMLESS
+        .iter()
+        .any(|name| pragma.eq_ignore_ascii_case(name))
+}

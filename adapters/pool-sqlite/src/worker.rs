@@ -1,0 +1,151 @@
+//! The thread of a connection.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use futures_channel::oneshot;
+
+use crate::error::Error;
+use crate::mailbox::{Mailbox, Next, Session};
+use crate::session::{OpenDatabase, Shared};
+
+/// Something to do on the thread. It answers its caller itself.
+pub(crate) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
+
+/// What the thread owns.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox<Job>>,
+    /// Missing once a job has panicked or the database could not be opened anew.
+    database: Option<OpenDatabase>,
+}
+
+/// Starts a thread that opens the database, tells `opened`, and then serves `mailbox` until it is
+/// told to stop.
+pub(crate) fn start(
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox<Job>>,
+    name: String,
+    opened: oneshot::Sender<Result<(), Error>>,
+) -> Result<(), Error> {
+    let thread = thread::Builder::new().name(name).spawn(move || {
+        let mut worker = Worker {
+            shared,
+            mailbox,
+            database: None,
+        };
+        let outcome = worker.open();
+        let is_open = outcome.is_ok();
+        // Nobody listening means that the connection has been dropped, which is a stop as well.
+        drop(opened.send(outcome));
+        if is_open {
+            worker.serve();
+        }
+    });
+    match thread {
+        // The thread ends by itself; nobody joins it, because joining blocks.
+        Ok(_detached) => Ok(()),
+        Err(source) => Err(Error::Thread { source }),
+    }
+}
+
+impl Worker {
+    fn serve(&mut self) {
+        while self.database.is_some() {
+            match self.mailbox.next() {
+                Next::Run(job) => job(self),
+                Next::Close(closed) => {
+                    let outcome = self.close();
+                    self.mailbox.end();
+                    if let Some(closed) = closed {
+                        drop(closed.send(outcome));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does `work`, notes what it left behind, and gives its outcome. A panic closes the
+    /// database, because a statement or a half-made change may have been unwound through.
+    pub(crate) fn attempt<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match catch_unwind(AssertUnwindSafe(|| work(self))) {
+            Ok(outcome) => {
+                self.settle();
+                outcome
+            }
+            Err(payload) => {
+                self.database = None;
+                self.settle();
+                Err(Error::Panicked {
+                    message: message(payload.as_ref()),
+                })
+            }
+        }
+    }
+
+    /// The open database.
+    pub(crate) fn database(&mut self) -> Result<&mut OpenDatabase, Error> {
+        self.database.as_mut().ok_or(Error::Ended)
+    }
+
+    /// Whether the caller of the running job has given up.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.mailbox.is_abandoned()
+    }
+
+    /// Makes the session as good as new.
+    pub(crate) fn reset(&mut self, marked: bool) -> Result<(), Error> {
+        let database = self.database()?;
+        if marked || database.has_changed() {
+            self.close()?;
+            return self.open();
+        }
+        if database.in_transaction() {
+            database.connection().execute_batch("ROLLBACK")?;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<(), Error> {
+        let mut database = OpenDatabase::new(&self.shared)?;
+        let interrupt = database.connection().get_interrupt_handle();
+        self.mailbox.interrupt_by(interrupt);
+        self.database = Some(database);
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), Error> {
+        self.database.take().map_or(Ok(()), OpenDatabase::close)
+    }
+
+    fn settle(&self) {
+        match &self.database {
+            Some(database) => self.mailbox.settle(Session {
+                transaction: database.in_transaction(),
+                changed: database.has_changed(),
+            }),
+            None => self.mailbox.end(),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // First the file, so that whoever sees the end may rely on it.
+        self.database = None;
+        self.mailbox.end();
+    }
+}
+
+fn message(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&'static str>()
+        .map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "the panic carried no text".to_owned())
+}

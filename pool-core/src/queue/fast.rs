@@ -1,0 +1,44 @@
+//! The two operations of the fast path: one CAS each, no lock.
+
+use super::slot::Loan;
+use super::{Kind, Queue};
+
+impl<K: Kind> Queue<K> {
+    /// An idle slot, if there is one and nobody must be asked first. `home` is a hint that keeps
+    /// threads apart; any number will do.
+    #[inline(always)]
+    pub fn take(&self, home: usize) -> Option<Loan<K>> {
+        self.words
+            .take(home)
+            .map(|place| Loan(self.slots.at(place)))
+    }
+
+    /// Makes a slot idle, unless somebody must be asked first: then the loan comes back and must be
+    /// [given](Self::give) instead.
+    ///
+    /// After `Ok` the queue may be gone; nothing of it may be touched without a reference of one's
+    /// own.
+    ///
+    /// # Errors
+    ///
+    /// The loan, when somebody waits, the pool must shrink, is suspended or closed.
+    #[inline(always)]
+    pub fn put(&self, loan: Loan<K>) -> Result<(), Loan<K>> {
+        if self.words.put(loan.slot().place) {
+            Ok(())
+        } else {
+            Err(loan)
+        }
+    }
+
+    /// A particular slot, if it is idle and nobody must be asked first.
+    pub fn take_at(&self, index: u32) -> Option<Loan<K>> {
+        let slot = {
+            let _state = self.lock();
+            self.slots.known(index as usize)?
+        };
+        // SAFETY: slots live as long as the queue.
+        let place = unsafe { slot.as_ref() }.place;
+        self.words.take_at(place).then_some(Loan(slot))
+    }
+}

@@ -1,0 +1,137 @@
+//! Slots that come back, and slots that change hands, under the lock.
+
+use std::task::Waker;
+
+use super::slot::{Berth, Loan, Stage};
+use super::words::Words;
+use super::{Kind, Phase, Queue, State};
+use crate::mutant::mutant;
+
+/// What became of a slot that was given back.
+#[must_use]
+#[derive(Debug)]
+pub enum Given<K: Kind> {
+    /// It is idle or parked, or was handed to a waiter, who must be woken.
+    Kept(Option<Waker>),
+    /// The pool has shrunk or closed: close the value, then vacate the berth.
+    Retired(Berth<K>, K::Value, Phase),
+}
+
+/// What a vacated slot sets free.
+#[must_use]
+pub struct Vacated<K: Kind> {
+    /// Wait for the last slot; wake them.
+    pub closers: Vec<Waker>,
+    /// The queue's own strong reference, given up with the last slot. Dropping it may end the pool:
+    /// the caller must hold one of its own until it has left the queue.
+    pub anchor: Option<K::Anchor>,
+}
+
+impl<K: Kind> Queue<K> {
+    /// Brings a slot back: to the oldest waiter, else to idle; or retires it. Also ends a connect,
+    /// a check or a reset. `now` in milliseconds; waiters whose deadline has passed are passed over.
+    pub fn give(&self, loan: Loan<K>, now: u64) -> Given<K> {
+        let mut state = self.lock();
+        state.leave_stage(loan.slot());
+        loan.slot().enter(Stage::Open);
+        if state.phase == Phase::Closed || state.surplus() > 0 {
+            let phase = state.phase;
+            let (berth, value) = state.start_closing(loan);
+            state.settle(&self.words);
+            return Given::Retired(berth, value, phase);
+        }
+        let waker = state.place(&self.words, loan, now);
+        state.settle(&self.words);
+        Given::Kept(waker)
+    }
+
+    /// A vacant slot for a connect that the waiters need, if one should begin now.
+    pub fn claim_for_waiter(&self, now: u64) -> Option<Berth<K>> {
+        let mut state = self.lock();
+        if !state.wants_connect(now) {
+            return None;
+        }
+        state.occupy_for_connect(&self.slots)
+    }
+
+    /// A vacant slot for a connect, as long as fewer than `upto` slots are in use and not closing.
+    pub fn claim_for_refill(&self, upto: usize) -> Option<Berth<K>> {
+        let mut state = self.lock();
+        let limits = state.limits;
+        let room = state.occupied < limits.max && state.connecting < limits.max_connecting;
+        if state.phase != Phase::Open || !room || state.occupied - state.closing >= upto {
+            return None;
+        }
+        state.occupy_for_connect(&self.slots)
+    }
+
+    /// A vacant slot for a connection that is there already.
+    pub fn claim_for_adoption(&self) -> Option<Berth<K>> {
+        let mut state = self.lock();
+        if state.phase == Phase::Closed || state.occupied >= state.limits.max {
+            return None;
+        }
+        state.occupy_for_connect(&self.slots)
+    }
+
+    /// Whether a claimed connect is still needed, by the waiters or to have `upto` slots in use.
+    pub fn still_needed(&self, upto: usize) -> bool {
+        let state = self.lock();
+        let wanted = state.lanes.waiting() >= state.connecting || state.occupied <= upto;
+        state.phase != Phase::Closed && state.surplus() == 0 && wanted
+    }
+
+    /// Takes the value out of a slot whose connection must be closed. The slot stays occupied until
+    /// it is vacated.
+    pub fn begin_close(&self, loan: Loan<K>) -> (Berth<K>, K::Value) {
+        let mut state = self.lock();
+        let emptied = state.start_closing(loan);
+        state.settle(&self.words);
+        emptied
+    }
+
+    /// Makes a slot vacant: its capacity is free for the next connect.
+    pub fn vacate(&self, berth: Berth<K>) -> Vacated<K> {
+        let mut state = self.lock();
+        state.vacate(&berth);
+        state.settle(&self.words);
+        let last = state.occupied == 0 && state.phase == Phase::Closed;
+        Vacated {
+            closers: if last {
+                std::mem::take(&mut state.closers)
+            } else {
+                Vec::new()
+            },
+            anchor: if last && !mutant(23) {
+                state.anchor.take()
+            } else {
+                None
+            },
+        }
+    }
+}
+
+impl<K: Kind> State<K> {
+    /// Puts an open slot where it belongs: parked, with a waiter, or idle.
+    pub(super) fn place(&mut self, words: &Words, loan: Loan<K>, now: u64) -> Option<Waker> {
+        if self.phase != Phase::Open {
+            self.park(&loan);
+            return None;
+        }
+        match self.next_waiter(now) {
+            Some(node) => self.hand(node, &loan),
+            None => {
+                words.publish(loan.slot().place);
+                None
+            }
+        }
+    }
+}
+
+impl<K: Kind> std::fmt::Debug for Vacated<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vacated")
+            .field("closers", &self.closers.len())
+            .finish_non_exhaustive()
+    }
+}

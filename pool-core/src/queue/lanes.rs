@@ -1,0 +1,75 @@
+//! Who is served next: one FIFO per priority class, the least virtual deadline first.
+//!
+//! A virtual deadline is the time of arrival plus the class's offset. Within a class it never
+//! decreases, so four heads suffice, and waiting ages a request exactly and for free: one of a lower
+//! class is overtaken only by those of a higher class that came less than the difference of the
+//! offsets after it.
+
+use std::ptr::NonNull;
+
+use super::Kind;
+use super::waiter::{LANE, List, Waiter, entry};
+
+/// Priority classes.
+pub(super) const CLASSES: usize = 4;
+
+pub(super) struct Lanes<K: Kind> {
+    lanes: [List<K, LANE>; CLASSES],
+    waiting: usize,
+}
+
+impl<K: Kind> Lanes<K> {
+    pub(super) const fn new() -> Self {
+        Self {
+            lanes: [List::EMPTY, List::EMPTY, List::EMPTY, List::EMPTY],
+            waiting: 0,
+        }
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// # Safety
+    ///
+    /// Under the lock; `node` is pinned and stands in no lane.
+    pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>, in_front: bool) {
+        // SAFETY: of the caller.
+        unsafe {
+            let entry = entry(node);
+            entry.in_lane = true;
+            let lane = &mut self.lanes[usize::from(entry.class)];
+            if in_front {
+                lane.push_front(node);
+            } else {
+                lane.push_back(node);
+            }
+        }
+        self.waiting += 1;
+    }
+
+    /// Takes a waiter out, if it is in.
+    ///
+    /// # Safety
+    ///
+    /// Under the lock; `node` is alive.
+    pub(super) unsafe fn remove(&mut self, node: NonNull<Waiter<K>>) {
+        // SAFETY: of the caller; `in_lane` says that it stands there.
+        unsafe {
+            let entry = entry(node);
+            if std::mem::replace(&mut entry.in_lane, false) {
+                self.lanes[usize::from(entry.class)].remove(node);
+                self.waiting -= 1;
+            }
+        }
+    }
+
+    /// The waiter to serve next; it stays in its lane.
+    pub(super) fn first(&self) -> Option<NonNull<Waiter<K>>> {
+        self.lanes
+            .iter()
+            .filter_map(List::head)
+            // SAFETY: members of a lane are alive, and the lock is held.
+            .min_by_key(|&head| unsafe { (entry(head).virtual_deadline, entry(head).ticket) })
+    }
+}

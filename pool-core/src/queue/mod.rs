@@ -1,0 +1,196 @@
+//! The queue: idle connections and waiting requests in one structure.
+//!
+//! A pool has to answer two questions at once: "is a connection idle" and "is somebody waiting".
+//! Most pools keep the answers in two places, a container and a semaphore, say, and then have to
+//! keep the places in step; the lost wake-ups and phantom permits of pools come from there. Here
+//! both answers are in the same words.
+//!
+//! ```text
+//!   take / put                       everything else, one short lock
+//!  ┌──────────────┐                 ┌───────────────────────────────────────┐
+//!  │ word 0  SLOW │  nothing idle,  │ lanes: a FIFO per priority            │
+//!  │ word 1  SLOW ├────────────────▶│ wheel: deadlines                      │
+//!  │ …            │  or SLOW is set │ vacant slots, connects, phase, limits │
+//!  └──────┬───────┘                 └───────────────────────────────────────┘
+//!         │ bit = slot
+//!  ┌──────▼──────────────────────────────┐
+//!  │ slots: a connection each, in place  │
+//!  └─────────────────────────────────────┘
+//! ```
+//!
+//! # Why no wake-up is lost
+//!
+//! Take a request that goes to sleep and a slot that comes back. The request sets SLOW in the
+//! slot's word by `fetch_or`; the return sets the slot's bit by a CAS that expects SLOW to be clear.
+//! Both are read-modify-writes of one atomic, so one comes first in its modification order. If the
+//! return does, the `fetch_or` sees the bit and the request takes the slot instead of sleeping. If
+//! the `fetch_or` does, the CAS fails and the return goes to the lock, still owning its slot, where
+//! it finds the request. This holds for each slot by itself, so for any number of words.
+//!
+//! # What is always true
+//!
+//! 1. A slot is in exactly one place: an idle bit, vacant, parked, or in somebody's hands (a
+//!    [`Loan`], a [`Berth`], or handed to a waiter that has not collected it).
+//! 2. With the lock free and SLOW set, no idle bit is set: only the lock's holder changes words.
+//! 3. With the lock free, SLOW is set exactly if there is a reason: waiters, a pending shrink, a
+//!    pool that is suspended or closed.
+//! 4. If an eligible request waits, some slot is leased, handed, connecting, in a check, in a reset
+//!    or closing, or a timer is armed.
+//! 5. No foreign code runs under the lock: no waker is cloned, woken or dropped, no connection
+//!    dropped, no callback called.
+//!
+//! # Memory
+//!
+//! `put` touches nothing after the CAS that gives the slot back: from then on another thread may
+//! take the slot, return it and end the pool. Everything else that a holder of a slot calls needs
+//! the caller to hold a strong reference across the call. [`Queue::close`] takes an anchor, a strong
+//! reference that the queue keeps as long as slots are out; whoever vacates the last one gets it.
+
+mod admin;
+mod fast;
+mod give;
+mod lanes;
+mod slot;
+mod state;
+pub mod sync;
+mod wait;
+mod waiter;
+mod wheel;
+mod words;
+
+use std::fmt;
+
+use crossbeam_utils::CachePadded;
+
+pub use self::admin::{Census, Whereabouts};
+pub use self::give::{Given, Vacated};
+pub use self::slot::{Berth, Loan, Stage};
+pub use self::wait::{Batch, Enqueued, Request, Waited};
+pub use self::waiter::Waiter;
+
+use self::slot::Slots;
+use self::state::State;
+use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use self::words::{SLOTS_PER_WORD, Words};
+
+/// What a queue is made of.
+pub trait Kind: Sized + 'static {
+    /// What a slot holds.
+    type Value: Send;
+    /// What of a slot everybody may read at any time.
+    type Face: Default + Send + Sync;
+    /// A strong reference to whatever contains the queue.
+    type Anchor: Clone + Send;
+}
+
+/// The numbers a queue decides by.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most slots in use.
+    pub max: usize,
+    /// Most connects at a time.
+    pub max_connecting: usize,
+    /// Most connects at a time while connections circulate that a waiter may get instead.
+    pub busy_connecting: usize,
+    /// Most requests that wait for a return (those for which a connect is or may be under way do
+    /// not count).
+    pub max_waiting: usize,
+    /// No connect for a waiter begins before this time, in milliseconds.
+    pub connect_after: u64,
+}
+
+/// Whether requests are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// They are.
+    Open,
+    /// They wait until the pool is resumed; with `refuse`, new ones are refused.
+    Suspended {
+        /// Refuse new requests at once.
+        refuse: bool,
+    },
+    /// They are refused, for ever.
+    Closed,
+}
+
+/// Idle connections and waiting requests; see the [module's documentation](self).
+pub struct Queue<K: Kind> {
+    words: Words,
+    slots: Slots<K>,
+    /// Bumped to make everything opened before stale.
+    epoch: AtomicU64,
+    state: CachePadded<Mutex<State<K>>>,
+}
+
+// SAFETY: values move between threads only inside loans and berths, and `K::Value: Send`; faces are
+// `Sync`; raw pointers to waiters and slots are used under the lock or by their owner.
+unsafe impl<K: Kind> Send for Queue<K> {}
+// SAFETY: as above.
+unsafe impl<K: Kind> Sync for Queue<K> {}
+
+impl<K: Kind> Queue<K> {
+    /// An empty queue for up to `ceiling` slots with at least `homes` words.
+    #[must_use]
+    pub fn new(ceiling: usize, homes: usize, limits: Limits) -> Self {
+        debug_assert!(limits.max <= ceiling);
+        let words = homes
+            .min(ceiling)
+            .max(ceiling.div_ceil(SLOTS_PER_WORD))
+            .max(1)
+            .next_power_of_two();
+        Self {
+            words: Words::new(words),
+            slots: Slots::new(ceiling, words),
+            epoch: AtomicU64::new(0),
+            state: CachePadded::new(Mutex::new(State::new(words, limits))),
+        }
+    }
+
+    /// How many slots there can ever be.
+    pub fn ceiling(&self) -> usize {
+        self.slots.ceiling()
+    }
+
+    /// The present epoch.
+    #[inline(always)]
+    pub fn epoch(&self) -> u64 {
+        // Acquire, with the Release of `bump_epoch`: whatever was changed before the bump.
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Makes everything opened before stale, and returns the new epoch.
+    pub fn bump_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::Release) + 1
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        // A panic under the lock would be a bug of the queue itself, since no foreign code runs
+        // there; the state is consistent at every point where one could start.
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl<K: Kind> Drop for Queue<K> {
+    /// Drops what is idle or parked. Nothing can be lent: a loan keeps the queue alive.
+    fn drop(&mut self) {
+        let mut left = Vec::new();
+        {
+            let mut state = self.lock();
+            state.mark_all(&self.words);
+            while let Some(loan) = state.unpark(&self.slots) {
+                left.push(loan.empty().1);
+            }
+        }
+        drop(left);
+    }
+}
+
+impl<K: Kind> fmt::Debug for Queue<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("census", &self.census())
+            .finish_non_exhaustive()
+    }
+}

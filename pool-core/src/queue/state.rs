@@ -1,0 +1,231 @@
+//! What the queue's lock guards, and the rules that tie it together.
+
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use super::lanes::Lanes;
+use super::slot::{Berth, Loan, Slot, Slots, Stage};
+use super::sync::Ordering;
+use super::waiter::{HANDED, Waiter, entry};
+use super::wheel::Wheel;
+use super::words::{Place, Words};
+use super::{Kind, Limits, Phase};
+use crate::mutant::mutant;
+
+pub(super) struct State<K: Kind> {
+    pub(super) lanes: Lanes<K>,
+    /// Made when somebody first waits with a deadline.
+    pub(super) wheel: Option<Box<Wheel<K>>>,
+    /// Slots in use, whatever for: the bits of a word's slots that are not vacant.
+    taken: Box<[u64]>,
+    /// Slots that were idle when the pool was suspended, or came back since.
+    pub(super) parked: Box<[u64]>,
+    /// Slots that are not vacant. Never passes `limits.max`, but for a shrink that waits.
+    pub(super) occupied: usize,
+    /// Of those, in stage `Connecting`.
+    pub(super) connecting: usize,
+    /// Of those, in stage `Closing`.
+    pub(super) closing: usize,
+    pub(super) limits: Limits,
+    pub(super) phase: Phase,
+    /// SLOW is set in every word.
+    pub(super) marked: bool,
+    /// Hand-offs so far; the rate tells how fast the queue drains.
+    pub(super) served: u64,
+    /// Some hand-off may not have been collected since the last sweep.
+    pub(super) uncollected: bool,
+    next_ticket: u64,
+    /// Keeps the memory while loans outlive the last handle.
+    pub(super) anchor: Option<K::Anchor>,
+    /// Wait for `occupied` to reach zero.
+    pub(super) closers: Vec<Waker>,
+}
+
+impl<K: Kind> State<K> {
+    pub(super) fn new(words: usize, limits: Limits) -> Self {
+        Self {
+            lanes: Lanes::new(),
+            wheel: None,
+            taken: vec![0; words].into(),
+            parked: vec![0; words].into(),
+            occupied: 0,
+            connecting: 0,
+            closing: 0,
+            limits,
+            phase: Phase::Open,
+            marked: false,
+            served: 0,
+            uncollected: false,
+            next_ticket: 1,
+            anchor: None,
+            closers: Vec::new(),
+        }
+    }
+
+    pub(super) fn ticket(&mut self) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        ticket
+    }
+
+    /// Connections that a waiter may still get without a new connect: leased, handed, in a check or
+    /// in a reset (while anybody waits, none is idle).
+    pub(super) fn circulating(&self) -> usize {
+        self.occupied - self.connecting - self.closing
+    }
+
+    /// How many slots must go before the pool fits its maximum.
+    pub(super) fn surplus(&self) -> usize {
+        (self.occupied - self.closing).saturating_sub(self.limits.max)
+    }
+
+    /// Why returning slots and newcomers must ask the lock.
+    pub(super) fn has_reason(&self) -> bool {
+        self.lanes.waiting() > 0 || self.phase != Phase::Open || (self.surplus() > 0 && !mutant(40))
+    }
+
+    /// Whether one more connect should begin for the waiters.
+    pub(super) fn wants_connect(&self, now: u64) -> bool {
+        let limits = &self.limits;
+        let at_once = match self.circulating() {
+            0 => limits.max_connecting,
+            _ => limits.busy_connecting.min(limits.max_connecting),
+        };
+        self.phase == Phase::Open
+            && self.occupied < limits.max
+            && self.lanes.waiting() > self.connecting
+            && self.connecting < at_once
+            && now >= limits.connect_after
+    }
+
+    /// Takes the lowest vacant slot, if there is one below the ceiling.
+    pub(super) fn occupy(&mut self, slots: &Slots<K>) -> Option<Berth<K>> {
+        let words = self.taken.len();
+        let index = (0..words)
+            .map(|word| self.taken[word].trailing_ones() as usize * words + word)
+            .min()
+            .filter(|index| *index < slots.ceiling())?;
+        let slot = slots.ensure(index);
+        let berth = Berth(slot);
+        let place = berth.slot().place;
+        self.taken[place.word as usize] |= place.mask();
+        self.occupied += 1;
+        Some(berth)
+    }
+
+    /// Starts a connect in a vacant slot.
+    pub(super) fn occupy_for_connect(&mut self, slots: &Slots<K>) -> Option<Berth<K>> {
+        let berth = self.occupy(slots)?;
+        berth.slot().enter(Stage::Connecting);
+        self.connecting += 1;
+        Some(berth)
+    }
+
+    /// Leaves the stage a slot is in, for the counters.
+    pub(super) fn leave_stage(&mut self, slot: &Slot<K>) {
+        match slot.stage() {
+            Stage::Connecting => self.connecting -= 1,
+            Stage::Closing => self.closing -= 1,
+            Stage::Vacant | Stage::Open | Stage::Checking | Stage::Resetting => {}
+        }
+    }
+
+    /// Takes the value out of a slot whose connection must be closed.
+    pub(super) fn start_closing(&mut self, loan: Loan<K>) -> (Berth<K>, K::Value) {
+        self.leave_stage(loan.slot());
+        loan.slot().enter(Stage::Closing);
+        self.closing += 1;
+        loan.empty()
+    }
+
+    /// Makes a slot vacant.
+    pub(super) fn vacate(&mut self, berth: &Berth<K>) {
+        self.leave_stage(berth.slot());
+        berth.slot().enter(Stage::Vacant);
+        let place = berth.slot().place;
+        self.taken[place.word as usize] &= !place.mask();
+        self.occupied -= 1;
+    }
+
+    /// The waiter to serve, out of its lane and the wheel. Those whose deadline has passed are set
+    /// aside for the driver, whose timer is due by then.
+    pub(super) fn next_waiter(&mut self, now: u64) -> Option<NonNull<Waiter<K>>> {
+        while let Some(node) = self.lanes.first() {
+            // SAFETY: under the lock; it stands in a lane, so it is alive.
+            unsafe {
+                self.lanes.remove(node);
+                let Some(wheel) = &mut self.wheel else {
+                    return Some(node);
+                };
+                wheel.remove(node);
+                if entry(node).deadline > now {
+                    return Some(node);
+                }
+                wheel.set_aside(node);
+            }
+        }
+        None
+    }
+
+    /// Hands a slot to a waiter that is out of its lane and the wheel. The node may be gone when
+    /// this returns.
+    pub(super) fn hand(&mut self, node: NonNull<Waiter<K>>, loan: &Loan<K>) -> Option<Waker> {
+        self.served += 1;
+        self.uncollected = true;
+        // SAFETY: under the lock, and the node is still marked as queued, so it is alive.
+        let (waiter, entry) = unsafe { (node.as_ref(), entry(node)) };
+        let waker = entry.waker.take();
+        let slot = loan.slot();
+        // Release, with the Acquire of a revocation; the waiter itself is ordered by its state.
+        slot.claim.store(entry.ticket, Ordering::Release);
+        if mutant(7) {
+            waiter.state.store(HANDED, Ordering::Release);
+        }
+        // SAFETY: only read after HANDED was seen.
+        waiter.slot.with_mut(|cell| unsafe { *cell = Some(loan.0) });
+        // Release, with the Acquire of `poll_waiter` and `cancel`: slot, claim and contents.
+        let order = if mutant(8) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        };
+        waiter.state.store(HANDED, order);
+        if mutant(9) { None } else { waker }
+    }
+
+    /// Parks a slot until the pool is resumed.
+    pub(super) fn park(&mut self, loan: &Loan<K>) {
+        let place = loan.slot().place;
+        self.parked[place.word as usize] |= place.mask();
+    }
+
+    /// A parked slot, no longer parked.
+    pub(super) fn unpark(&mut self, slots: &Slots<K>) -> Option<Loan<K>> {
+        let word = self.parked.iter().position(|bits| *bits != 0)?;
+        let bit = self.parked[word].trailing_zeros();
+        #[expect(clippy::cast_possible_truncation, reason = "at most 2^16 words")]
+        let place = Place {
+            word: word as u32,
+            bit,
+        };
+        self.parked[word] &= !place.mask();
+        Some(Loan(slots.at(place)))
+    }
+
+    /// Makes sure that every slot that comes back, and every newcomer, asks the lock. What was idle
+    /// is parked.
+    pub(super) fn mark_all(&mut self, words: &Words) {
+        for word in 0..words.len() {
+            self.parked[word] |= words.sweep(word);
+        }
+        self.marked = true;
+    }
+
+    /// Clears SLOW once nothing needs to be asked any more.
+    pub(super) fn settle(&mut self, words: &Words) {
+        if self.marked && !self.has_reason() && !mutant(6) {
+            words.clear_slow();
+            self.marked = false;
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Waiting: joining the queue, being served, leaving it.
+
+use std::mem;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use super::slot::{Berth, Loan};
+use super::sync::Ordering;
+use super::waiter::{CLOSED, EXPIRED, FAILED, HANDED, NEW, QUEUED, Waiter, entry};
+use super::wheel::Wheel;
+use super::{Kind, Phase, Queue, State};
+use crate::mutant::mutant;
+
+/// Who asks, as far as the queue must know.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Lane, 0 to 3.
+    pub class: u8,
+    /// Milliseconds: when the request came.
+    pub now: u64,
+    /// Milliseconds: `now` plus the offset of its class.
+    pub virtual_deadline: u64,
+    /// Milliseconds: when the wait ends; `u64::MAX` for never.
+    pub deadline: u64,
+}
+
+/// What became of a request that wanted to wait.
+#[must_use]
+#[derive(Debug)]
+pub enum Enqueued<K: Kind> {
+    /// A slot had become idle meanwhile.
+    Granted(Loan<K>),
+    /// It waits.
+    Queued {
+        /// A connect must begin in this slot.
+        connect: Option<Berth<K>>,
+        /// When the wheel must be turned next.
+        turn: Option<u64>,
+    },
+    /// As many as may wait already.
+    Full {
+        /// How many that is.
+        waiting: usize,
+    },
+    /// The pool is suspended or closed.
+    Refused(Phase),
+}
+
+/// How a wait stands.
+#[must_use]
+#[derive(Debug)]
+pub enum Waited<K: Kind> {
+    /// Not over.
+    Pending,
+    /// Over: here is the slot.
+    Granted(Loan<K>),
+    /// Over: the deadline has passed.
+    Expired,
+    /// Over: the pool has closed.
+    Closed,
+    /// Over: no connection can be opened and none is left to wait for.
+    Failed,
+    /// A hand-off was not collected in time and went to somebody else: join again, in front.
+    Revoked,
+}
+
+/// Wakers to call once the lock is free.
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Batch {
+    wakers: [Option<Waker>; 16],
+    len: usize,
+    /// Nobody is left to do.
+    pub done: bool,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.len == self.wakers.len()
+    }
+
+    pub(super) fn push(&mut self, waker: Option<Waker>) {
+        self.wakers[self.len] = waker;
+        self.len += 1;
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        !self.is_full()
+    }
+
+    /// How many waits ended.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none did.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Calls the wakers.
+    pub fn wake(self) {
+        for waker in self.wakers.into_iter().flatten() {
+            waker.wake();
+        }
+    }
+}
+
+impl<K: Kind> Queue<K> {
+    /// Joins the queue, unless a slot turns out to be idle.
+    ///
+    /// `again` says that the waiter was revoked: it comes in front of its lane, and is neither
+    /// refused nor counted against the limit.
+    ///
+    /// # Safety
+    ///
+    /// Until the wait is over, `waiter` is not used with another queue, and
+    /// [`cancel`](Self::cancel) is called before it is dropped.
+    pub unsafe fn enqueue(
+        &self,
+        waiter: Pin<&Waiter<K>>,
+        waker: Waker,
+        request: &Request,
+        home: usize,
+        again: bool,
+    ) -> Enqueued<K> {
+        let mut state = self.lock();
+        if !again && let Some(refused) = state.refuse() {
+            drop(state);
+            drop(waker);
+            return refused;
+        }
+        if !state.marked {
+            if let Some(place) = self.words.mark_or_take(home) {
+                self.words.clear_slow();
+                drop(state);
+                drop(waker);
+                return Enqueued::Granted(Loan(self.slots.at(place)));
+            }
+            state.marked = true;
+        }
+        // SAFETY: the waiter stands in no list; it is pinned, and the caller cancels it in time.
+        let turn = unsafe { state.link(waiter.get_ref(), waker, request, again) };
+        let wants = state.wants_connect(request.now);
+        let connect = if wants {
+            state.occupy_for_connect(&self.slots)
+        } else {
+            None
+        };
+        Enqueued::Queued { connect, turn }
+    }
+
+    /// How the wait stands; `waker` is the one to be called when that changes.
+    pub fn poll_waiter(&self, waiter: Pin<&Waiter<K>>, waker: &Waker) -> Waited<K> {
+        if let Some(over) = self.collect(&waiter) {
+            return over;
+        }
+        {
+            let _state = self.lock();
+            if waiter.state.load(Ordering::Relaxed) == QUEUED {
+                // SAFETY: under the lock.
+                let entry = unsafe { entry(NonNull::from(waiter.get_ref())) };
+                if entry
+                    .waker
+                    .as_ref()
+                    .is_some_and(|known| known.will_wake(waker))
+                    || mutant(14)
+                {
+                    return Waited::Pending;
+                }
+            }
+        }
+        // Cloned and dropped outside the lock: both are foreign code.
+        let mut fresh = Some(waker.clone());
+        {
+            let _state = self.lock();
+            if waiter.state.load(Ordering::Relaxed) == QUEUED {
+                // SAFETY: under the lock.
+                mem::swap(
+                    unsafe { &mut entry(NonNull::from(waiter.get_ref())).waker },
+                    &mut fresh,
+                );
+            }
+        }
+        drop(fresh);
+        self.collect(&waiter).unwrap_or(Waited::Pending)
+    }
+
+    /// Leaves the queue. A slot that was handed over meanwhile comes back and must be given on.
+    #[must_use]
+    pub fn cancel(&self, waiter: Pin<&Waiter<K>>) -> Option<Loan<K>> {
+        if waiter.state.load(Ordering::Acquire) == QUEUED {
+            let mut state = self.lock();
+            // Again, under the lock: nobody else ends the wait from here on.
+            if waiter.state.load(Ordering::Acquire) == QUEUED {
+                // SAFETY: under the lock; the waiter is queued.
+                let waker = unsafe { state.unlink(NonNull::from(waiter.get_ref())) };
+                waiter.state.store(NEW, Ordering::Relaxed);
+                state.settle(&self.words);
+                drop(state);
+                drop(waker);
+                return None;
+            }
+        }
+        match self.collect(&waiter) {
+            Some(Waited::Granted(loan)) if !mutant(15) => Some(loan),
+            _ => None,
+        }
+    }
+
+    /// Ends the waits whose deadline has passed, some at a time: call until the batch is done.
+    /// Returns when the wheel must be turned next.
+    pub fn expire(&self, now: u64) -> (Batch, Option<u64>) {
+        let mut batch = Batch::default();
+        let mut state = self.lock();
+        let Some(mut wheel) = state.wheel.take() else {
+            batch.done = true;
+            return (batch, None);
+        };
+        // SAFETY: under the lock; members of the wheel are alive.
+        unsafe { wheel.turn(now) };
+        while !batch.is_full()
+            && let Some(node) = wheel.pop_due()
+        {
+            // SAFETY: it stood in the wheel, so it is queued and alive until its state is stored.
+            unsafe {
+                state.lanes.remove(node);
+                batch.push(entry(node).waker.take());
+                node.as_ref().state.store(EXPIRED, Ordering::Release);
+            }
+        }
+        batch.done = !batch.is_full();
+        let turn = wheel.next_turn();
+        state.wheel = Some(wheel);
+        state.settle(&self.words);
+        (batch, turn)
+    }
+
+    /// Ends all waits because no connection can be opened, some at a time: call until the batch is
+    /// done. Does nothing while connections circulate that a waiter may still get.
+    pub fn fail_waiters(&self) -> Batch {
+        let mut state = self.lock();
+        if state.circulating() > 0 {
+            return Batch {
+                done: true,
+                ..Batch::default()
+            };
+        }
+        self.end_waits(&mut state, FAILED)
+    }
+
+    /// Ends waits because the pool has closed.
+    pub(super) fn dismiss(&self) -> Batch {
+        let mut state = self.lock();
+        self.end_waits(&mut state, CLOSED)
+    }
+
+    fn end_waits(&self, state: &mut State<K>, outcome: u8) -> Batch {
+        let mut batch = Batch::default();
+        while !batch.is_full()
+            && let Some(node) = state.lanes.first()
+        {
+            // SAFETY: under the lock; it stands in a lane, so it is queued and alive until its
+            // state is stored.
+            unsafe {
+                batch.push(state.unlink(node));
+                node.as_ref().state.store(outcome, Ordering::Release);
+            }
+        }
+        batch.done = !batch.is_full();
+        state.settle(&self.words);
+        batch
+    }
+
+    /// The end of a wait, if it is over. Takes no lock.
+    fn collect(&self, waiter: &Waiter<K>) -> Option<Waited<K>> {
+        // Acquire, with the Release of whoever ended the wait.
+        let over = match waiter.state.load(Ordering::Acquire) {
+            QUEUED | NEW => return None,
+            HANDED => self.claim(waiter).map_or(Waited::Revoked, Waited::Granted),
+            EXPIRED => Waited::Expired,
+            CLOSED => Waited::Closed,
+            _ => Waited::Failed,
+        };
+        waiter.state.store(NEW, Ordering::Relaxed);
+        Some(over)
+    }
+
+    /// Collects a hand-off, unless it was revoked.
+    fn claim(&self, waiter: &Waiter<K>) -> Option<Loan<K>> {
+        // SAFETY: HANDED was seen, so the slot is written, and nobody else uses the node any more.
+        let (slot, ticket) = unsafe {
+            let slot = waiter.slot.with(|slot| *slot);
+            (
+                slot.expect("a slot comes with HANDED"),
+                entry(NonNull::from(waiter)).ticket,
+            )
+        };
+        // SAFETY: slots live as long as the queue.
+        let claim = unsafe { &slot.as_ref().claim };
+        if mutant(50) {
+            if claim.load(Ordering::Acquire) != ticket {
+                return None;
+            }
+            claim.store(0, Ordering::Relaxed);
+            return Some(Loan(slot));
+        }
+        // Exactly one of the waiter and a revocation wins. Acquire is for the revocation's sake
+        // only: the waiter is ordered by HANDED already.
+        claim
+            .compare_exchange(ticket, 0, Ordering::Acquire, Ordering::Relaxed)
+            .ok()
+            .map(|_| Loan(slot))
+    }
+}
+
+impl<K: Kind> State<K> {
+    fn refuse(&self) -> Option<Enqueued<K>> {
+        match self.phase {
+            Phase::Closed | Phase::Suspended { refuse: true } => {
+                return Some(Enqueued::Refused(self.phase));
+            }
+            Phase::Open | Phase::Suspended { refuse: false } => {}
+        }
+        // A request for which a connect is or may be under way does not wait for a return.
+        let room = self.limits.max.saturating_sub(self.occupied) + self.connecting;
+        let waiting = self.lanes.waiting();
+        let full = self.marked && waiting >= self.limits.max_waiting.saturating_add(room);
+        full.then_some(Enqueued::Full { waiting })
+    }
+
+    /// # Safety
+    ///
+    /// The waiter stands in no list, is pinned, and is unlinked before it is dropped.
+    unsafe fn link(
+        &mut self,
+        waiter: &Waiter<K>,
+        waker: Waker,
+        request: &Request,
+        in_front: bool,
+    ) -> Option<u64> {
+        let node = NonNull::from(waiter);
+        // SAFETY: under the lock, and of the caller.
+        unsafe {
+            let entry = entry(node);
+            entry.waker = Some(waker);
+            entry.ticket = self.ticket();
+            entry.class = request.class;
+            entry.virtual_deadline = request.virtual_deadline;
+            entry.deadline = request.deadline;
+            waiter.state.store(QUEUED, Ordering::Relaxed);
+            self.lanes.push(node, in_front);
+            if request.deadline == u64::MAX {
+                return None;
+            }
+            let wheel = self
+                .wheel
+                .get_or_insert_with(|| Box::new(Wheel::new(request.now)));
+            wheel.insert(node);
+            wheel.next_turn()
+        }
+    }
+
+    /// Takes a waiter out of whatever it stands in.
+    ///
+    /// # Safety
+    ///
+    /// Under the lock; the waiter is queued.
+    pub(super) unsafe fn unlink(&mut self, node: NonNull<Waiter<K>>) -> Option<Waker> {
+        // SAFETY: of the caller.
+        unsafe {
+            self.lanes.remove(node);
+            if let Some(wheel) = &mut self.wheel {
+                wheel.remove(node);
+            }
+            entry(node).waker.take()
+        }
+    }
+}

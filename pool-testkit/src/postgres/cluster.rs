@@ -1,0 +1,201 @@
+//! A data folder and how to run a server in it.
+
+use std::env;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::unistd::{User, geteuid};
+use tempfile::TempDir;
+
+use super::binaries;
+use super::error::{ServerError, tail};
+use super::options::ServerOptions;
+use super::process;
+
+/// The name of every folder begins like this.
+pub(super) const FOLDER_PREFIX: &str = "pool-postgres-";
+
+/// An initialised cluster in a temporary folder, which is removed on drop.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    folder: TempDir,
+    programs: PathBuf,
+    account: Option<Account>,
+}
+
+/// Whom the server runs as when this process is root.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    user: u32,
+    group: u32,
+}
+
+/// How far a start has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Starting,
+    Ready,
+    Ended,
+}
+
+impl Cluster {
+    pub(super) fn create(options: &ServerOptions) -> Result<Self, ServerError> {
+        let programs = binaries::folder(options.install)?;
+        let account = Account::needed()?;
+        let folder = tempfile::Builder::new()
+            .prefix(FOLDER_PREFIX)
+            .tempdir()
+            .map_err(ServerError::file(env::temp_dir()))?;
+        let cluster = Self {
+            folder,
+            programs,
+            account,
+        };
+        cluster.give_away(cluster.folder.path())?;
+        cluster.initialise()?;
+        cluster.configure(options)?;
+        Ok(cluster)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder().join("data")
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.folder().join("server.log")
+    }
+
+    /// Leaves the folder behind when this is dropped.
+    pub(super) fn keep(self) -> PathBuf {
+        self.folder.keep()
+    }
+
+    /// A command that runs `program` as the server's account, in its folder and in its own
+    /// process group, so that an interrupt from the keyboard ends the tests and not the server.
+    pub(super) fn command(&self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command
+            .current_dir(self.folder())
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .process_group(0);
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
+        if let Some(account) = self.account {
+            command.uid(account.user).gid(account.group);
+        }
+        command
+    }
+
+    /// The server's program and its arguments.
+    pub(super) fn server(&self, port: u16) -> [PathBuf; 5] {
+        [
+            self.programs.join("postgres"),
+            "-D".into(),
+            self.data(),
+            "-p".into(),
+            port.to_string().into(),
+        ]
+    }
+
+    /// How far the server with that process number has come, by its own lock file: the eighth
+    /// line tells when it takes connections.
+    pub(super) fn progress(&self, pid: u32) -> Progress {
+        let lock = fs::read_to_string(self.data().join("postmaster.pid")).unwrap_or_default();
+        let lines: Vec<_> = lock.lines().map(str::trim).collect();
+        let is_ours = lines.first().is_some_and(|line| *line == pid.to_string());
+        match process::find(pid) {
+            None => Progress::Ended,
+            Some(found) if found.has_ended() => Progress::Ended,
+            Some(_) if is_ours && lines.get(7) == Some(&"ready") => Progress::Ready,
+            Some(_) => Progress::Starting,
+        }
+    }
+
+    /// The end of the server's log.
+    pub(super) fn log_tail(&self) -> String {
+        tail(&fs::read(self.log()).unwrap_or_default())
+    }
+
+    fn initialise(&self) -> Result<(), ServerError> {
+        let output = self
+            .command(self.programs.join("initdb"))
+            .args(["--username=postgres", "--auth=trust", "--no-sync"])
+            .args(["--encoding=UTF8", "--no-locale"])
+            .arg(format!("--pgdata={}", self.data().display()))
+            .output()
+            .map_err(ServerError::run("initdb"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(ServerError::Init {
+            output: tail(&[output.stdout, output.stderr].concat()),
+        })
+    }
+
+    fn configure(&self, options: &ServerOptions) -> Result<(), ServerError> {
+        let settings = self.data().join("postgresql.conf");
+        let lines = options.configuration(&self.folder().to_string_lossy());
+        fs::write(&settings, lines).map_err(ServerError::file(settings))?;
+
+        let access = self.data().join("pg_hba.conf");
+        let mut lines = options.access.clone();
+        lines.push("host all all 127.0.0.1/32 trust".to_owned());
+        lines.push("local all all trust\n".to_owned());
+        fs::write(&access, lines.join("\n")).map_err(ServerError::file(access))?;
+
+        for (name, contents) in &options.files {
+            self.write_secret(&self.data().join(name), contents)?;
+        }
+        Ok(())
+    }
+
+    fn write_secret(&self, path: &Path, contents: &[u8]) -> Result<(), ServerError> {
+        fs::write(path, contents)
+            .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o600)))
+            .map_err(ServerError::file(path))?;
+        self.give_away(path)
+    }
+
+    fn give_away(&self, path: &Path) -> Result<(), ServerError> {
+        let Some(account) = self.account else {
+            return Ok(());
+        };
+        chown(path, Some(account.user), Some(account.group)).map_err(ServerError::file(path))
+    }
+}
+
+impl Account {
+    fn needed() -> Result<Option<Self>, ServerError> {
+        if !geteuid().is_root() {
+            return Ok(None);
+        }
+        let found = ["postgres", "nobody"]
+            .into_iter()
+            .find_map(|name| User::from_name(name).ok().flatten());
+        let user = found.ok_or(ServerError::NoAccount)?;
+        Ok(Some(Self {
+            user: user.uid.as_raw(),
+            group: user.gid.as_raw(),
+        }))
+    }
+}
+
+/// A port that was free a moment ago; whoever binds it must be ready to find it taken.
+pub(super) fn free_port() -> Result<u16, ServerError> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(ServerError::run("a listener on 127.0.0.1"))
+}
