@@ -6,8 +6,24 @@
 //!
 //! | module | for |
 //! | --- | --- |
-//! | `postgres` (feature `services`) | a PostgreSQL of one's own, to stop, pause and kill |
+//! | [`clock`] | time that moves when the test says so |
+//! | [`spawn`] | background work that is counted, refused or lost |
+//! | [`fake`] | a back end that does what the script says and notes what the pool did |
+//! | [`alloc`] | counting allocations |
+//! | [`stats`] | figures to judge by |
+//! | `model` (feature `model`) | what a pool must do, naively |
 //! | `proxy` (feature `proxy`) | a wire that goes silent, slow or away |
+//! | `postgres` (feature `services`) | a PostgreSQL of one's own, to stop, pause and kill |
 
+pub mod alloc;
+pub mod clock;
+pub mod fake;
+pub mod spawn;
+pub mod stats;
+
+#[cfg(feature = "model")]
+pub mod model;
 #[cfg(feature = "services")]
 pub mod postgres;
+#[cfg(feature = "proxy")]
+pub mod proxy;

@@ -38,10 +38,12 @@ mod binaries;
 mod cluster;
 mod detached;
 mod error;
+mod guardian;
 mod install;
 mod options;
 mod process;
 mod server;
+mod start;
 mod wait;
 
 pub use detached::DetachedServer;

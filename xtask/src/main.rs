@@ -32,7 +32,11 @@ use crate::{screen::Screen, workspace::Workspace};
 
 /// The jobs of the pool's workspace.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     job: Job,
@@ -74,7 +78,10 @@ fn main() -> ExitCode {
 }
 
 fn run(job: Job) -> anyhow::Result<ExitCode> {
-    interrupt::install()?;
+    // The others hand over to a program that sees ctrl-c itself, and must not outlive a SIGTERM.
+    if !matches!(job, Job::Demo(_) | Job::Services(_) | Job::Bench(_)) {
+        interrupt::install()?;
+    }
     let workspace = Workspace::find()?;
     let screen = Screen::detect();
     match job {

@@ -62,7 +62,12 @@ pub(crate) struct Terms<'a> {
 impl<'a> Terms<'a> {
     /// Everything to `log`, with a wall limit.
     pub(crate) fn new(log: &'a Path, limit: Duration) -> Self {
-        Self { log, stdout: None, limit, interruptible: true }
+        Self {
+            log,
+            stdout: None,
+            limit,
+            interruptible: true,
+        }
     }
 }
 
@@ -84,8 +89,9 @@ pub(crate) fn run(
     let mut log = append_to(terms.log)?;
     writeln!(log, "$ {}", shown(&command)).context("cannot write to the log")?;
     let stdout = match terms.stdout {
-        Some(path) => File::create(path)
-            .with_context(|| format!("cannot write {}", path.display()))?,
+        Some(path) => {
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?
+        }
         None => log.try_clone().context("cannot share the log")?,
     };
     command.stdin(Stdio::null()).stdout(stdout).stderr(log);
@@ -95,7 +101,10 @@ pub(crate) fn run(
         .spawn()
         .with_context(|| format!("cannot start `{text}`"))?;
     let end = wait(child.as_mut(), started, terms, look)?;
-    Ok(Finished { end, took: started.elapsed() })
+    Ok(Finished {
+        end,
+        took: started.elapsed(),
+    })
 }
 
 fn append_to(path: &Path) -> anyhow::Result<File> {
@@ -123,7 +132,11 @@ fn wait(
 ) -> anyhow::Result<End> {
     loop {
         if let Some(status) = child.try_wait().context("cannot wait for a child")? {
-            return Ok(if status.success() { End::Passed } else { End::Failed(status) });
+            return Ok(if status.success() {
+                End::Passed
+            } else {
+                End::Failed(status)
+            });
         }
         let end = if terms.interruptible && interrupt::requested() {
             End::Interrupted
@@ -148,7 +161,11 @@ fn stop(child: &mut dyn ChildWrapper) -> anyhow::Result<()> {
         let _ = child.signal(TERMINATE);
         let asked = now();
         while asked.elapsed() < GRACE {
-            if child.try_wait().context("cannot wait for a child")?.is_some() {
+            if child
+                .try_wait()
+                .context("cannot wait for a child")?
+                .is_some()
+            {
                 return Ok(());
             }
             thread::sleep(LOOK);
@@ -162,11 +179,19 @@ fn shown(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
-            words.push(format!("{}='{}'", name.to_string_lossy(), value.to_string_lossy()));
+            words.push(format!(
+                "{}='{}'",
+                name.to_string_lossy(),
+                value.to_string_lossy()
+            ));
         }
     }
     words.push(command.get_program().to_string_lossy().into_owned());
-    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
+    words.extend(
+        command
+            .get_args()
+            .map(|word| word.to_string_lossy().into_owned()),
+    );
     words.join(" ")
 }
 

@@ -16,6 +16,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// The width of tables where no terminal tells one.
 const PLAIN_WIDTH: u16 = 140;
 
+/// The narrowest terminal that is believed.
+const NARROWEST: u16 = 40;
+
 /// Whether somebody watches.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
@@ -26,7 +29,9 @@ impl Screen {
     /// Live at a terminal, unless the variable `CI` is set.
     pub(crate) fn detect() -> Self {
         let terminal = io::stdout().is_terminal() && io::stderr().is_terminal();
-        Self { live: terminal && env::var_os("CI").is_none() }
+        Self {
+            live: terminal && env::var_os("CI").is_none(),
+        }
     }
 
     /// Plain lines.
@@ -37,13 +42,19 @@ impl Screen {
     /// A bar of `total` pieces of work.
     pub(crate) fn progress(self, total: usize) -> Progress {
         let bar = self.live.then(|| {
-            let style = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {bar:24} {pos}/{len} {wide_msg}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = ProgressStyle::with_template(
+                "{spinner} [{elapsed_precise}] {bar:24} {pos}/{len} {wide_msg}",
+            )
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(total as u64).with_style(style);
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Progress { bar, total, done: AtomicUsize::new(0) }
+        Progress {
+            bar,
+            total,
+            done: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -101,8 +112,11 @@ impl Drop for Progress {
 pub(crate) fn table<const N: usize>(headings: [&str; N]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_header(headings);
-    if !io::stdout().is_terminal() {
+    table
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(headings);
+    // A pseudo-terminal that nobody has sized reports no columns at all.
+    if table.width().is_none_or(|width| width < NARROWEST) {
         table.set_width(PLAIN_WIDTH);
     }
     table

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_channel::oneshot;
 use pool_core::Condition;
@@ -17,22 +18,33 @@ use crate::worker::{self, Job, Worker};
 /// Dropping it never blocks: the thread rolls an open transaction back, closes the file and ends
 /// by itself.
 pub struct SqliteConnection {
+    id: u64,
     mailbox: Arc<Mailbox<Job>>,
     /// Set until the next reset when the session was changed outside SQLite's sight.
     marked: bool,
 }
 
 impl SqliteConnection {
-    pub(crate) async fn open(shared: Arc<Shared>, name: String) -> Result<Self, Error> {
+    pub(crate) async fn open(shared: Arc<Shared>) -> Result<Self, Error> {
+        let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         // Made before the wait, so that dropping this future stops the thread.
         let conn = Self {
+            id,
             mailbox: Arc::new(Mailbox::new()),
             marked: false,
         };
         let (opened, outcome) = oneshot::channel();
+        let name = format!("sqlite-{id}");
         worker::start(shared, Arc::clone(&conn.mailbox), name, opened)?;
         outcome.await.unwrap_or(Err(Error::Ended))?;
         Ok(conn)
+    }
+
+    /// The connection's number, unique within its manager and part of its thread's name
+    /// (`sqlite-7`). A reset keeps it.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.id
     }
 
     /// Runs `work` on the connection's thread and waits for its outcome.
@@ -49,9 +61,9 @@ impl SqliteConnection {
     /// # Cancel safety
     ///
     /// Not yet begun, the work never runs and the connection stays as it was. Under way, the
-    /// running statement is interrupted, the work goes on to its end without anybody hearing of
-    /// it (a closure that goes on after a failed statement may still commit), and the connection
-    /// counts as broken meanwhile.
+    /// running statement is interrupted, no other but a rollback is compiled, so that nothing
+    /// that had not begun to commit is committed, and the connection counts as broken until the
+    /// work has ended. A statement compiled before (a cached one) that is short may still run.
     pub async fn call<T, F>(&mut self, work: F) -> Result<T, Error>
     where
         F: FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -84,15 +96,10 @@ impl SqliteConnection {
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let mailbox = Arc::clone(&self.mailbox);
         self.call(move |connection| {
             let transaction = connection.transaction_with_behavior(behavior)?;
             let value = work(&transaction)?;
-            if mailbox.is_abandoned() {
-                transaction.rollback()?;
-            } else {
-                transaction.commit()?;
-            }
+            transaction.commit()?;
             Ok(value)
         })
         .await
@@ -115,9 +122,8 @@ impl SqliteConnection {
 
     /// Notes that the session was changed by other means than SQL (a function, a hook, a handler
     /// set through rusqlite), so that a pool opens the file anew before the next user.
-    pub fn mark_changed(&mut self) {
+    pub const fn mark_changed(&mut self) {
         self.marked = true;
-        self.mailbox.mark_changed();
     }
 
     /// What can be told about the connection without asking its thread: one atomic load.
@@ -216,6 +222,7 @@ impl Drop for SqliteConnection {
 impl fmt::Debug for SqliteConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteConnection")
+            .field("id", &self.id)
             .field("condition", &self.condition())
             .finish_non_exhaustive()
     }

@@ -36,7 +36,7 @@
 //! # Guarantees
 //!
 //! 1. A job whose future is dropped before the thread took it never runs
-//!    (`tests/cancel.rs`).
+//!    (`src/mailbox/tests.rs`).
 //! 2. A future dropped while its job runs interrupts the statement, and the connection counts as
 //!    [`Broken`](pool_core::Condition::Broken) until the job has ended: it is never used with a
 //!    job outstanding (`tests/cancel.rs`).

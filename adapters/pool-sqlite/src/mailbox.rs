@@ -192,12 +192,6 @@ impl<J> Mailbox<J> {
         self.lock().interrupt = Some(interrupt);
     }
 
-    /// Something changed outside the thread's sight.
-    pub(crate) fn mark_changed(&self) {
-        let _inner = self.lock();
-        self.state.fetch_or(CHANGED, Ordering::Release);
-    }
-
     /// Whether nobody waits for the running job any more.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.state.load(Ordering::Acquire) & ABANDONED != 0

@@ -16,8 +16,6 @@ use crate::session::Shared;
 /// Opens and tends connections to one SQLite database.
 pub struct SqliteManager {
     shared: Arc<Shared>,
-    /// Numbers the connections opened outside a pool.
-    opened: AtomicU64,
     /// Keeps a database in memory alive while no connection is open. A lock because a connection
     /// may be sent to another thread but not shared.
     _anchor: Option<Mutex<Connection>>,
@@ -58,8 +56,7 @@ impl SqliteManager {
     ///
     /// Dropped half-way, the new thread ends by itself once SQLite lets go of it.
     pub async fn open(&self) -> Result<SqliteConnection, Error> {
-        let number = self.opened.fetch_add(1, Ordering::Relaxed) + 1;
-        SqliteConnection::open(Arc::clone(&self.shared), format!("sqlite-x{number}")).await
+        SqliteConnection::open(Arc::clone(&self.shared)).await
     }
 
     /// How many connections of this manager hold the database open right now, those being closed
@@ -79,7 +76,6 @@ impl SqliteManager {
         };
         Ok(Self {
             shared: Arc::new(shared),
-            opened: AtomicU64::new(0),
             _anchor: anchor,
         })
     }
@@ -96,9 +92,8 @@ impl Manager for SqliteManager {
     type Connection = SqliteConnection;
     type Error = Error;
 
-    async fn connect(&self, cx: &ConnectCtx) -> Result<SqliteConnection, Error> {
-        let name = format!("sqlite-{}", cx.connection_id);
-        SqliteConnection::open(Arc::clone(&self.shared), name).await
+    async fn connect(&self, _cx: &ConnectCtx) -> Result<SqliteConnection, Error> {
+        self.open().await
     }
 
     async fn validate(&self, conn: &mut SqliteConnection) -> Result<(), Error> {

@@ -93,11 +93,6 @@ impl Worker {
         self.database.as_mut().ok_or(Error::Ended)
     }
 
-    /// Whether the caller of the running job has given up.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.mailbox.is_abandoned()
-    }
-
     /// Makes the session as good as new.
     pub(crate) fn reset(&mut self, marked: bool) -> Result<(), Error> {
         let database = self.database()?;
@@ -112,10 +107,7 @@ impl Worker {
     }
 
     fn open(&mut self) -> Result<(), Error> {
-        let mut database = OpenDatabase::new(&self.shared)?;
-        let interrupt = database.connection().get_interrupt_handle();
-        self.mailbox.interrupt_by(interrupt);
-        self.database = Some(database);
+        self.database = Some(OpenDatabase::new(&self.shared, &self.mailbox)?);
         Ok(())
     }
 

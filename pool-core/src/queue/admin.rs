@@ -105,10 +105,15 @@ impl<K: Kind> Queue<K> {
             return batch;
         }
         state.phase = Phase::Open;
+        // Once a slot finds no waiter, none of the rest will: so nothing is made idle in a round
+        // that ends with the pool suspended, where the waiters of the next round would miss it.
         while batch.has_room()
             && let Some(loan) = state.unpark(&self.slots)
         {
-            batch.push(state.place(&self.words, loan, now));
+            let waker = state.place(&self.words, loan, now);
+            if waker.is_some() {
+                batch.push(waker);
+            }
         }
         batch.done = state.parked.iter().all(|bits| *bits == 0);
         if !batch.done {
@@ -122,6 +127,8 @@ impl<K: Kind> Queue<K> {
     /// when it comes back. `anchor` is kept until then. Can be called again with an anchor.
     pub fn close(&self, anchor: Option<K::Anchor>) -> Vec<(Berth<K>, K::Value)> {
         let mut retired = Vec::new();
+        // Dropped after the lock: what an anchor's end runs is foreign.
+        let mut anchor = anchor;
         {
             let mut state = self.lock();
             state.phase = Phase::Closed;
@@ -130,7 +137,7 @@ impl<K: Kind> Queue<K> {
                 retired.push(state.start_closing(loan));
             }
             if state.occupied > 0 && anchor.is_some() && !mutant(21) {
-                state.anchor = anchor;
+                std::mem::swap(&mut state.anchor, &mut anchor);
             }
         }
         loop {
@@ -178,19 +185,21 @@ impl<K: Kind> Queue<K> {
             if ticket == 0 {
                 continue;
             }
-            pending = true;
-            let won = if mutant(52) {
+            let won = if seen != ticket {
+                false
+            } else if mutant(52) {
                 claim.store(0, Ordering::Release);
                 true
             } else {
                 // Acquire, with the Release of `hand`: the contents of the slot.
-                seen == ticket
-                    && claim
-                        .compare_exchange(ticket, 0, Ordering::Acquire, Ordering::Relaxed)
-                        .is_ok()
+                claim
+                    .compare_exchange(ticket, 0, Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok()
             };
             if won {
                 revoked.push(Loan(slot));
+            } else {
+                pending = true;
             }
         }
         state.uncollected = pending;

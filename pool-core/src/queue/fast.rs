@@ -31,14 +31,14 @@ impl<K: Kind> Queue<K> {
         }
     }
 
-    /// A particular slot, if it is idle and nobody must be asked first.
+    /// A particular slot, if it is idle and nobody must be asked first, or if it is parked.
     pub fn take_at(&self, index: u32) -> Option<Loan<K>> {
-        let slot = {
-            let _state = self.lock();
-            self.slots.known(index as usize)?
-        };
+        let mut state = self.lock();
+        let index = Some(index as usize).filter(|index| *index < self.ceiling())?;
+        let slot = self.slots.known(index)?;
         // SAFETY: slots live as long as the queue.
         let place = unsafe { slot.as_ref() }.place;
-        self.words.take_at(place).then_some(Loan(slot))
+        let taken = state.unpark_at(place) || self.words.take_at(place);
+        taken.then_some(Loan(slot))
     }
 }

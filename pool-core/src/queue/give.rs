@@ -46,9 +46,13 @@ impl<K: Kind> Queue<K> {
     }
 
     /// A vacant slot for a connect that the waiters need, if one should begin now.
+    ///
+    /// Nothing else begins a connect for those who wait already, so it must be asked until it says
+    /// `None` after everything that may make room for one: a slot vacated, a connect given, the
+    /// limits changed, the pool resumed, `connect_after` come.
     pub fn claim_for_waiter(&self, now: u64) -> Option<Berth<K>> {
         let mut state = self.lock();
-        if !state.wants_connect(now) {
+        if !state.wants_connect(now) || mutant(42) {
             return None;
         }
         state.occupy_for_connect(&self.slots)
@@ -77,7 +81,9 @@ impl<K: Kind> Queue<K> {
     /// Whether a claimed connect is still needed, by the waiters or to have `upto` slots in use.
     pub fn still_needed(&self, upto: usize) -> bool {
         let state = self.lock();
-        let wanted = state.lanes.waiting() >= state.connecting || state.occupied <= upto;
+        // This connect is among those that are counted.
+        let others = state.connecting.saturating_sub(usize::from(!mutant(43)));
+        let wanted = state.lanes.waiting() > others || state.occupied <= upto;
         state.phase != Phase::Closed && state.surplus() == 0 && wanted
     }
 

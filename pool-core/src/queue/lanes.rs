@@ -64,6 +64,17 @@ impl<K: Kind> Lanes<K> {
         }
     }
 
+    /// Shows each waiter to `see`, which must leave the lanes as they are.
+    pub(super) fn each(&self, mut see: impl FnMut(NonNull<Waiter<K>>)) {
+        for lane in &self.lanes {
+            let mut at = lane.head();
+            while let Some(node) = at {
+                at = lane.next(node);
+                see(node);
+            }
+        }
+    }
+
     /// The waiter to serve next; it stays in its lane.
     pub(super) fn first(&self) -> Option<NonNull<Waiter<K>>> {
         self.lanes

@@ -72,6 +72,7 @@ use self::slot::Slots;
 use self::state::State;
 use self::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 use self::words::{SLOTS_PER_WORD, Words};
+use crate::mutant::mutant;
 
 /// What a queue is made of.
 pub trait Kind: Sized + 'static {
@@ -155,12 +156,24 @@ impl<K: Kind> Queue<K> {
     #[inline(always)]
     pub fn epoch(&self) -> u64 {
         // Acquire, with the Release of `bump_epoch`: whatever was changed before the bump.
-        self.epoch.load(Ordering::Acquire)
+        let order = if mutant(61) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Acquire
+        };
+        self.epoch.load(order)
     }
 
     /// Makes everything opened before stale, and returns the new epoch.
     pub fn bump_epoch(&self) -> u64 {
         self.epoch.fetch_add(1, Ordering::Release) + 1
+    }
+
+    /// Whether what was opened in epoch `opened_in` may still be used. To be asked by whoever gets
+    /// a slot, however it came: a check before a hand-off says nothing about the time after it.
+    #[inline(always)]
+    pub fn is_current(&self, opened_in: u64) -> bool {
+        opened_in == self.epoch() || mutant(44)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<K>> {

@@ -17,7 +17,8 @@ use super::words::{Place, SLOTS_PER_WORD};
 /// Slots per chunk.
 const CHUNK: usize = 8;
 
-/// What is going on with a slot. Serves snapshots; no decision rests on it.
+/// What is going on with a slot. Serves snapshots, and tells the queue which counter a slot leaves;
+/// only its holder changes it.
 ///
 /// `Open` covers idle, leased and handed: those three are told apart by the idle bit and the
 /// hand-off claim, because they change on the fast path.
@@ -47,6 +48,11 @@ impl Stage {
         Self::Resetting,
         Self::Closing,
     ];
+
+    /// Whether the queue counts the slots in this stage.
+    const fn is_counted(&self) -> bool {
+        matches!(self, Self::Vacant | Self::Connecting | Self::Closing)
+    }
 }
 
 /// One place for a connection.
@@ -100,8 +106,7 @@ pub struct Berth<K: Kind>(pub(super) NonNull<Slot<K>>);
 // SAFETY: both are exclusive owners of a slot's value, so sending one sends a `K::Value`; the rest
 // of a slot is made of atomics, or guarded by the queue's lock, or a `Sync` face.
 unsafe impl<K: Kind> Send for Loan<K> {}
-// SAFETY: a shared `Loan` gives out `&K::Value` only, and `Kind` demands that to be `Sync`-free use
-// through `&mut` otherwise; `get` is bounded accordingly by the pool, which never shares a loan.
+// SAFETY: a shared `Loan` gives out `&K::Value`, which is `Sync` by the bound, and the face.
 unsafe impl<K: Kind> Sync for Loan<K> where K::Value: Sync {}
 // SAFETY: as for `Loan`; there is no value in it.
 unsafe impl<K: Kind> Send for Berth<K> {}
@@ -144,8 +149,13 @@ impl<K: Kind> Loan<K> {
         self.slot().index
     }
 
-    /// Says what the holder is about to do, for snapshots.
+    /// Says what the holder is about to do, for snapshots: a check, a reset, or that it is over.
+    /// The queue alone moves a slot into the stages it counts.
     pub fn enter(&self, stage: Stage) {
+        debug_assert!(
+            ![self.slot().stage(), stage].iter().any(Stage::is_counted),
+            "connects and closes are counted by the queue"
+        );
         self.slot().enter(stage);
     }
 
@@ -156,7 +166,7 @@ impl<K: Kind> Loan<K> {
         let value = self
             .slot()
             .value
-            .with(|value| unsafe { (*value).assume_init_read() });
+            .with_mut(|value| unsafe { (*value).assume_init_read() });
         (Berth(self.0), value)
     }
 }

@@ -177,7 +177,12 @@ impl<K: Kind> State<K> {
         let waker = entry.waker.take();
         let slot = loan.slot();
         // Release, with the Acquire of a revocation; the waiter itself is ordered by its state.
-        slot.claim.store(entry.ticket, Ordering::Release);
+        let order = if mutant(51) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        };
+        slot.claim.store(entry.ticket, order);
         if mutant(7) {
             waiter.state.store(HANDED, Ordering::Release);
         }
@@ -197,6 +202,14 @@ impl<K: Kind> State<K> {
     pub(super) fn park(&mut self, loan: &Loan<K>) {
         let place = loan.slot().place;
         self.parked[place.word as usize] |= place.mask();
+    }
+
+    /// Takes one particular slot if it is parked.
+    pub(super) fn unpark_at(&mut self, place: Place) -> bool {
+        let bits = &mut self.parked[place.word as usize];
+        let parked = *bits & place.mask() != 0;
+        *bits &= !place.mask();
+        parked
     }
 
     /// A parked slot, no longer parked.

@@ -35,6 +35,8 @@ pub enum Enqueued<K: Kind> {
     Queued {
         /// A connect must begin in this slot.
         connect: Option<Berth<K>>,
+        /// More connections could be opened.
+        room: bool,
         /// When the wheel must be turned next.
         turn: Option<u64>,
     },
@@ -112,8 +114,8 @@ impl Batch {
 impl<K: Kind> Queue<K> {
     /// Joins the queue, unless a slot turns out to be idle.
     ///
-    /// `again` says that the waiter was revoked: it comes in front of its lane, and is neither
-    /// refused nor counted against the limit.
+    /// `again` says that the waiter was revoked: it comes in front of its lane, is not counted
+    /// against the limit, and only a closed pool refuses it.
     ///
     /// # Safety
     ///
@@ -128,7 +130,7 @@ impl<K: Kind> Queue<K> {
         again: bool,
     ) -> Enqueued<K> {
         let mut state = self.lock();
-        if !again && let Some(refused) = state.refuse() {
+        if let Some(refused) = state.refuse(again) {
             drop(state);
             drop(waker);
             return refused;
@@ -142,6 +144,12 @@ impl<K: Kind> Queue<K> {
             }
             state.marked = true;
         }
+        if !again && let Some(full) = state.full() {
+            state.settle(&self.words);
+            drop(state);
+            drop(waker);
+            return full;
+        }
         // SAFETY: the waiter stands in no list; it is pinned, and the caller cancels it in time.
         let turn = unsafe { state.link(waiter.get_ref(), waker, request, again) };
         let wants = state.wants_connect(request.now);
@@ -150,7 +158,8 @@ impl<K: Kind> Queue<K> {
         } else {
             None
         };
-        Enqueued::Queued { connect, turn }
+        let room = state.occupied < state.limits.max;
+        Enqueued::Queued { connect, room, turn }
     }
 
     /// How the wait stands; `waker` is the one to be called when that changes.
@@ -216,25 +225,13 @@ impl<K: Kind> Queue<K> {
     pub fn expire(&self, now: u64) -> (Batch, Option<u64>) {
         let mut batch = Batch::default();
         let mut state = self.lock();
-        let Some(mut wheel) = state.wheel.take() else {
-            batch.done = true;
-            return (batch, None);
-        };
-        // SAFETY: under the lock; members of the wheel are alive.
-        unsafe { wheel.turn(now) };
-        while !batch.is_full()
-            && let Some(node) = wheel.pop_due()
-        {
-            // SAFETY: it stood in the wheel, so it is queued and alive until its state is stored.
-            unsafe {
-                state.lanes.remove(node);
-                batch.push(entry(node).waker.take());
-                node.as_ref().state.store(EXPIRED, Ordering::Release);
-            }
+        if let Some(wheel) = &mut state.wheel {
+            // SAFETY: under the lock; members of the wheel are alive.
+            unsafe { wheel.turn(now) };
         }
+        state.expire_due(&mut batch);
         batch.done = !batch.is_full();
-        let turn = wheel.next_turn();
-        state.wheel = Some(wheel);
+        let turn = state.wheel.as_ref().and_then(|wheel| wheel.next_turn());
         state.settle(&self.words);
         (batch, turn)
     }
@@ -250,6 +247,28 @@ impl<K: Kind> Queue<K> {
             };
         }
         self.end_waits(&mut state, FAILED)
+    }
+
+    /// Wakes all who wait, so that each looks around again.
+    pub fn nudge_waiters(&self) {
+        loop {
+            let mut batch = Batch::default();
+            {
+                let state = self.lock();
+                // SAFETY: under the lock; members of a lane are alive.
+                state.lanes.each(|node| unsafe {
+                    if batch.has_room()
+                        && let Some(waker) = entry(node).waker.take()
+                    {
+                        batch.push(Some(waker));
+                    }
+                });
+            }
+            if batch.is_empty() {
+                return;
+            }
+            batch.wake();
+        }
     }
 
     /// Ends waits because the pool has closed.
@@ -270,6 +289,7 @@ impl<K: Kind> Queue<K> {
                 node.as_ref().state.store(outcome, Ordering::Release);
             }
         }
+        state.expire_due(&mut batch);
         batch.done = !batch.is_full();
         state.settle(&self.words);
         batch
@@ -318,17 +338,21 @@ impl<K: Kind> Queue<K> {
 }
 
 impl<K: Kind> State<K> {
-    fn refuse(&self) -> Option<Enqueued<K>> {
-        match self.phase {
-            Phase::Closed | Phase::Suspended { refuse: true } => {
-                return Some(Enqueued::Refused(self.phase));
-            }
-            Phase::Open | Phase::Suspended { refuse: false } => {}
-        }
+    /// Nobody ends the wait of whoever joined a closed queue, so not even a revoked waiter may.
+    fn refuse(&self, again: bool) -> Option<Enqueued<K>> {
+        let refuses = match self.phase {
+            Phase::Closed => true,
+            Phase::Suspended { refuse } => refuse && !again,
+            Phase::Open => false,
+        };
+        refuses.then_some(Enqueued::Refused(self.phase))
+    }
+
+    fn full(&self) -> Option<Enqueued<K>> {
         // A request for which a connect is or may be under way does not wait for a return.
         let room = self.limits.max.saturating_sub(self.occupied) + self.connecting;
         let waiting = self.lanes.waiting();
-        let full = self.marked && waiting >= self.limits.max_waiting.saturating_add(room);
+        let full = waiting >= self.limits.max_waiting.saturating_add(room);
         full.then_some(Enqueued::Full { waiting })
     }
 
@@ -361,6 +385,21 @@ impl<K: Kind> State<K> {
                 .get_or_insert_with(|| Box::new(Wheel::new(request.now)));
             wheel.insert(node);
             wheel.next_turn()
+        }
+    }
+
+    /// Ends the waits of those that are due, as far as there is room. They are no longer in a lane
+    /// if a return met them first, so whoever ends all waits must come here as well.
+    fn expire_due(&mut self, batch: &mut Batch) {
+        while batch.has_room()
+            && let Some(node) = self.wheel.as_mut().and_then(|wheel| wheel.pop_due())
+        {
+            // SAFETY: it stood in the wheel, so it is queued and alive until its state is stored.
+            unsafe {
+                self.lanes.remove(node);
+                batch.push(entry(node).waker.take());
+                node.as_ref().state.store(EXPIRED, Ordering::Release);
+            }
         }
     }
 

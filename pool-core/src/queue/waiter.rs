@@ -127,6 +127,12 @@ impl<K: Kind, const WHICH: usize> List<K, WHICH> {
         self.head
     }
 
+    /// The one behind `node`, which stands in this list.
+    pub(super) fn next(&self, node: NonNull<Waiter<K>>) -> Option<NonNull<Waiter<K>>> {
+        // SAFETY: members of the list are alive, and the lock is held.
+        unsafe { links::<K, WHICH, _>(node, |links| links.next) }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.head.is_none()
     }

@@ -162,7 +162,12 @@ impl Words {
                 continue;
             }
             let word = &*self.words[at];
-            let idle = word.fetch_or(SLOW, Ordering::AcqRel) & IDLE;
+            let order = if mutant(60) {
+                Ordering::Relaxed
+            } else {
+                Ordering::AcqRel
+            };
+            let idle = word.fetch_or(SLOW, order) & IDLE;
             if idle == 0 || mutant(11) {
                 continue;
             }
@@ -200,8 +205,13 @@ impl Words {
 
     /// Clears SLOW everywhere: nothing needs to be asked any more. Under the lock.
     pub(super) fn clear_slow(&self) {
+        let order = if mutant(12) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        };
         for word in &self.words {
-            word.fetch_and(!SLOW, Ordering::Release);
+            word.fetch_and(!SLOW, order);
         }
     }
 
@@ -215,5 +225,15 @@ impl Words {
         self.words
             .iter()
             .any(|word| word.load(Ordering::Relaxed) & SLOW != 0)
+    }
+}
+
+/// In models, the end of the words is a write to them, so that a use after the end is a race.
+#[cfg(pool_loom)]
+impl Drop for Words {
+    fn drop(&mut self) {
+        for word in &mut self.words {
+            word.with_mut(|_| ());
+        }
     }
 }

@@ -12,7 +12,8 @@ use super::cluster::{Cluster, FOLDER_PREFIX};
 use super::error::ServerError;
 use super::options::ServerOptions;
 use super::process;
-use super::server::{await_ready, on_free_port, open_log, url};
+use super::server::url;
+use super::start::{await_ready, on_free_port, open_log};
 use super::wait;
 
 /// How long an orderly stop may take before the server is killed.

@@ -45,6 +45,13 @@ pub(super) fn children(parent: u32) -> Vec<Process> {
     found
 }
 
+/// Signals every child of `server`; one that has ended meanwhile needs none.
+pub(super) fn signal_children(server: u32, number: NixSignal) {
+    for child in children(server) {
+        let _ = signal(child.pid, number);
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod list {
     use std::fs;

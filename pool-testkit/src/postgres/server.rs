@@ -1,35 +1,16 @@
 //! The server a test holds.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal as NixSignal;
 
-use super::cluster::{Cluster, Progress, free_port};
+use super::cluster::Cluster;
 use super::error::ServerError;
+use super::guardian::Guardian;
 use super::options::ServerOptions;
 use super::process;
-use super::wait;
-
-/// Runs the server, waits for an order (or for its owner's end) and passes it on. The server is
-/// not collected before that, so its number stays its own.
-const GUARDIAN: &str = r#"
-folder=$1 log=$2; shift 2
-"$@" </dev/null >>"$log" 2>&1 &
-server=$!
-echo "$server"
-if read -r order; then orphaned=no; else order=QUIT orphaned=yes; fi
-kill -s "$order" "$server" 2>/dev/null
-kill -s CONT "$server" 2>/dev/null
-wait "$server"
-if [ "$orphaned" = yes ]; then rm -rf "$folder"; fi
-"#;
-
-/// How many ports are tried before the start counts as failed.
-const PORT_ATTEMPTS: u32 = 5;
+use super::start::{await_ready, on_free_port};
 
 /// How a server is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +127,7 @@ impl PrivateServer {
     /// The postmaster's process number, while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        let pid = self.guardian.as_ref()?.server;
+        let pid = self.guardian.as_ref()?.server();
         process::find(pid)
             .filter(|found| !found.has_ended())
             .map(|found| found.pid)
@@ -190,7 +171,7 @@ impl PrivateServer {
         // The postmaster first, so that it starts no child behind our back.
         process::signal(server, NixSignal::SIGSTOP)?;
         if scope == PauseScope::All {
-            signal_children(server, NixSignal::SIGSTOP);
+            process::signal_children(server, NixSignal::SIGSTOP);
         }
         Ok(())
     }
@@ -202,7 +183,7 @@ impl PrivateServer {
     /// [`ServerError::Stopped`] when it does not run.
     pub fn resume(&self) -> Result<(), ServerError> {
         let server = self.pid().ok_or(ServerError::Stopped)?;
-        signal_children(server, NixSignal::SIGCONT);
+        process::signal_children(server, NixSignal::SIGCONT);
         process::signal(server, NixSignal::SIGCONT)
     }
 
@@ -240,7 +221,7 @@ impl PrivateServer {
 
     fn launch(&mut self) -> Result<(), ServerError> {
         let guardian = Guardian::start(&self.cluster, self.port)?;
-        let pid = guardian.server;
+        let pid = guardian.server();
         self.guardian = Some(guardian);
         let ready = await_ready(&self.cluster, pid, self.time_limit);
         if ready.is_err() {
@@ -274,114 +255,6 @@ impl Signal {
     }
 }
 
-/// The shell between this process and the server.
-#[derive(Debug)]
-struct Guardian {
-    shell: Child,
-    orders: ChildStdin,
-    server: u32,
-}
-
-impl Guardian {
-    fn start(cluster: &Cluster, port: u16) -> Result<Self, ServerError> {
-        let mut shell = cluster
-            .command("/bin/sh")
-            .args(["-c", GUARDIAN, "guardian"])
-            .args([cluster.folder(), &cluster.log()])
-            .args(cluster.server(port))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(ServerError::run("/bin/sh"))?;
-        let orders = shell.stdin.take().expect("standard input is piped");
-        let told = shell.stdout.take().expect("standard output is piped");
-        let mut line = String::new();
-        BufReader::new(told)
-            .read_line(&mut line)
-            .map_err(ServerError::run("/bin/sh"))?;
-        let server = line.trim().parse().map_err(|_| ServerError::Start {
-            log: cluster.log_tail(),
-        })?;
-        Ok(Self {
-            shell,
-            orders,
-            server,
-        })
-    }
-
-    /// Whether the server has ended by itself within `limit`; otherwise it was killed.
-    fn stop(mut self, mode: StopMode, limit: Duration) -> bool {
-        let order = match mode {
-            StopMode::Fast => "INT\n",
-            StopMode::Immediate => "QUIT\n",
-        };
-        // A guardian that is gone has closed the pipe; its server is then looked after below.
-        let _ = self.orders.write_all(order.as_bytes());
-        let has_ended = |shell: &mut Child| shell.try_wait().ok().flatten().is_some();
-        if wait::until(limit, || has_ended(&mut self.shell).then_some(())).is_some() {
-            return true;
-        }
-        signal_children(self.server, NixSignal::SIGKILL);
-        let _ = process::signal(self.server, NixSignal::SIGKILL);
-        let _ = self.shell.wait();
-        false
-    }
-}
-
 pub(super) fn url(port: u16) -> String {
     format!("postgres://postgres@127.0.0.1:{port}/postgres")
-}
-
-/// Calls `launch` with free ports until one was still free when the server came to bind it.
-pub(super) fn on_free_port(
-    log: &Path,
-    mut launch: impl FnMut(u16) -> Result<(), ServerError>,
-) -> Result<(), ServerError> {
-    let mut attempt = 1;
-    loop {
-        let result = launch(free_port()?);
-        let is_taken = matches!(&result, Err(ServerError::Start { log })
-            if log.contains("could not bind") || log.contains("could not create any TCP/IP"));
-        if !is_taken || attempt == PORT_ATTEMPTS {
-            return result;
-        }
-        attempt += 1;
-        // The next attempt must not be judged by this one's words.
-        File::create(log).map_err(ServerError::file(log))?;
-    }
-}
-
-/// Waits until the server takes connections or has ended.
-pub(super) fn await_ready(cluster: &Cluster, pid: u32, limit: Duration) -> Result<(), ServerError> {
-    let progress = wait::until(limit, || {
-        Some(cluster.progress(pid)).filter(|progress| *progress != Progress::Starting)
-    });
-    match progress {
-        Some(Progress::Ready) => Ok(()),
-        Some(_) => Err(ServerError::Start {
-            log: cluster.log_tail(),
-        }),
-        None => Err(ServerError::Slow {
-            what: "ready",
-            limit,
-            log: cluster.log_tail(),
-        }),
-    }
-}
-
-/// Signals every child of `server`; one that has ended meanwhile needs none.
-fn signal_children(server: u32, signal: NixSignal) {
-    for child in process::children(server) {
-        let _ = process::signal(child.pid, signal);
-    }
-}
-
-/// The log, open for appending, for a server that has no guardian.
-pub(super) fn open_log(path: &Path) -> Result<File, ServerError> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(ServerError::file(path))
 }

@@ -21,7 +21,10 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(
             scope.spawn(|| {
                 while let Some((index, item)) = take(items, &next) {
                     let result = work(item);
-                    results.lock().unwrap_or_else(PoisonError::into_inner).push((index, result));
+                    results
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push((index, result));
                 }
             });
         }

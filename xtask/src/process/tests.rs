@@ -17,15 +17,25 @@ fn output_of_a_child_and_its_command_line_are_in_the_log() {
     assert_eq!(finished.end, End::Passed);
     let text = read_log(&log);
     assert!(text.starts_with("$ sh -c"), "{text}");
-    assert!(text.contains("\nout\n") && text.contains("\nerr\n"), "{text}");
+    assert!(
+        text.contains("\nout\n") && text.contains("\nerr\n"),
+        "{text}"
+    );
 }
 
 #[test]
 fn failing_child_is_failed_and_not_timed_out() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let finished = run(shell("exit 3"), Terms::new(&log, Duration::from_secs(60)), || ()).unwrap();
-    let End::Failed(status) = finished.end else { panic!("{finished:?}") };
+    let finished = run(
+        shell("exit 3"),
+        Terms::new(&log, Duration::from_secs(60)),
+        || (),
+    )
+    .unwrap();
+    let End::Failed(status) = finished.end else {
+        panic!("{finished:?}")
+    };
     assert_eq!(status.code(), Some(3));
 }
 
@@ -45,7 +55,10 @@ fn child_past_its_limit_is_stopped_with_what_it_started() {
 fn stdout_of_its_own_stays_out_of_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let (log, out) = (folder.path().join("log"), folder.path().join("out"));
-    let terms = Terms { stdout: Some(&out), ..Terms::new(&log, Duration::from_secs(60)) };
+    let terms = Terms {
+        stdout: Some(&out),
+        ..Terms::new(&log, Duration::from_secs(60))
+    };
     run(shell("echo o''ut; echo err >&2"), terms, || ()).unwrap();
     assert_eq!(read_log(&out), "out\n");
     assert!(!read_log(&log).contains("\nout\n"));
@@ -64,6 +77,9 @@ fn last_line_skips_blank_ones() {
 fn results_of_parallel_work_keep_the_order_of_the_items() {
     let items: Vec<u32> = (0..100).collect();
     let doubled = in_parallel(4, &items, |item| item * 2);
-    assert_eq!(doubled, items.iter().map(|item| item * 2).collect::<Vec<_>>());
+    assert_eq!(
+        doubled,
+        items.iter().map(|item| item * 2).collect::<Vec<_>>()
+    );
     assert!(in_parallel(2, &[] as &[u32], |item| *item).is_empty());
 }

@@ -24,6 +24,15 @@ pub(crate) enum Status {
 /// because it is answered, but it is not *work*, and a connection may be lent while its reply is
 /// still on the way.
 ///
+/// Three kinds of request are no work either, but *brief*: the status is unknown until their
+/// answer has come, which is soon, and the connection need not be given up for them.
+/// - A lone ROLLBACK, once all of it is sent: a transaction guard sends it when it is dropped, and
+///   nobody awaits the answer.
+/// - One that prepares a statement and runs nothing: its caller goes on when the statement is
+///   described, which is just before the ReadyForQuery.
+/// - One that has got its ErrorResponse: the server sends that ahead of the ReadyForQuery, so the
+///   caller learns of the error first and often ends the lease right away.
+///
 /// The one exception to "one `Sync`, one ReadyForQuery" is COPY FROM STDIN: the server ignores
 /// every `Sync` it reads between its CopyInResponse and the client's CopyDone or CopyFail, and
 /// drivers send one there, because they cannot know beforehand that a statement is a COPY.
@@ -35,12 +44,20 @@ pub(super) struct Ledger {
     answered: u64,
     /// Number of the last request that was work.
     last_work: u64,
+    /// What that was before the last simple query.
+    earlier_work: u64,
+    /// Number of the last lone ROLLBACK or preparation.
+    last_brief: u64,
+    /// Number of the last request that got an ErrorResponse.
+    failed: u64,
     /// Number of the last simple query.
     last_query: u64,
-    /// How many requests were work.
+    /// How many requests were work or brief.
     work: u64,
-    /// Something other than Close was sent since the last Sync.
+    /// Something was run since the last Sync.
     open_work: bool,
+    /// Something was prepared since the last Sync.
+    open_brief: bool,
     copying: bool,
     confused: bool,
     status: Status,
@@ -53,14 +70,20 @@ impl Ledger {
             STARTUP | b'Q' | b'F' => {
                 self.sent += 1;
                 self.last_query = self.sent;
+                self.earlier_work = self.last_work;
                 self.count_work();
             }
             b'S' => {
                 self.sent += 1;
                 if self.open_work {
                     self.count_work();
+                } else if self.open_brief {
+                    self.last_brief = self.sent;
+                    self.work += 1;
+                    self.open_brief = false;
                 }
             }
+            b'P' | b'D' => self.open_brief = true,
             // Close and Flush are no work; passwords belong to the startup; Terminate ends it all.
             b'C' | b'H' | b'p' | b'X' => {}
             _ => self.open_work = true,
@@ -70,7 +93,13 @@ impl Ledger {
     fn count_work(&mut self) {
         self.last_work = self.sent;
         self.work += 1;
-        self.open_work = false;
+        (self.open_work, self.open_brief) = (false, false);
+    }
+
+    /// The simple query just sent was a lone ROLLBACK.
+    pub(super) fn sent_rollback(&mut self) {
+        self.last_brief = self.last_query;
+        self.last_work = self.earlier_work;
     }
 
     /// ReadyForQuery.
@@ -90,6 +119,13 @@ impl Ledger {
         };
     }
 
+    /// ErrorResponse, which ends the oldest unanswered request.
+    pub(super) fn failed(&mut self) {
+        if self.answered < self.sent {
+            self.failed = self.answered + 1;
+        }
+    }
+
     /// CopyInResponse.
     pub(super) fn copy_in(&mut self) {
         self.copying = true;
@@ -102,7 +138,7 @@ impl Ledger {
         }
     }
 
-    /// Something came that this module does not model.
+    /// Something came that this module does not model, or that ends the session.
     pub(super) fn confuse(&mut self) {
         self.confused = true;
     }
@@ -118,7 +154,17 @@ impl Ledger {
 
     /// Whether work was sent that is not yet answered.
     pub(super) const fn is_working(&self) -> bool {
-        self.open_work || self.copying || self.answered < self.last_work
+        let answered = if self.failed > self.answered {
+            self.failed
+        } else {
+            self.answered
+        };
+        self.open_work || self.copying || answered < self.last_work
+    }
+
+    /// Whether a brief request is unanswered.
+    pub(super) const fn is_brief(&self) -> bool {
+        self.open_brief || self.answered < self.last_brief || self.answered < self.failed
     }
 
     pub(super) const fn status(&self) -> Status {

@@ -19,12 +19,21 @@ enum State {
     Plain,
     Word,
     QuotedWord,
-    Literal { escapes: bool, after_backslash: bool },
-    LiteralMayEnd { escapes: bool },
+    Literal {
+        escapes: bool,
+        after_backslash: bool,
+    },
+    LiteralMayEnd {
+        escapes: bool,
+    },
     LineComment,
-    BlockComment { depth: u32 },
+    BlockComment {
+        depth: u32,
+    },
     DollarTag,
-    DollarBody { matched: usize },
+    DollarBody {
+        matched: usize,
+    },
 }
 
 /// What the word before decides about the next one.
@@ -47,7 +56,27 @@ pub(super) struct Scanner {
     tag_length: usize,
     at_start: bool,
     after: After,
-    taint: Taint,
+    rollback: Rollback,
+    found: Found,
+}
+
+/// What a query text holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) taint: Taint,
+    /// It is `ROLLBACK` or `ROLLBACK TO` a savepoint, and nothing else.
+    pub(super) is_rollback: bool,
+}
+
+/// Whether the text so far is a lone ROLLBACK.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rollback {
+    /// Nothing but space so far.
+    Possible,
+    /// It is.
+    Lone,
+    /// It is not.
+    No,
 }
 
 impl Scanner {
@@ -61,18 +90,25 @@ impl Scanner {
             tag_length: 0,
             at_start: true,
             after: After::Nothing,
-            taint: Taint::NONE,
+            rollback: Rollback::Possible,
+            found: Found {
+                taint: Taint::NONE,
+                is_rollback: false,
+            },
         }
     }
 
-    /// Ends the text: what it may leave behind. The scanner is then ready for the next one.
-    pub(super) fn finish(&mut self) -> Taint {
+    /// Ends the text. The scanner is then ready for the next one.
+    pub(super) fn finish(&mut self) -> Found {
         if self.state == State::Word {
             self.end_word();
         }
-        let taint = self.taint;
+        let found = Found {
+            is_rollback: self.rollback == Rollback::Lone,
+            ..self.found
+        };
         *self = Self::new();
-        taint
+        found
     }
 
     pub(super) fn feed(&mut self, text: &[u8]) {
@@ -122,6 +158,7 @@ impl Scanner {
             b'-' if self.previous == b'-' => self.enter(State::LineComment),
             b'*' if self.previous == b'/' => self.enter(State::BlockComment { depth: 1 }),
             b';' => {
+                self.rollback = Rollback::No;
                 self.at_start = true;
                 self.after = After::Nothing;
                 self.previous = byte;
@@ -155,7 +192,8 @@ impl Scanner {
             self.push_word(byte);
             return;
         }
-        self.taint |= self.resolve_after(b"") | anywhere(self.word());
+        let taint = self.resolve_after(b"") | anywhere(self.word());
+        self.found.taint |= taint;
         self.at_start = false;
         self.enter(State::Plain);
     }
@@ -180,7 +218,7 @@ impl Scanner {
         }
         if after_backslash {
             // Ends here or not, depending on standard_conforming_strings.
-            self.taint |= Taint::SESSION;
+            self.found.taint |= Taint::SESSION;
         }
         self.enter(State::LiteralMayEnd { escapes });
     }
@@ -210,7 +248,7 @@ impl Scanner {
             return self.plain(byte);
         }
         if self.tag_length == TAG {
-            self.taint |= Taint::SESSION;
+            self.found.taint |= Taint::SESSION;
             return;
         }
         self.tag[self.tag_length] = byte;
@@ -249,11 +287,18 @@ impl Scanner {
     fn end_word(&mut self) {
         let (word, length) = (self.word, self.word_length);
         let word = &word[..length];
-        self.taint |= self.resolve_after(word) | anywhere(word);
+        let taint = self.resolve_after(word) | anywhere(word);
+        self.found.taint |= taint;
         if self.at_start {
             self.at_start = false;
             self.first_word(word);
         }
+        self.rollback = match (self.rollback, word) {
+            (Rollback::Possible, b"rollback") => Rollback::Lone,
+            // ROLLBACK PREPARED ends another transaction than the session's.
+            (Rollback::Possible, _) | (_, b"prepared") => Rollback::No,
+            (rollback, _) => rollback,
+        };
     }
 
     fn first_word(&mut self, word: &[u8]) {
@@ -261,9 +306,11 @@ impl Scanner {
             b"set" => self.after = After::Set,
             b"deallocate" => self.after = After::Deallocate,
             b"discard" => self.after = After::Discard,
-            b"reset" | b"listen" | b"declare" | b"do" | b"call" => self.taint |= Taint::SESSION,
-            b"prepare" => self.taint |= Taint::STATEMENTS,
-            b"load" => self.taint |= Taint::LASTING,
+            b"reset" | b"listen" | b"declare" | b"do" | b"call" => {
+                self.found.taint |= Taint::SESSION
+            }
+            b"prepare" => self.found.taint |= Taint::STATEMENTS,
+            b"load" => self.found.taint |= Taint::LASTING,
             _ => {}
         }
     }

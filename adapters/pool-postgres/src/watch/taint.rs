@@ -54,13 +54,20 @@ const REMEMBERED: usize = 256;
 ///
 /// Names are kept as 64-bit hashes; a collision taints once too often. Past [`REMEMBERED`]
 /// statements every execution counts as tainting: bounded memory, and wrong on the safe side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TaintingStatements {
     known: Vec<(u64, Taint)>,
     every: Taint,
 }
 
 impl TaintingStatements {
+    pub(super) const fn new() -> Self {
+        Self {
+            known: Vec::new(),
+            every: Taint::NONE,
+        }
+    }
+
     pub(super) fn prepared(&mut self, name: u64, taint: Taint) {
         self.closed(name);
         if taint.is_none() {

@@ -52,10 +52,3 @@ fn whoever_waits_for_a_close_learns_that_the_thread_ended() {
     mailbox.end();
     assert!(receiver.try_recv().is_err(), "the sender must be gone");
 }
-
-#[test]
-fn a_change_marked_from_outside_makes_the_connection_dirty() {
-    let mailbox: Mailbox<()> = Mailbox::new();
-    mailbox.mark_changed();
-    assert_eq!(mailbox.condition(), Condition::Dirty);
-}

@@ -1,0 +1,303 @@
+//! The connection that a lease hands out.
+
+use crate::driver::{Driver, DriverTask};
+use crate::error::Error;
+use crate::statements::{Sql, Statements};
+use crate::tls::Tls;
+use crate::transport::{AlreadyConnected, Endpoint, driver_config};
+use crate::watch::{Look, Watch};
+use pool_core::CacheStats;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Config, Row, Statement};
+
+/// A connection to PostgreSQL, with its driver's task and its prepared statements.
+///
+/// It dereferences to [`tokio_postgres::Client`] for everything that is not defined here:
+/// transactions, COPY, pipelining, streams. The methods defined here differ from the client's of
+/// the same name in one point: a statement given as text is prepared once and kept, while the
+/// client prepares and drops it each time, which costs two more messages per call.
+///
+/// Dropping it ends the task and closes the socket at once; [`close`](pool_core::Manager::close)
+/// takes leave first.
+///
+/// # Cancel safety
+///
+/// A method whose future is dropped before it is done leaves a request unanswered. The pool sees
+/// that when the lease ends, and closes the connection after asking the server to cancel the query.
+pub struct PostgresConnection {
+    // Dropped before the statements, which would each send a message to a client that still lives.
+    client: Client,
+    statements: Statements,
+    driver: DriverTask,
+    watch: Arc<Watch>,
+    endpoint: Endpoint,
+    /// Requests sent when the session was last known to be clean.
+    clean_at: u64,
+    unsure: Unsure,
+}
+
+/// What was sent since the last look at a settled driver without its answer having been seen here.
+#[derive(Debug, Default)]
+struct Unsure {
+    /// The client was borrowed, and anything may have been sent through it.
+    borrowed: AtomicBool,
+    /// Calls of the connection's own methods that have not ended well.
+    open_calls: AtomicU32,
+}
+
+/// Parameters of a statement, in order.
+type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+impl PostgresConnection {
+    pub(crate) async fn open(
+        endpoint: Endpoint,
+        config: &Config,
+        tls: &Tls,
+        statement_cache_size: usize,
+    ) -> Result<Self, Error> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let transport = endpoint.open(config, tls).await?;
+        let watch = Arc::new(Watch::new());
+        let started = driver_config(config)
+            .connect_raw(transport, AlreadyConnected(Arc::clone(&watch)))
+            .await;
+        let (client, protocol) = started.map_err(|source| Error::Startup {
+            endpoint: endpoint.to_string(),
+            source,
+        })?;
+        let driver = Driver::new(protocol, Arc::clone(&watch));
+        let mut connection = Self {
+            client,
+            statements: Statements::new(statement_cache_size),
+            driver: driver.start(&runtime).await,
+            watch,
+            endpoint,
+            clean_at: 0,
+            unsure: Unsure::default(),
+        };
+        connection.mark_clean();
+        Ok(connection)
+    }
+
+    /// The statement for `text`, from the connection's cache or prepared now.
+    ///
+    /// # Errors
+    ///
+    /// The server's, for text that it cannot parse.
+    pub async fn prepare_cached(&self, text: &str) -> Result<Statement, tokio_postgres::Error> {
+        self.prepare_typed_cached(text, &[]).await
+    }
+
+    /// Like [`prepare_cached`](Self::prepare_cached), with the types of the first parameters.
+    /// The same text with other types is another statement.
+    ///
+    /// # Errors
+    ///
+    /// The server's, for text that it cannot parse.
+    pub async fn prepare_typed_cached(
+        &self,
+        text: &str,
+        types: &[Type],
+    ) -> Result<Statement, tokio_postgres::Error> {
+        self.statements.prepare(&self.client, text, types).await
+    }
+
+    /// All rows of a query.
+    ///
+    /// # Errors
+    ///
+    /// The server's, or a parameter that does not fit.
+    pub async fn query<S: Sql + ?Sized>(
+        &self,
+        sql: &S,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let call = async |statement: Statement| self.client.query(&statement, parameters).await;
+        self.call(sql, call).await
+    }
+
+    /// The one row of a query.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query), and when there is not exactly one row.
+    pub async fn query_one<S: Sql + ?Sized>(
+        &self,
+        sql: &S,
+        parameters: Parameters<'_>,
+    ) -> Result<Row, tokio_postgres::Error> {
+        let call = async |statement: Statement| self.client.query_one(&statement, parameters).await;
+        self.call(sql, call).await
+    }
+
+    /// The row of a query, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query), and when there is more than one row.
+    pub async fn query_opt<S: Sql + ?Sized>(
+        &self,
+        sql: &S,
+        parameters: Parameters<'_>,
+    ) -> Result<Option<Row>, tokio_postgres::Error> {
+        let call = async |statement: Statement| self.client.query_opt(&statement, parameters).await;
+        self.call(sql, call).await
+    }
+
+    /// Runs a statement; how many rows it changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query).
+    pub async fn execute<S: Sql + ?Sized>(
+        &self,
+        sql: &S,
+        parameters: Parameters<'_>,
+    ) -> Result<u64, tokio_postgres::Error> {
+        let call = async |statement: Statement| self.client.execute(&statement, parameters).await;
+        self.call(sql, call).await
+    }
+
+    /// The server's process behind the connection (`pg_backend_pid()`), without asking it.
+    #[must_use]
+    pub fn process_id(&self) -> i32 {
+        self.watch.process_id()
+    }
+
+    /// Hits, misses and evictions of the connection's statement cache.
+    #[must_use]
+    pub fn statement_stats(&self) -> CacheStats {
+        self.statements.stats()
+    }
+
+    /// How many statements are cached.
+    #[must_use]
+    pub fn cached_statements(&self) -> usize {
+        self.statements.len()
+    }
+
+    /// How many requests this connection has sent, the startup included; closing a statement does
+    /// not count.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.watch.work()
+    }
+
+    /// Runs `call`, which is done when the server is ready again. Relaxed counters: they are read
+    /// by whoever owns the connection, after the calls.
+    async fn call<S: Sql + ?Sized, T>(
+        &self,
+        sql: &S,
+        call: impl AsyncFnOnce(Statement) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<T, tokio_postgres::Error> {
+        self.unsure.open_calls.fetch_add(1, Ordering::Relaxed);
+        let statement = self.statements.resolve(&self.client, sql).await?;
+        let answer = call(statement).await;
+        match &answer {
+            Ok(_) => {
+                self.unsure.open_calls.fetch_sub(1, Ordering::Relaxed);
+            }
+            Err(error) => self.statements.learn(error),
+        }
+        answer
+    }
+
+    /// What can be said of the connection without I/O.
+    pub(crate) fn look(&mut self) -> Look {
+        let unsure = &mut self.unsure;
+        if !*unsure.borrowed.get_mut() && *unsure.open_calls.get_mut() == 0 {
+            return self.watch.look_when_answered();
+        }
+        let look = self.watch.look();
+        if matches!(look, Look::Settled(_)) {
+            self.unsure = Unsure::default();
+        }
+        look
+    }
+
+    /// One simple query whose rows nobody wants.
+    pub(crate) async fn run(&self, script: &str) -> Result<(), tokio_postgres::Error> {
+        self.client.batch_execute(script).await
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    pub(crate) const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Whether anything was sent since the session was last known to be clean.
+    pub(crate) fn was_used(&self) -> bool {
+        self.watch.work() != self.clean_at
+    }
+
+    /// Takes the session for clean as it is now.
+    pub(crate) fn mark_clean(&mut self) {
+        self.watch.clear_taint();
+        self.unsure = Unsure::default();
+        self.clean_at = self.watch.work();
+    }
+
+    /// Lets the driver's task catch up; if it cannot, asks the server, whose answer comes after
+    /// everything that was sent before. Not cancel safe: the question may stay open.
+    pub(crate) async fn settle(&self) -> Result<Look, Error> {
+        match self.watch.settled().await {
+            Look::Uncertain => self.client.batch_execute("").await?,
+            look => return Ok(look),
+        }
+        Ok(self.watch.settled().await)
+    }
+
+    /// Ends the driver's task without waiting for answers, and waits until it is gone.
+    pub(crate) async fn abort(self) {
+        self.driver.abort();
+        self.finish().await;
+    }
+
+    /// Ends the session: Terminate is sent and the socket closed.
+    pub(crate) async fn finish(self) {
+        let Self {
+            client,
+            statements,
+            driver,
+            ..
+        } = self;
+        // The driver ends when its last client is gone.
+        drop(client);
+        drop(statements);
+        driver.finished().await;
+    }
+}
+
+impl Deref for PostgresConnection {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.unsure.borrowed.store(true, Ordering::Relaxed);
+        &self.client
+    }
+}
+
+impl DerefMut for PostgresConnection {
+    fn deref_mut(&mut self) -> &mut Client {
+        *self.unsure.borrowed.get_mut() = true;
+        &mut self.client
+    }
+}
+
+impl fmt::Debug for PostgresConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresConnection")
+            .field("endpoint", &format_args!("{}", self.endpoint))
+            .field("process_id", &self.process_id())
+            .field("state", &self.watch.look())
+            .field("statements", &self.statements)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! The stream under the driver.
+
+use super::frame::Framer;
+use super::read::{Client, Findings, Reading, Server};
+use super::{Facts, Watch};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Passes bytes through and writes what they mean into a [`Watch`].
+pub(crate) struct WatchedStream<S> {
+    inner: S,
+    reader: Reader,
+    watch: Arc<Watch>,
+}
+
+/// The sequential half, without I/O.
+#[derive(Debug)]
+pub(super) struct Reader {
+    outbound: Framer,
+    inbound: Framer,
+    client: Client,
+    server: Server,
+    pub(super) findings: Findings,
+    blocked: bool,
+    unread: bool,
+    ended: bool,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        Self {
+            outbound: Framer::client(),
+            inbound: Framer::server(),
+            client: Client::new(),
+            server: Server::new(),
+            findings: Findings::default(),
+            blocked: false,
+            unread: false,
+            ended: false,
+        }
+    }
+
+    /// The far side has accepted `bytes`.
+    pub(super) fn wrote(&mut self, bytes: &[u8]) {
+        let mut reading = Reading {
+            reader: &mut self.client,
+            findings: &mut self.findings,
+        };
+        self.outbound.feed(bytes, &mut reading);
+    }
+
+    /// The driver has been given `bytes`; none means the end.
+    pub(super) fn read(&mut self, bytes: &[u8]) {
+        self.unread = true;
+        self.ended |= bytes.is_empty();
+        let mut reading = Reading {
+            reader: &mut self.server,
+            findings: &mut self.findings,
+        };
+        self.inbound.feed(bytes, &mut reading);
+    }
+
+    pub(super) fn facts(&self) -> Facts {
+        let ledger = &self.findings.ledger;
+        Facts {
+            status: ledger.status(),
+            working: ledger.is_working(),
+            brief: ledger.is_brief(),
+            confused: ledger.is_confused()
+                || self.outbound.is_malformed()
+                || self.inbound.is_malformed(),
+            blocked: self.blocked || !self.outbound.at_boundary(),
+            unread: self.unread || !self.inbound.at_boundary(),
+            ended: self.ended,
+        }
+    }
+
+    fn publish(&mut self, watch: &Watch) {
+        watch.add_taint(std::mem::take(&mut self.findings.taint));
+        watch.publish(
+            self.facts(),
+            self.findings.ledger.work(),
+            self.findings.process_id,
+        );
+    }
+}
+
+impl<S> WatchedStream<S> {
+    pub(crate) fn new(inner: S, watch: Arc<Watch>) -> Self {
+        Self {
+            inner,
+            reader: Reader::new(),
+            watch,
+        }
+    }
+
+    pub(crate) const fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    /// Notes how a write or flush went.
+    fn blocked<T>(&mut self, outcome: &Poll<io::Result<T>>) {
+        self.reader.blocked = outcome.is_pending();
+        self.reader.ended |= matches!(outcome, Poll::Ready(Err(_)));
+        self.reader.publish(&self.watch);
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut this.inner).poll_read(cx, buf);
+        match &outcome {
+            Poll::Ready(Ok(())) => this.reader.read(&buf.filled()[before..]),
+            Poll::Ready(Err(_)) => this.reader.ended = true,
+            Poll::Pending => this.reader.unread = false,
+        }
+        this.reader.publish(&this.watch);
+        outcome
+    }
+}
+
+/// Vectored writes are left out: the driver writes from one buffer.
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.inner).poll_write(cx, buf);
+        if let Poll::Ready(Ok(accepted)) = outcome {
+            self.reader.wrote(&buf[..accepted]);
+        }
+        self.blocked(&outcome);
+        outcome
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.inner).poll_flush(cx);
+        self.blocked(&outcome);
+        outcome
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}

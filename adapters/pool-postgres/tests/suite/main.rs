@@ -1,0 +1,12 @@
+//! The adapter on a real server: the one behind `POOL_POSTGRES_URL`, or one of its own.
+
+mod cancel;
+mod copy;
+mod lifetime;
+mod session;
+mod startup;
+mod statements;
+mod support;
+#[cfg(feature = "tls")]
+mod tls;
+mod transactions;

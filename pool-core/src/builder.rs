@@ -1,0 +1,136 @@
+//! Building a pool.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use crate::error::BuildError;
+use crate::hooks::{Hook, Hooks};
+use crate::pool::{Parts, Pool};
+use crate::{Clock, Config, Manager, Observer, Spawn};
+
+/// Builds a [`Pool`]. From [`Pool::builder`].
+///
+/// Every setting has a default; `build` checks them all together and reports every problem.
+#[must_use = "nothing is built before `build` is called and awaited"]
+pub struct Builder<M: Manager> {
+    manager: M,
+    pub(crate) config: Config,
+    hooks: Hooks<M::Connection>,
+    observer: Option<Arc<dyn Observer>>,
+    clock: Option<Arc<dyn Clock>>,
+    spawner: Option<Arc<dyn Spawn>>,
+}
+
+impl<M: Manager> Builder<M> {
+    pub(crate) fn new(manager: M) -> Self {
+        Self {
+            manager,
+            config: Config::default(),
+            hooks: Hooks::default(),
+            observer: None,
+            clock: None,
+            spawner: None,
+        }
+    }
+
+    /// Takes all settings from `config`.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Runs `hook` on each new connection, within `connect_timeout`. A refusal counts as a failed
+    /// connect. May be called repeatedly: hooks run in that order.
+    pub fn after_connect(mut self, hook: Hook<M::Connection>) -> Self {
+        self.hooks.after_connect.push(hook);
+        self
+    }
+
+    /// Runs `hook` on each connection before it is leased, within the request's deadline. After a
+    /// refusal the request goes on with the next connection.
+    pub fn before_acquire(mut self, hook: Hook<M::Connection>) -> Self {
+        self.hooks.before_acquire.push(hook);
+        self
+    }
+
+    /// Runs `hook` on each connection after its lease, in the background, within `reset_timeout`.
+    pub fn after_release(mut self, hook: Hook<M::Connection>) -> Self {
+        self.hooks.after_release.push(hook);
+        self
+    }
+
+    /// Tells `observer` about every event.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
+    /// Takes the time from `clock`. Default: tokio's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Runs background work through `spawner`. Default: tokio, on the runtime of whoever causes the
+    /// work, else on the one that the pool was built on.
+    pub fn spawner(mut self, spawner: Arc<dyn Spawn>) -> Self {
+        self.spawner = Some(spawner);
+        self
+    }
+
+    /// Builds the pool and opens `initial_size` connections.
+    ///
+    /// # Errors
+    ///
+    /// See [`BuildError`]. Nothing is left behind.
+    pub async fn build(mut self) -> Result<Pool<M>, BuildError<M::Error>> {
+        self.config.check()?;
+        if self.config.seed == 0 {
+            self.config.seed = RandomState::new().hash_one(self.config.name.as_str());
+        }
+        let initial = self.config.initial_size;
+        let pool = Pool::new(Parts {
+            manager: self.manager,
+            config: self.config,
+            hooks: self.hooks,
+            observer: self.observer,
+            clock: self.clock.or_else(default_clock).ok_or(BuildError::NoRuntime)?,
+            spawner: self.spawner.or_else(default_spawner).ok_or(BuildError::NoRuntime)?,
+        });
+        if !pool.inner().ensure_driver() {
+            return Err(BuildError::NoRuntime);
+        }
+        if initial > 0 {
+            let opened = pool.inner().open_initial(initial as usize).await;
+            opened.map_err(|source| BuildError::Connect { wanted: initial, source })?;
+        }
+        Ok(pool)
+    }
+}
+
+#[cfg(feature = "tokio")]
+fn default_clock() -> Option<Arc<dyn Clock>> {
+    Some(Arc::new(crate::TokioClock::new()))
+}
+
+#[cfg(feature = "tokio")]
+fn default_spawner() -> Option<Arc<dyn Spawn>> {
+    Some(Arc::new(crate::TokioSpawn::new()))
+}
+
+#[cfg(not(feature = "tokio"))]
+fn default_clock() -> Option<Arc<dyn Clock>> {
+    None
+}
+
+#[cfg(not(feature = "tokio"))]
+fn default_spawner() -> Option<Arc<dyn Spawn>> {
+    None
+}
+
+impl<M: Manager> fmt::Debug for Builder<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+    }
+}

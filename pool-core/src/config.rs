@@ -1,0 +1,292 @@
+//! What can be set about a pool, checked as a whole.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The settings of a pool. Made by the pool's builder, which reports every problem at once.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) name: String,
+    pub(crate) max_size: u32,
+    pub(crate) min_size: u32,
+    pub(crate) min_idle: u32,
+    pub(crate) initial_size: u32,
+    pub(crate) max_size_ceiling: Option<u32>,
+    pub(crate) acquire_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) validation_timeout: Duration,
+    pub(crate) reset_timeout: Duration,
+    pub(crate) close_timeout: Duration,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) lifetime_jitter: f64,
+    pub(crate) validate_on_acquire: bool,
+    pub(crate) validate_on_return: bool,
+    pub(crate) validation_bypass: Duration,
+    pub(crate) keepalive: Option<Duration>,
+    pub(crate) max_connecting: u32,
+    pub(crate) creation_throttle: Option<u32>,
+    pub(crate) backoff_initial: Duration,
+    pub(crate) backoff_max: Duration,
+    pub(crate) max_wait_queue_size: u32,
+    pub(crate) hand_off_lease: Duration,
+    pub(crate) maintenance_interval: Option<Duration>,
+    pub(crate) seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "pool".to_owned(),
+            max_size: 10,
+            min_size: 0,
+            min_idle: 0,
+            initial_size: 0,
+            max_size_ceiling: None,
+            acquire_timeout: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            validation_timeout: Duration::from_secs(5),
+            reset_timeout: Duration::from_secs(5),
+            close_timeout: Duration::from_secs(5),
+            idle_timeout: Some(Duration::from_secs(300)),
+            max_lifetime: Some(Duration::from_secs(3600)),
+            lifetime_jitter: 0.1,
+            validate_on_acquire: true,
+            validate_on_return: false,
+            validation_bypass: Duration::from_millis(500),
+            keepalive: None,
+            max_connecting: 8,
+            creation_throttle: None,
+            backoff_initial: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(1),
+            max_wait_queue_size: u32::MAX,
+            hand_off_lease: Duration::from_secs(1),
+            maintenance_interval: None,
+            seed: 0,
+        }
+    }
+}
+
+/// Getters and builder setters of the settings that need no thought.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {
+        impl Config {
+            $($(#[$doc])* #[must_use] pub fn $name(&self) -> $type { self.$name.clone() })*
+        }
+
+        impl<M: crate::Manager> crate::Builder<M> {
+            $($(#[$doc])* #[must_use] pub fn $name(mut self, $name: impl Into<$type>) -> Self {
+                self.config.$name = $name.into();
+                self
+            })*
+        }
+    };
+}
+
+settings! {
+    /// What the pool is called in texts. Default "pool".
+    name: String;
+    /// Most connections, in whatever state, at any time. Default 10: enough for a service on a
+    /// few cores, few enough for any server.
+    max_size: u32;
+    /// Connections kept open, in use or not. Default 0: nothing is opened that nobody asked for.
+    min_size: u32;
+    /// Connections kept idle, as far as `max_size` allows. Default 0.
+    min_idle: u32;
+    /// Connections open when `build` returns; it fails if they cannot be opened within
+    /// `acquire_timeout`. Default 0: a service starts even if its database is late.
+    initial_size: u32;
+    /// How far `resize` may go. Default: twice `max_size`, at least 62.
+    max_size_ceiling: Option<u32>;
+    /// How long an acquire may take in all: waiting, connecting and checking. Default 30 s, the
+    /// common choice of pools; less is better wherever a caller has its own deadline.
+    acquire_timeout: Duration;
+    /// How long one attempt to connect may take, hooks included. Default 10 s.
+    connect_timeout: Duration;
+    /// How long a check may take; within an acquire at most a quarter of what is left. Default 5 s.
+    validation_timeout: Duration;
+    /// How long a reset may take. Default 5 s.
+    reset_timeout: Duration;
+    /// How long closing one connection may take before its slot is free regardless. Default 5 s.
+    close_timeout: Duration;
+    /// Idle connections above `min_size` are closed after this time. Default 300 s; `None` for
+    /// never.
+    idle_timeout: Option<Duration>;
+    /// Connections are replaced at this age, never during a lease. Default 3600 s, so that changes
+    /// behind a name or a proxy are followed; `None` for never.
+    max_lifetime: Option<Duration>;
+    /// Part of `max_lifetime`, 0 to 1, by which the age is shortened at random, so that connections
+    /// opened together do not end together. Default 0.1.
+    lifetime_jitter: f64;
+    /// Ask the far end before a lease, if the connection was idle for `validation_bypass`. Default
+    /// on.
+    validate_on_acquire: bool;
+    /// Ask the far end after each lease, in the background. Default off: it costs a round trip per
+    /// lease.
+    validate_on_return: bool;
+    /// A connection used or checked within this time is trusted. Default 500 ms.
+    validation_bypass: Duration;
+    /// Ask the far end of connections that were idle for this time, in the background. Default
+    /// `None`.
+    keepalive: Option<Duration>;
+    /// Most connects at a time. Default 8: a cold pool fills in a few round trips and a server that
+    /// has just come back is not stormed.
+    max_connecting: u32;
+    /// Most connects begun per second. Default `None`: `max_connecting` and the backoff are
+    /// enough, and a clock-driven limit starves a cold pool.
+    creation_throttle: Option<u32>;
+    /// Pause after a first failed connect; doubles with each further failure. Default 50 ms.
+    backoff_initial: Duration;
+    /// Longest pause after failed connects. Default 1 s: recovery is noticed within it.
+    backoff_max: Duration;
+    /// Most requests that wait for a lease to end; one more is refused at once. Default: as many
+    /// as there may be, since a deadline bounds each.
+    max_wait_queue_size: u32;
+    /// A connection that was handed to a waiter which is not polled for one to two of these times
+    /// goes to the next. Default 1 s.
+    hand_off_lease: Duration;
+    /// How often idle connections are looked at. Default: a tenth of the shortest of
+    /// `idle_timeout`, `max_lifetime` and `keepalive`, between 10 ms and 10 s.
+    maintenance_interval: Option<Duration>;
+    /// Seed of all chance in the pool (jitter). Default 0: drawn at `build`.
+    seed: u64;
+}
+
+impl Config {
+    /// Where `resize` ends.
+    pub(crate) fn ceiling(&self) -> u32 {
+        let default = self.max_size.saturating_mul(2).max(62);
+        self.max_size_ceiling.unwrap_or(default)
+    }
+
+    /// The shortest window that is measured with the coarse clock.
+    pub(crate) fn shortest_window(&self) -> Duration {
+        let bypass = self.validate_on_acquire.then_some(self.validation_bypass);
+        [bypass, self.idle_timeout, self.max_lifetime, self.keepalive]
+            .into_iter()
+            .flatten()
+            .filter(|window| !window.is_zero())
+            .min()
+            .unwrap_or(Duration::from_secs(10))
+    }
+
+    /// How often maintenance runs.
+    pub(crate) fn maintenance_every(&self) -> Duration {
+        self.maintenance_interval.unwrap_or_else(|| {
+            let shortest = [self.idle_timeout, self.max_lifetime, self.keepalive]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(Duration::from_secs(100));
+            (shortest / 10).clamp(Duration::from_millis(10), Duration::from_secs(10))
+        })
+    }
+
+    /// Checks the whole and says everything that is wrong.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let mut problems = Vec::new();
+        self.check_sizes(&mut problems);
+        self.check_times(&mut problems);
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+    }
+
+    fn check_sizes(&self, problems: &mut Vec<String>) {
+        let max = self.max_size;
+        let mut check = |wrong: bool, text: String| {
+            if wrong {
+                problems.push(text);
+            }
+        };
+        check(max == 0, "max_size is 0; a pool needs at least 1 connection".to_owned());
+        for (name, value) in [
+            ("min_size", self.min_size),
+            ("min_idle", self.min_idle),
+            ("initial_size", self.initial_size),
+        ] {
+            check(value > max, format!("{name} {value} is above max_size {max}; lower it"));
+        }
+        let ceiling = self.ceiling();
+        check(
+            ceiling < max,
+            format!("max_size_ceiling {ceiling} is below max_size {max}; raise it or leave it out"),
+        );
+        check(
+            ceiling > MAX_CEILING,
+            format!("max_size_ceiling {ceiling} is above {MAX_CEILING}, the most a pool can have"),
+        );
+        check(self.max_connecting == 0, "max_connecting is 0; nothing could be opened".to_owned());
+        check(
+            self.creation_throttle == Some(0),
+            "creation_throttle is 0 per second; leave it out for no limit".to_owned(),
+        );
+        check(
+            !(0.0..=1.0).contains(&self.lifetime_jitter),
+            format!("lifetime_jitter {} is not between 0 and 1", self.lifetime_jitter),
+        );
+    }
+
+    fn check_times(&self, problems: &mut Vec<String>) {
+        for (name, value) in [
+            ("acquire_timeout", Some(self.acquire_timeout)),
+            ("connect_timeout", Some(self.connect_timeout)),
+            ("validation_timeout", Some(self.validation_timeout)),
+            ("reset_timeout", Some(self.reset_timeout)),
+            ("close_timeout", Some(self.close_timeout)),
+            ("idle_timeout", self.idle_timeout),
+            ("max_lifetime", self.max_lifetime),
+            ("keepalive", self.keepalive),
+            ("backoff_initial", Some(self.backoff_initial)),
+            ("backoff_max", Some(self.backoff_max)),
+            ("hand_off_lease", Some(self.hand_off_lease)),
+            ("maintenance_interval", self.maintenance_interval),
+        ] {
+            let Some(value) = value else { continue };
+            if value.is_zero() {
+                problems.push(format!("{name} is 0; give it a length"));
+            } else if value > MAX_TIME {
+                problems.push(format!("{name} {value:?} is above {MAX_TIME:?}, ten years"));
+            }
+        }
+        if self.backoff_initial > self.backoff_max {
+            problems.push(format!(
+                "backoff_initial {:?} is above backoff_max {:?}",
+                self.backoff_initial, self.backoff_max
+            ));
+        }
+        if let (Some(keepalive), Some(idle)) = (self.keepalive, self.idle_timeout)
+            && keepalive >= idle
+            && self.min_size == 0
+        {
+            problems.push(format!(
+                "keepalive {keepalive:?} is not below idle_timeout {idle:?}: it would never run"
+            ));
+        }
+    }
+}
+
+/// More slots than this would not fit the bookkeeping's types with room to spare.
+const MAX_CEILING: u32 = 1_000_000;
+/// Keeps every sum of times far from an overflow.
+const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Everything that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    problems: Vec<String>,
+}
+
+impl ConfigError {
+    /// One sentence per problem, each with the setting, its value and the remedy.
+    #[must_use]
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid pool configuration: {}", self.problems.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigError {}

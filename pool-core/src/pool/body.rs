@@ -1,0 +1,161 @@
+//! What lies in a slot, and how a lease finds its way home.
+
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::queue::{self, Kind};
+use crate::request::RequestInfo;
+use crate::status::ConnectionInfo;
+use crate::{CloseReason, Manager};
+
+use super::Inner;
+
+/// The queue's view of a pool over `M`.
+pub(crate) struct Slots<M>(std::marker::PhantomData<M>);
+
+impl<M: Manager> Kind for Slots<M> {
+    type Value = Body<M>;
+    type Face = Face;
+    type Anchor = Arc<Inner<M>>;
+}
+
+pub(crate) type Loan<M> = queue::Loan<Slots<M>>;
+pub(crate) type Berth<M> = queue::Berth<Slots<M>>;
+
+/// A connection and what only its holder may see and change.
+pub(crate) struct Body<M: Manager> {
+    pub(crate) conn: M::Connection,
+    pub(crate) home: Home<M>,
+    pub(crate) id: u64,
+    pub(crate) epoch: u64,
+    pub(crate) created: Instant,
+    /// When it may no longer be given out, on the coarse clock.
+    pub(crate) expires: u64,
+    /// Since when it is known to work, on the coarse clock.
+    pub(crate) fresh: u64,
+    pub(crate) uses: u64,
+    pub(crate) errors: u32,
+    /// A round trip is under way.
+    pub(crate) in_flight: bool,
+    /// What closes it when it comes back, whatever else is true.
+    pub(crate) doom: Option<CloseReason>,
+    pub(crate) request: Option<Arc<RequestInfo>>,
+}
+
+/// What everybody may read of a slot. Plain facts for snapshots and maintenance; whoever acts on
+/// them takes the slot first and looks again.
+#[derive(Debug)]
+pub(crate) struct Face {
+    pub(crate) id: AtomicU64,
+    /// Since when it is idle, on the coarse clock.
+    pub(crate) idle_since: AtomicU64,
+    pub(crate) expires: AtomicU64,
+    /// Since when it is leased, on the coarse clock.
+    pub(crate) leased_since: AtomicU64,
+    site: AtomicPtr<Location<'static>>,
+    /// Close it when it comes back.
+    pub(crate) evicted: AtomicBool,
+    /// A successor is being opened.
+    pub(crate) succeeded: AtomicBool,
+}
+
+impl Default for Face {
+    fn default() -> Self {
+        Self {
+            id: AtomicU64::new(0),
+            idle_since: AtomicU64::new(0),
+            expires: AtomicU64::new(u64::MAX),
+            leased_since: AtomicU64::new(0),
+            site: AtomicPtr::new(ptr::null_mut()),
+            evicted: AtomicBool::new(false),
+            succeeded: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Face {
+    /// Notes who leases the slot. Relaxed: a snapshot may be a moment old.
+    #[inline(always)]
+    pub(crate) fn lease(&self, site: &'static Location<'static>, now: u64) {
+        self.site.store(ptr::from_ref(site).cast_mut(), Ordering::Relaxed);
+        self.leased_since.store(now, Ordering::Relaxed);
+    }
+
+    /// Where the present, or else the last, lease was asked for.
+    pub(crate) fn site(&self) -> Option<&'static Location<'static>> {
+        let site = self.site.load(Ordering::Relaxed);
+        // SAFETY: null, or written by `lease` from a `&'static`.
+        unsafe { site.cast_const().as_ref() }
+    }
+
+    /// Readies the face for a new connection.
+    pub(crate) fn renew<M: Manager>(&self, body: &Body<M>, now: u64) {
+        self.id.store(body.id, Ordering::Relaxed);
+        self.idle_since.store(now, Ordering::Relaxed);
+        self.expires.store(body.expires, Ordering::Relaxed);
+        self.evicted.store(false, Ordering::Relaxed);
+        self.succeeded.store(false, Ordering::Relaxed);
+    }
+}
+
+impl<M: Manager> Body<M> {
+    pub(crate) fn info(&self, face: &Face, now: u64) -> ConnectionInfo {
+        let inner = self.home.inner();
+        let opened = inner.coarse.millis_at(self.created);
+        let idle = now.saturating_sub(face.idle_since.load(Ordering::Relaxed));
+        ConnectionInfo {
+            id: self.id,
+            epoch: self.epoch,
+            created: self.created,
+            age: Duration::from_millis(now.saturating_sub(opened)),
+            uses: self.uses,
+            errors: self.errors,
+            idle: Duration::from_millis(idle),
+        }
+    }
+}
+
+/// The way from a connection back to its pool, without a reference count: a slot that is lent keeps
+/// its pool's memory alive.
+pub(crate) struct Home<M: Manager>(NonNull<Inner<M>>);
+
+// SAFETY: stands for a shared reference to an `Inner`, which is `Send` and `Sync`.
+unsafe impl<M: Manager> Send for Home<M> {}
+// SAFETY: as above.
+unsafe impl<M: Manager> Sync for Home<M> {}
+
+impl<M: Manager> Clone for Home<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: Manager> Copy for Home<M> {}
+
+impl<M: Manager> Home<M> {
+    pub(crate) fn of(inner: &Arc<Inner<M>>) -> Self {
+        // SAFETY: the pointer of an `Arc` is never null.
+        Self(unsafe { NonNull::new_unchecked(Arc::as_ptr(inner).cast_mut()) })
+    }
+
+    /// The pool. For holders of a slot: what is lent keeps the memory.
+    #[inline(always)]
+    pub(crate) fn inner(&self) -> &Inner<M> {
+        // SAFETY: a `Home` lies in a slot's value. While the slot is lent, a handle or the queue's
+        // anchor holds the `Arc` (see `queue`, "Memory"). Whoever gives the slot up first takes a
+        // reference by `strong`, or touches nothing afterwards.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// A reference that outlasts the slot. For holders of a slot.
+    pub(crate) fn strong(&self) -> Arc<Inner<M>> {
+        // SAFETY: the pointer comes from an `Arc` that is alive, as for `inner`.
+        unsafe {
+            Arc::increment_strong_count(self.0.as_ptr());
+            Arc::from_raw(self.0.as_ptr())
+        }
+    }
+}

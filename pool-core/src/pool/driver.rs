@@ -1,0 +1,211 @@
+//! The driver: the one task of a pool that wakes by itself.
+//!
+//! It turns the wheel of deadlines, starts connects whose time has come, hands chores to tasks and
+//! runs maintenance. It holds a weak reference and ends with the pool. It sleeps until the earliest
+//! thing it knows of; an earlier one wakes it through the mailbox. If its runtime ends, it is
+//! dropped, and the next request that has to wait starts another.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::body::Berth;
+use super::growth::{Growth, Load};
+use super::maintenance::Maintenance;
+use super::stop::Level;
+use super::{Inner, millis};
+use crate::mutant::mutant;
+use crate::queue::Phase;
+use crate::{Event, Manager, Timer};
+
+pub(super) struct Driver<M: Manager> {
+    inner: Weak<Inner<M>>,
+    timer: Box<dyn Timer>,
+    maintenance: Maintenance,
+    /// When to look for hand-offs that nobody collected.
+    sweep: Option<u64>,
+}
+
+/// Turns in a row before the driver yields to other tasks.
+const TURNS: usize = 16;
+
+impl<M: Manager> Inner<M> {
+    /// Starts a driver if none is alive; false if nothing can run one.
+    pub(crate) fn ensure_driver(self: &Arc<Self>) -> bool {
+        if !self.mailbox.enlist() {
+            return true;
+        }
+        // A ticker that ended with an earlier runtime starts again with the driver.
+        let resolution = self.config.shortest_window() / 10;
+        let _ = self.clock.coarse(resolution.clamp(super::MIN_RESOLUTION, super::MAX_RESOLUTION));
+        let driver = Driver {
+            inner: Arc::downgrade(self),
+            timer: self.clock.timer(),
+            maintenance: Maintenance::new(&self.config, self.now_millis()),
+            sweep: None,
+        };
+        self.start(Box::pin(driver))
+    }
+
+    /// Makes sure, while a request waits, that somebody keeps the time.
+    pub(super) fn keep_driven(self: &Arc<Self>) {
+        if !self.mailbox.is_alive() {
+            self.ensure_driver();
+        }
+    }
+
+    /// What follows when a request has joined the queue.
+    pub(super) fn waiter_joined(
+        self: &Arc<Self>,
+        connect: Option<Berth<M>>,
+        room: bool,
+        turn: Option<u64>,
+        now: u64,
+    ) {
+        self.keep_driven();
+        if let Some(berth) = connect {
+            self.start_connect(berth, 0);
+        }
+        let lease = now + millis(self.config.hand_off_lease);
+        let growth = if room { now + self.growth_every() } else { u64::MAX };
+        self.mailbox.alarm(turn.unwrap_or(u64::MAX).min(lease).min(growth));
+    }
+
+    pub(super) fn note_connect_time(&self, took: Duration) {
+        let mut growth = self.growth();
+        growth.connected(took);
+        self.growth_every.store(growth.every(), Ordering::Relaxed);
+    }
+
+    fn growth(&self) -> MutexGuard<'_, Growth> {
+        self.growth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the waits whose deadline has passed; says when the next one does.
+    fn expire(&self, now: u64) -> u64 {
+        loop {
+            let (batch, turn) = self.queue.expire(now);
+            let done = batch.done;
+            batch.wake();
+            if done {
+                return turn.unwrap_or(u64::MAX);
+            }
+        }
+    }
+
+    /// Starts the connects that waiters need; says when to look again.
+    fn grow(self: &Arc<Self>, now: u64) -> u64 {
+        let census = self.queue.census();
+        let load = Load {
+            waiting: census.waiting,
+            connecting: census.connecting,
+            served: census.served,
+            room: census.occupied < census.max,
+        };
+        let (at_once, again) = self.growth().decide(now, load);
+        let limits = self.queue.limits();
+        if limits.busy_connecting != at_once {
+            let _ = self.queue.set_limits(|limits| limits.busy_connecting = at_once);
+        }
+        if census.waiting == 0 {
+            return u64::MAX;
+        }
+        self.open_for_waiters();
+        let pause = if limits.connect_after > now { limits.connect_after } else { u64::MAX };
+        again.unwrap_or(u64::MAX).min(pause)
+    }
+
+    /// Passes on hand-offs that nobody collected.
+    fn revoke(&self, sweep: &mut Option<u64>, now: u64) -> u64 {
+        let lease = millis(self.config.hand_off_lease);
+        match *sweep {
+            Some(at) if now >= at => {
+                let (revoked, pending) = self.queue.revoke_uncollected();
+                for loan in revoked {
+                    self.counters.revoked.fetch_add(1, Ordering::Relaxed);
+                    let connection = loan.get().id;
+                    self.observe(|| Event::HandOffRevoked { connection });
+                    if !mutant(112) {
+                        self.give(loan);
+                    }
+                }
+                *sweep = pending.then_some(now + lease);
+            }
+            None if self.queue.has_uncollected() => *sweep = Some(now + lease),
+            _ => {}
+        }
+        sweep.unwrap_or(u64::MAX)
+    }
+}
+
+impl<M: Manager> Driver<M> {
+    /// One look at everything; says when the next is due, in milliseconds.
+    fn turn(&mut self, inner: &Arc<Inner<M>>) -> u64 {
+        while let Some(chore) = inner.mailbox.chore() {
+            inner.run_chore(chore);
+        }
+        let now = inner.now_millis();
+        let expire = inner.expire(now);
+        let grow = inner.grow(now);
+        inner.announce_arrival();
+        let revoke = inner.revoke(&mut self.sweep, now);
+        let maintain = self.maintenance.run(inner, now);
+        expire.min(grow).min(revoke).min(maintain)
+    }
+}
+
+impl<M: Manager> Future for Driver<M> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURNS {
+            let Some(inner) = self.inner.upgrade() else {
+                return Poll::Ready(());
+            };
+            inner.mailbox.awake(cx.waker());
+            let next = self.turn(&inner);
+            if inner.is_over() {
+                return Poll::Ready(());
+            }
+            let Some(next) = inner.mailbox.settle(next) else {
+                continue;
+            };
+            if next == u64::MAX {
+                return Poll::Pending;
+            }
+            let at = inner.instant(next);
+            drop(inner);
+            self.timer.reset(at);
+            if self.timer.poll_elapsed(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<M: Manager> Drop for Driver<M> {
+    fn drop(&mut self) {
+        let Some(inner) = self.inner.upgrade() else {
+            return;
+        };
+        for chore in inner.mailbox.dismiss() {
+            inner.do_without_task(chore);
+        }
+        // Requests that wait on another runtime start a driver there.
+        inner.queue.nudge_waiters();
+    }
+}
+
+impl<M: Manager> Inner<M> {
+    /// Whether the driver has nothing left to do, ever.
+    fn is_over(&self) -> bool {
+        let over = self.stop.is(Level::Everything)
+            || (self.stop.is(Level::Openings) && self.queue.census().occupied == 0);
+        over && self.queue.phase() == Phase::Closed
+    }
+}

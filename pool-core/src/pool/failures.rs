@@ -1,0 +1,101 @@
+//! What failed connects teach: how long to pause, and what to tell those who wait.
+
+use crate::error::Cause;
+use crate::Config;
+
+/// The last failures of connects and checks, and the pause they ask for.
+///
+/// Exponential backoff with equal jitter: after n failures in a row between half and the whole of
+/// `initial * 2^(n-1)`, capped. A success ends it.
+pub(crate) struct Failures<E: std::error::Error + 'static> {
+    last: Option<Cause<E>>,
+    /// The last failed connect was one that trying again will not mend.
+    permanent: bool,
+    /// Failed connects since the last success.
+    in_a_row: u32,
+    initial: u64,
+    cap: u64,
+    chance: Chance,
+}
+
+impl<E: std::error::Error + 'static> Failures<E> {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            last: None,
+            permanent: false,
+            in_a_row: 0,
+            initial: super::millis(config.backoff_initial),
+            cap: super::millis(config.backoff_max),
+            chance: Chance(config.seed),
+        }
+    }
+
+    /// Notes a failed connect, and says for how many milliseconds to pause.
+    pub(crate) fn connect_failed(&mut self, cause: Cause<E>, permanent: bool) -> u64 {
+        self.permanent = permanent;
+        self.last = Some(cause);
+        let doublings = self.in_a_row.min(30);
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let whole = self.initial.saturating_mul(1 << doublings).min(self.cap);
+        whole / 2 + self.chance.below(whole.div_ceil(2) + 1)
+    }
+
+    /// Notes a failed check.
+    pub(crate) fn check_failed(&mut self, cause: Cause<E>) {
+        self.last = Some(cause);
+    }
+
+    /// Notes that a connection works.
+    pub(crate) fn succeeded(&mut self) {
+        self.last = None;
+        self.permanent = false;
+        self.in_a_row = 0;
+    }
+
+    /// Forgets the pause, as after a reopen.
+    pub(crate) fn forgive(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// What failed last, if nothing has succeeded since.
+    pub(crate) fn last(&self) -> Option<Cause<E>> {
+        self.last.clone()
+    }
+
+    /// What failed last, if trying again will not mend it.
+    pub(crate) fn permanent(&self) -> Option<Cause<E>> {
+        self.last.clone().filter(|_| self.permanent)
+    }
+
+    /// The number of the next attempt since the last success.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.in_a_row.saturating_add(1)
+    }
+
+    /// A lifetime shortened by up to the given part.
+    pub(crate) fn jittered(&mut self, whole: u64, part: f64) -> u64 {
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to lie between 0 and 1; a jitter needs no precision"
+        )]
+        let most = (whole as f64 * part) as u64;
+        whole - self.chance.below(most + 1).min(whole.saturating_sub(1))
+    }
+}
+
+/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): small, seeded, good enough for jitter.
+#[derive(Debug)]
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        // Multiply and shift: no division, and a bias far below what jitter could show.
+        ((u128::from(z ^ (z >> 31)) * u128::from(bound)) >> 64) as u64
+    }
+}

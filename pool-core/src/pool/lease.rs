@@ -1,0 +1,335 @@
+//! A lease: one caller's hold on one connection, and its way back.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::body::{Body, Loan};
+use super::mailbox::Restore;
+use super::{Inner, millis};
+use crate::mutant::mutant;
+use crate::queue::Given;
+use crate::request::RequestInfo;
+use crate::status::ConnectionInfo;
+use crate::{CloseReason, Condition, ErrorClass, Event, Manager};
+
+/// A leased connection. Derefs to the manager's connection; goes back when dropped.
+///
+/// Dropping is synchronous, needs no runtime, does not block and does not fail. What happens to the
+/// connection then:
+///
+/// | it is | it goes |
+/// | --- | --- |
+/// | [clean](Condition::Clean) | to the oldest waiter, else to idle |
+/// | [dirty](Condition::Dirty) | to a reset in the background, then on |
+/// | [broken](Condition::Broken), marked in flight, dropped by a panicking task, over its age, from before a reopen | closed in the background; its place is free for a new one |
+///
+/// A lease may be sent anywhere and may outlive all handles of the pool. Forgetting one
+/// (`mem::forget`) leaks its slot and nothing else.
+///
+/// What is not the connection's own are associated functions, so that they hide none of its methods.
+#[must_use = "dropping a lease gives the connection back at once"]
+pub struct PooledConnection<M: Manager> {
+    /// Taken exactly once: by `drop`, or by what consumes the lease.
+    loan: ManuallyDrop<Loan<M>>,
+}
+
+/// A round trip under way on a lease, from [`PooledConnection::begin`].
+///
+/// Derefs to the connection. If it is dropped before [`finish`](Self::finish), because the future
+/// around it was cancelled or panicked, the connection counts as in doubt and is closed when the
+/// lease ends.
+#[derive(Debug)]
+#[must_use = "dropping it without `finish` dooms the connection"]
+pub struct InFlight<'a, M: Manager> {
+    lease: &'a mut PooledConnection<M>,
+}
+
+impl<M: Manager> PooledConnection<M> {
+    pub(super) fn new(loan: Loan<M>) -> Self {
+        Self {
+            loan: ManuallyDrop::new(loan),
+        }
+    }
+
+    /// Marks the start of a round trip that must not be left half done. Drivers whose connections
+    /// notice that themselves (as the adapters of this workspace do) need not be told.
+    pub fn begin(this: &mut Self) -> InFlight<'_, M> {
+        this.loan.get_mut().in_flight = true;
+        InFlight { lease: this }
+    }
+
+    /// Takes the connection out of the pool, for good. Its place is free for a new one.
+    pub fn detach(this: Self) -> M::Connection {
+        let loan = this.into_loan();
+        let inner = loan.get().home.strong();
+        inner.detach(loan)
+    }
+
+    /// Ends the lease and closes the connection in the background.
+    pub fn discard(this: Self) {
+        let loan = this.into_loan();
+        let inner = loan.get().home.strong();
+        inner.close_loan(loan, CloseReason::Discarded);
+    }
+
+    /// What the pool knows about the connection.
+    #[must_use]
+    pub fn info(this: &Self) -> ConnectionInfo {
+        let body = this.loan.get();
+        let mut info = body.info(this.loan.face(), body.home.inner().coarse.millis());
+        let since = this.loan.face().leased_since.load(Ordering::Relaxed);
+        let idle_since = this.loan.face().idle_since.load(Ordering::Relaxed);
+        info.idle = std::time::Duration::from_millis(since.saturating_sub(idle_since));
+        info
+    }
+
+    /// What the request said about itself, if it was made by [`Pool::request`](super::Pool::request).
+    #[must_use]
+    pub fn request(this: &Self) -> Option<&RequestInfo> {
+        this.loan.get().request.as_deref()
+    }
+
+    /// Tells the pool about an error the connection gave. It is counted; unless it was harmless the
+    /// connection is closed when the lease ends.
+    pub fn report(this: &mut Self, error: &M::Error) -> ErrorClass {
+        let body = this.loan.get_mut();
+        let class = body.home.inner().manager.classify(error);
+        body.errors = body.errors.saturating_add(1);
+        if class != ErrorClass::Harmless {
+            body.doom.get_or_insert(CloseReason::Broken);
+        }
+        class
+    }
+
+    #[inline(always)]
+    pub(super) fn loan(&self) -> &Loan<M> {
+        &self.loan
+    }
+
+    #[inline(always)]
+    pub(super) fn body_mut(&mut self) -> &mut Body<M> {
+        self.loan.get_mut()
+    }
+
+    /// Starts the lease: what is noted about it.
+    #[inline(always)]
+    pub(super) fn note(
+        &mut self,
+        site: &'static Location<'static>,
+        now: u64,
+        request: Option<Arc<RequestInfo>>,
+    ) {
+        self.loan.face().lease(site, now);
+        let body = self.loan.get_mut();
+        body.uses += 1;
+        if request.is_some() || body.request.is_some() {
+            body.request = request;
+        }
+    }
+
+    pub(super) fn into_loan(self) -> Loan<M> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is never dropped, so the loan is taken once.
+        unsafe { ManuallyDrop::take(&mut this.loan) }
+    }
+}
+
+impl<M: Manager> Deref for PooledConnection<M> {
+    type Target = M::Connection;
+
+    #[inline(always)]
+    fn deref(&self) -> &M::Connection {
+        &self.loan.get().conn
+    }
+}
+
+impl<M: Manager> DerefMut for PooledConnection<M> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        &mut self.loan.get_mut().conn
+    }
+}
+
+impl<M: Manager> Drop for PooledConnection<M> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: this is `drop`, and whatever consumes a lease does not run it.
+        let loan = unsafe { ManuallyDrop::take(&mut self.loan) };
+        give_back(loan);
+    }
+}
+
+impl<M: Manager> fmt::Debug for PooledConnection<M> {
+    /// Shows the pool's side only: a connection may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PooledConnection").field("info", &Self::info(self)).finish()
+    }
+}
+
+impl<M: Manager> InFlight<'_, M> {
+    /// The round trip is complete: the connection may be reused.
+    pub fn finish(self) {
+        self.lease.loan.get_mut().in_flight = false;
+    }
+}
+
+impl<M: Manager> Deref for InFlight<'_, M> {
+    type Target = M::Connection;
+
+    fn deref(&self) -> &M::Connection {
+        self.lease
+    }
+}
+
+impl<M: Manager> DerefMut for InFlight<'_, M> {
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        self.lease
+    }
+}
+
+/// Where a returned connection must go.
+enum Way {
+    Straight,
+    Restore(Restore),
+    Close(CloseReason),
+}
+
+/// Ends a lease.
+#[inline(always)]
+fn give_back<M: Manager>(mut loan: Loan<M>) {
+    let home = loan.get().home;
+    let inner = home.inner();
+    let now = inner.coarse.millis();
+    match way(inner, &mut loan, now) {
+        Way::Straight => {}
+        way => return give_back_slowly(loan, way),
+    }
+    inner.observe(|| Event::Released { connection: loan.get().id });
+    loan.get_mut().fresh = now;
+    loan.face().idle_since.store(now, Ordering::Relaxed);
+    // From here on nothing of the pool may be touched, unless the loan comes back.
+    if let Err(loan) = inner.queue.put(loan) {
+        hand_on(loan);
+    }
+}
+
+/// Decides without I/O. Cheap on the way that nearly all connections go.
+#[inline(always)]
+fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
+    let evicted = loan.face().evicted.load(Ordering::Relaxed);
+    let body = loan.get_mut();
+    let doubtful = (body.in_flight && !mutant(105)) || body.doom.is_some() || evicted;
+    let stale = body.epoch != inner.queue.epoch();
+    if doubtful || stale || now >= body.expires || std::thread::panicking() {
+        return Way::Close(reason(body, evicted, stale));
+    }
+    // A panic of foreign code must not leave `drop`.
+    let condition = catch_unwind(AssertUnwindSafe(|| inner.manager.condition(&mut body.conn)));
+    match condition.unwrap_or(Condition::Broken) {
+        Condition::Clean if !inner.features.on_release => Way::Straight,
+        Condition::Broken if !mutant(106) => Way::Close(CloseReason::Broken),
+        Condition::Dirty if mutant(107) => Way::Straight,
+        condition => Way::Restore(Restore {
+            reset: condition == Condition::Dirty,
+            released: true,
+            validate: inner.config.validate_on_return,
+            close_after: None,
+        }),
+    }
+}
+
+/// The first reason that applies, the gravest first.
+#[cold]
+fn reason<M: Manager>(body: &Body<M>, evicted: bool, stale: bool) -> CloseReason {
+    if std::thread::panicking() {
+        CloseReason::Panicked
+    } else if body.in_flight {
+        CloseReason::InFlight
+    } else if let Some(doom) = body.doom {
+        doom
+    } else if evicted {
+        CloseReason::Evicted
+    } else if stale {
+        CloseReason::Stale
+    } else {
+        CloseReason::Lifetime
+    }
+}
+
+#[cold]
+fn give_back_slowly<M: Manager>(loan: Loan<M>, way: Way) {
+    let inner = loan.get().home.strong();
+    inner.observe(|| Event::Released { connection: loan.get().id });
+    match way {
+        Way::Straight => inner.give(loan),
+        Way::Restore(restore) => inner.restore(loan, restore),
+        Way::Close(reason) => inner.close_loan(loan, reason),
+    }
+}
+
+/// Gives a connection on by way of the lock.
+#[cold]
+#[inline(never)]
+fn hand_on<M: Manager>(loan: Loan<M>) {
+    let inner = loan.get().home.strong();
+    inner.give(loan);
+}
+
+impl<M: Manager> Inner<M> {
+    /// Gives a good connection to the next waiter, or makes it idle. The caller holds a reference.
+    pub(super) fn give(&self, mut loan: Loan<M>) {
+        let now = self.coarse.millis();
+        loan.get_mut().fresh = now;
+        loan.face().idle_since.store(now, Ordering::Relaxed);
+        self.pass(loan);
+    }
+
+    /// As [`give`](Self::give), for a connection that was not used.
+    pub(super) fn pass(&self, loan: Loan<M>) {
+        match self.queue.give(loan, self.coarse.millis()) {
+            Given::Kept(waker) => {
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Given::Retired(berth, body, phase) => {
+                let reason = match phase {
+                    crate::queue::Phase::Closed => CloseReason::PoolClosed,
+                    _ => CloseReason::Shrunk,
+                };
+                self.close_body(berth, body, reason);
+            }
+        }
+    }
+
+    fn detach(&self, loan: Loan<M>) -> M::Connection {
+        let (berth, body) = self.queue.begin_close(loan);
+        self.counters.detached.fetch_add(1, Ordering::Relaxed);
+        self.vacate(berth);
+        body.conn
+    }
+
+    /// Whether a connection was unused for so long that the far end must be asked first.
+    #[inline(always)]
+    pub(super) fn is_doubtful(&self, body: &Body<M>, now: u64) -> bool {
+        now.saturating_sub(body.fresh) >= self.bypass
+            || body.fresh < self.suspect_before.load(Ordering::Relaxed)
+    }
+
+    /// A check timed out: whoever was idle as long is suspect too.
+    pub(super) fn suspect_all_idle(&self) {
+        let now = self.now_millis();
+        if self.bypass != u64::MAX {
+            self.suspect_before.fetch_max(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The time a check may take, for a caller with `left` milliseconds.
+    pub(super) fn check_limit(&self, left: u64) -> u64 {
+        millis(self.config.validation_timeout).min((left / 4).max(1))
+    }
+}

@@ -1,0 +1,158 @@
+//! What reaches the driver: chores, and alarms.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use super::body::{Berth, Loan};
+use crate::{CloseReason, Manager};
+
+/// Work on a connection that needs a task.
+pub(crate) enum Chore<M: Manager> {
+    /// Make it clean, run the hooks, give it on.
+    Restore(Loan<M>, Restore),
+    /// Close it, then free its slot.
+    Close(Berth<M>, M::Connection),
+}
+
+/// What a returned connection needs before the next user may have it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Restore {
+    pub(crate) reset: bool,
+    /// It ends a lease, so the hooks and checks on return apply.
+    pub(crate) released: bool,
+    /// Ask the far end.
+    pub(crate) validate: bool,
+    pub(crate) close_after: Option<CloseReason>,
+}
+
+/// The driver's inbox. At most one chore per slot, so it is bounded.
+pub(crate) struct Mailbox<M: Manager> {
+    mail: Mutex<Mail<M>>,
+    /// A driver is there. Changed under the lock of `mail`; read without it as a hint.
+    alive: AtomicBool,
+    /// The time the driver sleeps until; `u64::MAX` while it is awake, so that nobody who adds a
+    /// deadline behind its back goes unheard.
+    sleeps_until: AtomicU64,
+}
+
+struct Mail<M: Manager> {
+    waker: Option<Waker>,
+    chores: VecDeque<Chore<M>>,
+    /// The earliest alarm set since the driver last looked.
+    alarm: u64,
+    /// Wake at once.
+    called: bool,
+}
+
+impl<M: Manager> Mailbox<M> {
+    pub(crate) fn new() -> Self {
+        Self {
+            mail: Mutex::new(Mail {
+                waker: None,
+                chores: VecDeque::new(),
+                alarm: u64::MAX,
+                called: false,
+            }),
+            alive: AtomicBool::new(false),
+            sleeps_until: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.alive.load(Ordering::Relaxed)
+    }
+
+    /// Claims the right to start a driver, if none is alive.
+    pub(crate) fn enlist(&self) -> bool {
+        let _mail = self.lock();
+        !self.alive.swap(true, Ordering::Relaxed)
+    }
+
+    /// The driver has ended; what it left comes back.
+    pub(crate) fn dismiss(&self) -> VecDeque<Chore<M>> {
+        let mut mail = self.lock();
+        self.alive.store(false, Ordering::Relaxed);
+        self.sleeps_until.store(u64::MAX, Ordering::Release);
+        let waker = mail.waker.take();
+        let chores = std::mem::take(&mut mail.chores);
+        drop(mail);
+        drop(waker);
+        chores
+    }
+
+    /// Leaves a chore, or gives it back when there is no driver.
+    pub(crate) fn post(&self, chore: Chore<M>) -> Result<(), Chore<M>> {
+        let mut mail = self.lock();
+        if !self.is_alive() {
+            return Err(chore);
+        }
+        mail.chores.push_back(chore);
+        let waker = mail.waker.take();
+        drop(mail);
+        wake(waker);
+        Ok(())
+    }
+
+    /// Wakes the driver at `at` at the latest.
+    pub(crate) fn alarm(&self, at: u64) {
+        // Acquire, with the Release of `settle`. A driver that is about to sleep has stored MAX
+        // before it asked the queue for its next deadline; whoever added a later one under the
+        // queue's lock sees that, or what was stored after it.
+        if at < self.sleeps_until.load(Ordering::Acquire) {
+            let mut mail = self.lock();
+            mail.alarm = mail.alarm.min(at);
+            let waker = mail.waker.take();
+            drop(mail);
+            wake(waker);
+        }
+    }
+
+    /// Wakes the driver now.
+    pub(crate) fn call(&self) {
+        let mut mail = self.lock();
+        mail.called = true;
+        let waker = mail.waker.take();
+        drop(mail);
+        wake(waker);
+    }
+
+    /// The driver is awake and about to look at everything.
+    pub(crate) fn awake(&self, waker: &Waker) {
+        let fresh = waker.clone();
+        self.sleeps_until.store(u64::MAX, Ordering::Release);
+        let mut mail = self.lock();
+        mail.alarm = u64::MAX;
+        mail.called = false;
+        let old = mail.waker.replace(fresh);
+        drop(mail);
+        drop(old);
+    }
+
+    pub(crate) fn chore(&self) -> Option<Chore<M>> {
+        self.lock().chores.pop_front()
+    }
+
+    /// The driver means to sleep until `next`. Returns the time to do so, which an alarm may have
+    /// brought forward, or `None` if there is something to do at once.
+    pub(crate) fn settle(&self, next: u64) -> Option<u64> {
+        let mail = self.lock();
+        if mail.called || !mail.chores.is_empty() {
+            return None;
+        }
+        let next = next.min(mail.alarm);
+        self.sleeps_until.store(next, Ordering::Release);
+        Some(next)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Mail<M>> {
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

@@ -1,0 +1,191 @@
+//! What is done about connections that nobody uses: idle timeout, lifetime, keepalive, refill.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::mailbox::Restore;
+use super::{Inner, millis};
+use crate::queue::{Phase, Whereabouts};
+use crate::{CloseReason, Config, Manager};
+
+/// The state of maintenance between two runs.
+#[derive(Debug)]
+pub(super) struct Maintenance {
+    every: u64,
+    next: u64,
+    /// Last time keepalive looked.
+    kept_alive: u64,
+}
+
+/// What a run knows of one open connection.
+struct Seen {
+    index: u32,
+    idle: bool,
+    idle_since: u64,
+    expires: u64,
+    succeeded: bool,
+}
+
+/// Connections that one run closes or checks at most; the rest waits for the next.
+const STEP: usize = 64;
+
+impl Maintenance {
+    pub(super) fn new(config: &Config, now: u64) -> Self {
+        Self {
+            every: millis(config.maintenance_every()).max(1),
+            next: now,
+            kept_alive: now,
+        }
+    }
+
+    /// Runs if it is time; says when it is next.
+    pub(super) fn run<M: Manager>(&mut self, inner: &Arc<Inner<M>>, now: u64) -> u64 {
+        if inner.queue.phase() != Phase::Open {
+            self.next = now + self.every;
+            return self.next;
+        }
+        if now >= self.next {
+            self.next = now + self.every;
+            self.tend(inner, now);
+        }
+        inner.refill();
+        self.next
+    }
+
+    fn tend<M: Manager>(&mut self, inner: &Arc<Inner<M>>, now: u64) {
+        let mut seen = inner.open_connections();
+        // Oldest idle first.
+        seen.sort_by_key(|seen| seen.idle_since);
+        let mut spare = seen.len().saturating_sub(inner.config.min_size as usize);
+        let mut spare_idle = seen
+            .iter()
+            .filter(|seen| seen.idle)
+            .count()
+            .saturating_sub(inner.config.min_idle as usize);
+        let idle_timeout = inner.config.idle_timeout.map_or(u64::MAX, millis);
+        let mut steps = STEP;
+        for seen in &seen {
+            if steps == 0 {
+                break;
+            }
+            let unused = now.saturating_sub(seen.idle_since);
+            if now + self.lead(inner) >= seen.expires {
+                steps -= usize::from(inner.retire(seen, now, spare == 0));
+                spare = spare.saturating_sub(usize::from(now >= seen.expires));
+            } else if seen.idle && unused >= idle_timeout && spare > 0 && spare_idle > 0 {
+                if inner.close_idle(seen.index, CloseReason::Idle, |face_since| {
+                    now.saturating_sub(face_since) >= idle_timeout
+                }) {
+                    (spare, spare_idle, steps) = (spare - 1, spare_idle - 1, steps - 1);
+                }
+            } else if seen.idle && self.is_keepalive_due(inner, seen, now) {
+                steps -= usize::from(inner.check_idle(seen.index));
+            }
+        }
+        self.kept_alive = now;
+    }
+
+    /// How long before its end a connection gets a successor.
+    fn lead<M: Manager>(&self, inner: &Inner<M>) -> u64 {
+        self.every.saturating_mul(2).max(inner.growth_every())
+    }
+
+    fn is_keepalive_due<M: Manager>(&self, inner: &Inner<M>, seen: &Seen, now: u64) -> bool {
+        let Some(keepalive) = inner.config.keepalive.map(millis) else {
+            return false;
+        };
+        // Due once per whole keepalive of being idle.
+        let turns = |at: u64| at.saturating_sub(seen.idle_since) / keepalive;
+        turns(now) > turns(self.kept_alive.max(seen.idle_since))
+    }
+}
+
+impl<M: Manager> Inner<M> {
+    pub(super) fn growth_every(&self) -> u64 {
+        self.growth_every.load(Ordering::Relaxed)
+    }
+
+    fn open_connections(&self) -> Vec<Seen> {
+        let mut all = Vec::new();
+        self.queue.survey(|index, place, face| {
+            if matches!(place, Whereabouts::Idle | Whereabouts::Leased) {
+                all.push(Seen {
+                    index,
+                    idle: place == Whereabouts::Idle,
+                    idle_since: face.idle_since.load(Ordering::Relaxed),
+                    expires: face.expires.load(Ordering::Relaxed),
+                    succeeded: face.succeeded.load(Ordering::Relaxed),
+                });
+            }
+        });
+        all
+    }
+
+    /// Opens connections up to `min_size` and `min_idle`.
+    pub(super) fn refill(self: &Arc<Self>) {
+        if self.config.min_size == 0 && self.config.min_idle == 0 {
+            return;
+        }
+        let census = self.queue.census();
+        let busy = census.occupied - census.closing - census.idle - census.connecting;
+        let wanted = (busy + self.config.min_idle as usize)
+            .max(self.config.min_size as usize)
+            .min(census.max);
+        self.open_up_to(wanted);
+    }
+
+    /// Replaces a connection whose end is near, and closes it at its end. A leased one is closed
+    /// when it comes back. Returns whether anything was done.
+    fn retire(self: &Arc<Self>, seen: &Seen, now: u64, needed: bool) -> bool {
+        if needed && !seen.succeeded {
+            let census = self.queue.census();
+            let wanted = census.occupied - census.closing + 1;
+            // Without room the old one has to go first; the refill replaces it.
+            if let Some(berth) = self.queue.claim_for_refill(wanted) {
+                self.mark_succeeded(seen.index);
+                self.start_connect(berth, wanted);
+                return true;
+            }
+        }
+        seen.idle
+            && now >= seen.expires
+            && self.close_idle(seen.index, CloseReason::Lifetime, |_| true)
+    }
+
+    fn mark_succeeded(&self, index: u32) {
+        self.queue.survey(|at, _, face| {
+            if at == index {
+                face.succeeded.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Closes one connection if it is idle still and `sure`, asked again as its owner.
+    fn close_idle(&self, index: u32, reason: CloseReason, sure: impl FnOnce(u64) -> bool) -> bool {
+        let Some(loan) = self.queue.take_at(index) else {
+            return false;
+        };
+        if sure(loan.face().idle_since.load(Ordering::Relaxed)) {
+            self.close_loan(loan, reason);
+            return true;
+        }
+        self.put_back(loan);
+        false
+    }
+
+    /// Puts a connection back as it was.
+    pub(super) fn put_back(&self, loan: super::Loan<M>) {
+        if let Err(loan) = self.queue.put(loan) {
+            self.pass(loan);
+        }
+    }
+
+    fn check_idle(&self, index: u32) -> bool {
+        let Some(loan) = self.queue.take_at(index) else {
+            return false;
+        };
+        let check = Restore { reset: false, released: false, validate: true, close_after: None };
+        self.restore(loan, check);
+        true
+    }
+}

@@ -1,0 +1,349 @@
+//! The pool: the queue, a manager, and the tasks that tend connections.
+//!
+//! ```text
+//!  Pool (handle) ──▶ Inner ◀─── weak ── driver: one task; deadlines, connects, maintenance
+//!                      │  ▲
+//!                      │  └─── strong ─ tasks: one connect, check, reset or close each, holding
+//!                    queue              the slot they work for
+//!                      │
+//!               slots: connections ◀─── leases, by a plain pointer
+//! ```
+//!
+//! Handles are counted apart from memory references: the last handle ends the pool, while leases
+//! and tasks may keep its memory a little longer.
+
+mod acquire;
+mod admin;
+mod body;
+mod driver;
+mod failures;
+mod growth;
+mod home_word;
+mod initial;
+mod lease;
+mod mailbox;
+mod maintenance;
+mod stop;
+mod tasks;
+mod throttle;
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+use std::time::Instant;
+
+pub use self::acquire::Acquire;
+pub use self::lease::{InFlight, PooledConnection};
+
+use self::body::{Loan, Slots};
+use self::failures::Failures;
+use self::growth::Growth;
+use self::mailbox::Mailbox;
+use self::stop::Stop;
+use self::throttle::Throttle;
+use crate::hooks::Hooks;
+use crate::queue::{Limits, Queue};
+use crate::request::Request;
+use crate::{Builder, Clock, CloseReason, CoarseTime, Config, Event, Manager, Observer, Spawn};
+
+/// A pool of connections. A cheap handle: clone it freely.
+///
+/// When the last handle is dropped the pool ends as if closed with no time to spare: idle
+/// connections are dropped, waits are over, background work stops. Leases may live on; their
+/// connections are dropped when they come back.
+pub struct Pool<M: Manager> {
+    inner: Arc<Inner<M>>,
+}
+
+/// A handle that does not keep the pool open.
+pub struct WeakPool<M: Manager> {
+    inner: Weak<Inner<M>>,
+}
+
+/// What all handles, leases and tasks of a pool share.
+pub(crate) struct Inner<M: Manager> {
+    pub(crate) queue: Queue<Slots<M>>,
+    pub(crate) manager: M,
+    pub(crate) coarse: Arc<CoarseTime>,
+    /// A connection that was fresh this long ago, in milliseconds, is asked before use.
+    bypass: u64,
+    /// Connections that were last known to work before this time are asked whatever their age.
+    suspect_before: AtomicU64,
+    /// Which of the rarely used features an acquire or a return must look at.
+    features: Features,
+    pub(crate) config: Config,
+    pub(crate) hooks: Hooks<M::Connection>,
+    observer: Option<Arc<dyn Observer>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    spawner: Arc<dyn Spawn>,
+    handles: AtomicUsize,
+    next_id: AtomicU64,
+    counters: Counters,
+    mailbox: Mailbox<M>,
+    stop: Stop,
+    failures: Mutex<Failures<M::Error>>,
+    growth: Mutex<Growth>,
+    /// Milliseconds between two decisions of `growth`.
+    growth_every: AtomicU64,
+    throttle: Option<Mutex<Throttle>>,
+    /// Waits for the first connections.
+    arrival: Mutex<Option<Waker>>,
+}
+
+/// What is switched on, decided at build time.
+#[derive(Clone, Copy, Debug)]
+struct Features {
+    before_acquire: bool,
+    on_release: bool,
+    observer: bool,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    opened: AtomicU64,
+    detached: AtomicU64,
+    connect_failures: AtomicU64,
+    connects_elided: AtomicU64,
+    timeouts: AtomicU64,
+    revoked: AtomicU64,
+    closed: [AtomicU64; CloseReason::ALL.len()],
+}
+
+/// What the builder hands over.
+pub(crate) struct Parts<M: Manager> {
+    pub(crate) manager: M,
+    pub(crate) config: Config,
+    pub(crate) hooks: Hooks<M::Connection>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) spawner: Arc<dyn Spawn>,
+}
+
+impl<M: Manager> Pool<M> {
+    /// Starts a pool over `manager`.
+    pub fn builder(manager: M) -> Builder<M> {
+        Builder::new(manager)
+    }
+
+    pub(crate) fn new(parts: Parts<M>) -> Self {
+        Self {
+            inner: Arc::new(Inner::new(parts)),
+        }
+    }
+
+    /// Asks for a connection: an idle one, else the next that comes back or is opened, within
+    /// `acquire_timeout`.
+    ///
+    /// Nothing happens before the future is polled. Requests are served in the order of their
+    /// first polls within a priority; nobody overtakes.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point: a connection that was on its way goes to the next
+    /// waiter, a connect that was begun goes on for the next, a check runs to its end.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`](crate::Error).
+    #[track_caller]
+    pub fn acquire(&self) -> Acquire<'_, M> {
+        Acquire::new(self, Location::caller(), None)
+    }
+
+    /// An idle connection, if there is one that needs no check; never waits. When there is none but
+    /// room for one, a connect begins in the background.
+    ///
+    /// It may say `None` while a connection is just being returned.
+    #[must_use]
+    #[track_caller]
+    pub fn try_acquire(&self) -> Option<PooledConnection<M>> {
+        self.inner.try_acquire(Location::caller())
+    }
+
+    /// A request that says more about itself: for whom, how urgent, until when.
+    pub fn request(&self) -> Request<'_, M> {
+        Request::new(self)
+    }
+
+    /// The settings the pool was built with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The manager.
+    #[must_use]
+    pub fn manager(&self) -> &M {
+        &self.inner.manager
+    }
+
+    /// A handle that does not keep the pool open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakPool<M> {
+        WeakPool {
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner<M>> {
+        &self.inner
+    }
+}
+
+impl<M: Manager> WeakPool<M> {
+    /// A handle, if any other is left.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Pool<M>> {
+        let inner = self.inner.upgrade()?;
+        // Leases and tasks may keep the memory of a pool whose last handle has gone: the count of
+        // handles never rises from zero.
+        inner
+            .handles
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |handles| {
+                (handles > 0).then_some(handles + 1)
+            })
+            .ok()?;
+        Some(Pool { inner })
+    }
+}
+
+impl<M: Manager> Clone for Pool<M> {
+    fn clone(&self) -> Self {
+        // Relaxed: this handle keeps the count above zero meanwhile.
+        self.inner.handles.fetch_add(1, Ordering::Relaxed);
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<M: Manager> Drop for Pool<M> {
+    fn drop(&mut self) {
+        // AcqRel: the last one sees what all others did.
+        if self.inner.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.inner.shut_down();
+        }
+    }
+}
+
+impl<M: Manager> Clone for WeakPool<M> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Weak::clone(&self.inner),
+        }
+    }
+}
+
+impl<M: Manager> fmt::Debug for Pool<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("name", &self.inner.config.name)
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Manager> fmt::Debug for WeakPool<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakPool").finish_non_exhaustive()
+    }
+}
+
+impl<M: Manager> Inner<M> {
+    fn new(parts: Parts<M>) -> Self {
+        let Parts { manager, config, hooks, observer, clock, spawner } = parts;
+        let limits = Limits {
+            max: config.max_size as usize,
+            max_connecting: config.max_connecting as usize,
+            busy_connecting: 1,
+            max_waiting: config.max_wait_queue_size as usize,
+            connect_after: 0,
+        };
+        let homes = std::thread::available_parallelism().map_or(1, usize::from).min(16);
+        let homes = homes.next_power_of_two().min((config.max_size as usize).next_power_of_two());
+        // A ticker must not be coarser than a tenth of what it measures, and need not be finer.
+        let resolution = (config.shortest_window() / 10).clamp(MIN_RESOLUTION, MAX_RESOLUTION);
+        let bypass = match config.validate_on_acquire {
+            true => millis(config.validation_bypass),
+            false => u64::MAX,
+        };
+        Self {
+            queue: Queue::new(config.ceiling() as usize, homes, limits),
+            coarse: clock.coarse(resolution),
+            bypass,
+            suspect_before: AtomicU64::new(0),
+            features: Features {
+                before_acquire: !hooks.before_acquire.is_empty(),
+                on_release: !hooks.after_release.is_empty() || config.validate_on_return,
+                observer: observer.is_some(),
+            },
+            handles: AtomicUsize::new(1),
+            next_id: AtomicU64::new(1),
+            counters: Counters::default(),
+            mailbox: Mailbox::new(),
+            stop: Stop::new(),
+            failures: Mutex::new(Failures::new(&config)),
+            growth: Mutex::new(Growth::new()),
+            growth_every: AtomicU64::new(Growth::new().every()),
+            arrival: Mutex::new(None),
+            throttle: config.creation_throttle.map(|rate| Mutex::new(Throttle::new(rate))),
+            manager,
+            config,
+            hooks,
+            observer,
+            clock,
+            spawner,
+        }
+    }
+
+    /// The present time, exactly, in milliseconds of the coarse clock.
+    pub(crate) fn now_millis(&self) -> u64 {
+        self.coarse.millis_at(self.clock.now())
+    }
+
+    /// The instant that `millis` stands for.
+    pub(crate) fn instant(&self, millis: u64) -> Instant {
+        self.coarse.origin() + std::time::Duration::from_millis(millis)
+    }
+
+    /// Tells the observer, if there is one.
+    #[inline]
+    pub(crate) fn observe(&self, event: impl FnOnce() -> Event<'static>) {
+        if self.features.observer {
+            self.observe_slowly(&event());
+        }
+    }
+
+    #[cold]
+    pub(crate) fn observe_slowly(&self, event: &Event<'_>) {
+        if let Some(observer) = &self.observer {
+            // Foreign code on the way home of a connection: its panic must not stop it.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| observer.event(event)));
+        }
+    }
+
+    pub(crate) fn count_closed(&self, id: u64, reason: CloseReason) {
+        self.counters.closed[reason.index()].fetch_add(1, Ordering::Relaxed);
+        self.observe(|| Event::Closed { connection: id, reason });
+    }
+
+    fn arrival(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.arrival.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn failures(&self) -> MutexGuard<'_, Failures<M::Error>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Finer ticks than this would cost more than they tell.
+const MIN_RESOLUTION: std::time::Duration = std::time::Duration::from_millis(5);
+/// So that snapshots say "held for" with a useful precision.
+const MAX_RESOLUTION: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Whole milliseconds, rounded up.
+pub(crate) fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,121 @@
+//! Who asks for a connection, and how.
+
+use std::collections::BTreeMap;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::pool::{Acquire, Pool};
+use crate::Manager;
+
+/// How urgent a request is. Waiting ages a request: one is overtaken only by those of a higher
+/// priority that come within the difference of the two offsets after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Background work. Offset 2 s.
+    Low,
+    /// The default. Offset 500 ms.
+    #[default]
+    Normal,
+    /// Somebody waits for it. Offset 100 ms.
+    High,
+    /// Health checks, administration. No offset.
+    Critical,
+}
+
+impl Priority {
+    pub(crate) const fn class(self) -> u8 {
+        match self {
+            Self::Critical => 0,
+            Self::High => 1,
+            Self::Normal => 2,
+            Self::Low => 3,
+        }
+    }
+
+    /// Milliseconds that a request of this class yields to those of the highest.
+    pub(crate) const fn offset(self) -> u64 {
+        match self {
+            Self::Critical => 0,
+            Self::High => 100,
+            Self::Normal => 500,
+            Self::Low => 2000,
+        }
+    }
+}
+
+/// What a request said about itself, kept with the lease.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestInfo {
+    /// On whose behalf.
+    pub user: Option<Arc<str>>,
+    /// Whatever else the caller wanted known.
+    pub tags: BTreeMap<String, String>,
+    /// How urgent it was.
+    pub priority: Priority,
+}
+
+/// Most tags of a request; more are dropped.
+const MAX_TAGS: usize = 16;
+
+/// A request in the making. From [`Pool::request`].
+#[derive(Debug)]
+#[must_use = "nothing is asked before `acquire` is called and awaited"]
+pub struct Request<'a, M: Manager> {
+    pool: &'a Pool<M>,
+    pub(crate) info: RequestInfo,
+    pub(crate) within: Option<Duration>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl<'a, M: Manager> Request<'a, M> {
+    pub(crate) fn new(pool: &'a Pool<M>) -> Self {
+        Self {
+            pool,
+            info: RequestInfo::default(),
+            within: None,
+            deadline: None,
+        }
+    }
+
+    /// On whose behalf.
+    pub fn user(mut self, user: impl Into<Arc<str>>) -> Self {
+        self.info.user = Some(user.into());
+        self
+    }
+
+    /// Something to know about the request. At most 16 are kept.
+    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        if self.info.tags.len() < MAX_TAGS {
+            self.info.tags.insert(key.into(), value.into());
+        }
+        self
+    }
+
+    /// How urgent it is. Default [`Priority::Normal`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.info.priority = priority;
+        self
+    }
+
+    /// The most it may take from the first poll, instead of the pool's `acquire_timeout`.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.within = Some(limit);
+        self
+    }
+
+    /// When it must be over, instead of the pool's `acquire_timeout`; with
+    /// [`within`](Self::within), whichever comes first. Measured by the pool's clock.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Asks. See [`Pool::acquire`].
+    #[track_caller]
+    pub fn acquire(self) -> Acquire<'a, M> {
+        let pool = self.pool;
+        Acquire::new(pool, Location::caller(), Some(Box::new(self)))
+    }
+}

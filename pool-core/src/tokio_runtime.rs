@@ -1,0 +1,175 @@
+//! Clock and spawner on tokio.
+//!
+//! Both take the runtime from the thread that calls them, so that a pool in a `static` goes on when
+//! one runtime has ended and another runs.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Handle, Id};
+use tokio::time::Sleep;
+
+use crate::{BoxFuture, Clock, CoarseTime, Spawn, Timer};
+
+/// tokio's time, which tests can pause.
+///
+/// The coarse times of all pools on a runtime are kept by one task there.
+#[derive(Debug)]
+pub struct TokioClock {
+    coarse: Arc<CoarseTime>,
+}
+
+impl TokioClock {
+    /// A clock whose coarse time starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            coarse: Arc::new(CoarseTime::new(tokio_now())),
+        }
+    }
+}
+
+impl Default for TokioClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn tokio_now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Instant {
+        tokio_now()
+    }
+
+    fn timer(&self) -> Box<dyn Timer> {
+        Box::new(TokioTimer { deadline: None, sleep: None })
+    }
+
+    fn coarse(&self, resolution: Duration) -> Arc<CoarseTime> {
+        self.coarse.tick(tokio_now());
+        if let Ok(runtime) = Handle::try_current() {
+            keep_ticking(&runtime, &self.coarse, resolution);
+        }
+        Arc::clone(&self.coarse)
+    }
+}
+
+/// The ticker of one runtime.
+#[derive(Default)]
+struct Ticker {
+    /// The shortest resolution asked for so far.
+    every: Duration,
+    times: Vec<Weak<CoarseTime>>,
+}
+
+static TICKERS: LazyLock<Mutex<HashMap<Id, Ticker>>> = LazyLock::new(Mutex::default);
+
+fn keep_ticking(runtime: &Handle, time: &Arc<CoarseTime>, resolution: Duration) {
+    let mut tickers = TICKERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let ticker = tickers.entry(runtime.id()).or_insert_with(|| {
+        #[expect(clippy::disallowed_methods, reason = "this is the spawner")]
+        runtime.spawn(tick(TickerEnd(runtime.id())));
+        Ticker {
+            every: resolution,
+            times: Vec::new(),
+        }
+    });
+    ticker.every = ticker.every.min(resolution);
+    if !ticker.times.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(time))) {
+        ticker.times.push(Arc::downgrade(time));
+    }
+}
+
+/// Ticks until no pool of the runtime is left.
+async fn tick(end: TickerEnd) {
+    loop {
+        let every = {
+            let mut tickers = TICKERS.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(ticker) = tickers.get_mut(&end.0) else { return };
+            let now = tokio_now();
+            ticker.times.retain(|time| time.upgrade().inspect(|time| time.tick(now)).is_some());
+            if ticker.times.is_empty() {
+                // Under the lock, so that nobody joins a ticker that is ending.
+                tickers.remove(&end.0);
+                return;
+            }
+            ticker.every
+        };
+        #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+        tokio::time::sleep(every).await;
+    }
+}
+
+/// Forgets a ticker that ended, with its runtime or by itself.
+struct TickerEnd(Id);
+
+impl Drop for TickerEnd {
+    fn drop(&mut self) {
+        TICKERS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+/// Makes its `Sleep` when it is first polled: work that does not wait needs none, nor a runtime.
+struct TokioTimer {
+    deadline: Option<tokio::time::Instant>,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer for TokioTimer {
+    fn reset(&mut self, deadline: Instant) {
+        let deadline = tokio::time::Instant::from_std(deadline);
+        self.deadline = Some(deadline);
+        if let Some(sleep) = &mut self.sleep {
+            sleep.as_mut().reset(deadline);
+        }
+    }
+
+    fn poll_elapsed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else {
+            return Poll::Pending;
+        };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        sleep.as_mut().poll(cx)
+    }
+}
+
+/// Runs background work on the runtime of the calling thread, else on the one it was made on.
+#[derive(Debug)]
+pub struct TokioSpawn {
+    home: Option<Handle>,
+}
+
+impl TokioSpawn {
+    /// A spawner that falls back on the present runtime, if there is one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            home: Handle::try_current().ok(),
+        }
+    }
+}
+
+impl Default for TokioSpawn {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Spawn for TokioSpawn {
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
+        let Some(runtime) = Handle::try_current().ok().or_else(|| self.home.clone()) else {
+            return Err(task);
+        };
+        #[expect(clippy::disallowed_methods, reason = "this is the spawner")]
+        runtime.spawn(task);
+        Ok(())
+    }
+}

@@ -1,0 +1,544 @@
+//! What all models share: a pool reduced to its queue, with ghosts that watch it.
+//!
+//! [`Handle`], [`Lease`] and [`Acquire`] do with the queue what the pool does, and nothing else:
+//! a handle closes the queue when it is the last, a lease holds no reference, an acquire checks the
+//! epoch however it came by its slot. Ghosts are std atomics: loom does not see them, so they order
+//! nothing and cost nothing.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::ops::Deref;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
+
+use pool_core::queue::sync::{Arc, AtomicU64, Ordering};
+use pool_core::queue::{
+    Berth, Census, Enqueued, Given, Kind, Limits, Loan, Queue, Request, Waited, Waiter,
+};
+
+use crate::shim::Tracked;
+pub(crate) use crate::shim::{block_on, model, thread};
+
+/// The queue of the models.
+pub(crate) struct Model;
+
+impl Kind for Model {
+    type Value = Conn;
+    type Face = ();
+    type Anchor = Arc<Owner>;
+}
+
+/// What is known from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Ghost {
+    pub(crate) opened: AtomicUsize,
+    pub(crate) dropped: AtomicUsize,
+    pub(crate) freed: AtomicBool,
+    /// Connects that are still to fail.
+    pub(crate) failing: AtomicUsize,
+}
+
+impl Ghost {
+    /// The pool is gone, and with it every connection, each once.
+    pub(crate) fn assert_gone(&self) {
+        assert!(self.freed.load(SeqCst), "the pool's memory was not freed");
+        assert_eq!(
+            self.opened.load(SeqCst),
+            self.dropped.load(SeqCst),
+            "connections opened and dropped"
+        );
+    }
+}
+
+/// A connection that notices being used by two at a time.
+pub(crate) struct Conn {
+    pub(crate) opened_in: u64,
+    uses: u32,
+    busy: AtomicBool,
+    ghost: std::sync::Arc<Ghost>,
+    _tracked: Tracked,
+}
+
+impl Conn {
+    fn new(opened_in: u64, ghost: &std::sync::Arc<Ghost>) -> Self {
+        ghost.opened.fetch_add(1, SeqCst);
+        Self {
+            opened_in,
+            uses: 0,
+            busy: AtomicBool::new(false),
+            ghost: ghost.clone(),
+            _tracked: Tracked::new(),
+        }
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.ghost.dropped.fetch_add(1, SeqCst);
+    }
+}
+
+/// What contains the queue.
+pub(crate) struct Owner {
+    pub(crate) queue: Queue<Model>,
+    handles: AtomicU64,
+    pub(crate) ghost: std::sync::Arc<Ghost>,
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        assert!(!self.ghost.freed.swap(true, SeqCst), "freed twice");
+    }
+}
+
+impl Owner {
+    /// Brings a slot back the slow way. The caller holds a strong reference.
+    pub(crate) fn give_back(&self, loan: Loan<Model>, now: u64) {
+        match self.queue.give(loan, now) {
+            Given::Kept(waker) => {
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            Given::Retired(berth, value, _) => {
+                drop(value);
+                self.vacate(berth);
+            }
+        }
+    }
+
+    /// Makes a slot vacant and offers its capacity to the waiters.
+    pub(crate) fn vacate(&self, berth: Berth<Model>) {
+        self.free(berth);
+        self.offer();
+    }
+
+    fn free(&self, berth: Berth<Model>) {
+        let vacated = self.queue.vacate(berth);
+        for waker in vacated.closers {
+            waker.wake();
+        }
+        drop(vacated.anchor);
+    }
+
+    /// Closes a connection that cannot be used any more.
+    pub(crate) fn discard(&self, loan: Loan<Model>) {
+        let (berth, value) = self.queue.begin_close(loan);
+        drop(value);
+        self.vacate(berth);
+    }
+
+    /// Opens connections as long as the waiters need some.
+    pub(crate) fn offer(&self) {
+        while let Some(berth) = self.queue.claim_for_waiter(0) {
+            self.connect_once(berth);
+        }
+    }
+
+    pub(crate) fn connect(&self, berth: Berth<Model>) {
+        self.connect_once(berth);
+        self.offer();
+    }
+
+    fn connect_once(&self, berth: Berth<Model>) {
+        let epoch = self.queue.epoch();
+        let failing = &self.ghost.failing;
+        if failing
+            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1))
+            .is_ok()
+        {
+            self.free(berth);
+        } else {
+            let conn = Conn::new(epoch, &self.ghost);
+            self.give_back(berth.fill(conn), 0);
+        }
+    }
+
+    /// Ends the waits that are due.
+    pub(crate) fn turn(&self, now: u64) {
+        loop {
+            let (batch, _) = self.queue.expire(now);
+            let done = batch.done;
+            batch.wake();
+            if done {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn resume(&self) {
+        loop {
+            let batch = self.queue.resume(0);
+            let done = batch.done;
+            batch.wake();
+            if done {
+                return self.offer();
+            }
+        }
+    }
+
+    /// Shrinks or grows to `max` slots.
+    pub(crate) fn resize(&self, max: usize) {
+        for (berth, value) in self.queue.set_limits(|limits| limits.max = max) {
+            drop(value);
+            self.vacate(berth);
+        }
+        self.offer();
+    }
+
+    pub(crate) fn close(&self, anchor: Option<Arc<Self>>) {
+        for (berth, value) in self.queue.close(anchor) {
+            drop(value);
+            self.vacate(berth);
+        }
+    }
+}
+
+/// A handle of the pool; the last one closes it.
+pub(crate) struct Handle(Arc<Owner>);
+
+/// A handle that several threads of a model use, where its count is not what is modelled.
+pub(crate) type Shared = std::sync::Arc<Handle>;
+
+/// The limits most models run with: connects are no matter, `max` slots.
+pub(crate) const fn limits(max: usize) -> Limits {
+    Limits {
+        max,
+        max_connecting: max,
+        busy_connecting: max,
+        max_waiting: usize::MAX,
+        connect_after: 0,
+    }
+}
+
+impl Handle {
+    /// A pool with `idle` connections in up to `ceiling` slots, spread over `homes` words.
+    pub(crate) fn new(idle: usize, ceiling: usize, homes: usize, limits: Limits) -> Self {
+        let owner = Owner {
+            queue: Queue::new(ceiling, homes, limits),
+            handles: AtomicU64::new(1),
+            ghost: std::sync::Arc::default(),
+        };
+        for _ in 0..idle {
+            let berth = owner.queue.claim_for_adoption().expect("there is room");
+            owner.give_back(berth.fill(Conn::new(0, &owner.ghost)), 0);
+        }
+        Self(Arc::new(owner))
+    }
+
+    /// A pool of `idle` connections and no more.
+    pub(crate) fn full(idle: usize, homes: usize) -> Self {
+        Self::new(idle, idle, homes, limits(idle))
+    }
+
+    pub(crate) fn shared(self) -> Shared {
+        std::sync::Arc::new(self)
+    }
+
+    pub(crate) fn lease(&self, loan: Loan<Model>) -> Lease {
+        Lease::new(Arc::as_ptr(&self.0), &self.ghost, loan)
+    }
+
+    /// An idle connection, if there is one.
+    pub(crate) fn take(&self, home: usize) -> Option<Lease> {
+        self.queue.take(home).map(|loan| self.lease(loan))
+    }
+}
+
+impl Deref for Handle {
+    type Target = Owner;
+
+    fn deref(&self) -> &Owner {
+        &self.0
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.close(Some(self.0.clone()));
+        }
+    }
+}
+
+/// A connection in use. Holds no reference: the loan keeps the pool alive.
+pub(crate) struct Lease {
+    owner: *const Owner,
+    ghost: std::sync::Arc<Ghost>,
+    loan: Loan<Model>,
+}
+
+// SAFETY: the pool outlives its loans; `Owner` is shared between threads anyway.
+unsafe impl Send for Lease {}
+
+impl Lease {
+    fn new(owner: *const Owner, ghost: &std::sync::Arc<Ghost>, mut loan: Loan<Model>) -> Self {
+        let conn = loan.get_mut();
+        conn.uses += 1;
+        assert!(!conn.busy.swap(true, SeqCst), "two leases of one slot");
+        Self {
+            owner,
+            ghost: ghost.clone(),
+            loan,
+        }
+    }
+
+    pub(crate) fn index(&self) -> u32 {
+        self.loan.index()
+    }
+
+    pub(crate) fn opened_in(&self) -> u64 {
+        self.loan.get().opened_in
+    }
+
+    /// Uses the connection and gives up the lease.
+    fn end(mut self) -> (Loan<Model>, *const Owner) {
+        let conn = self.loan.get_mut();
+        conn.uses += 1;
+        assert!(conn.busy.swap(false, SeqCst), "two leases of one slot");
+        assert!(
+            !self.ghost.freed.load(SeqCst),
+            "the pool is gone before its loan"
+        );
+        (self.loan, self.owner)
+    }
+
+    /// Returns the connection.
+    pub(crate) fn back(self) {
+        self.back_at(0);
+    }
+
+    pub(crate) fn back_at(self, now: u64) {
+        let (loan, owner) = self.end();
+        // SAFETY: the loan keeps the pool alive until `put` has succeeded, and nothing is touched
+        // afterwards.
+        if let Err(loan) = unsafe { &(*owner).queue }.put(loan) {
+            strong(owner).give_back(loan, now);
+        }
+    }
+
+    /// Finds the connection broken.
+    pub(crate) fn discard(self) {
+        let (loan, owner) = self.end();
+        strong(owner).discard(loan);
+    }
+}
+
+/// A reference of one's own, for a thread that holds a loan: unlocking touches the memory after the
+/// loan is gone.
+fn strong(owner: *const Owner) -> Arc<Owner> {
+    // SAFETY: made by `Arc::as_ptr`, and the loan keeps the count above zero.
+    unsafe {
+        Arc::increment_strong_count(owner);
+        Arc::from_raw(owner)
+    }
+}
+
+/// How a request can end without a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Refused,
+    Expired,
+    Closed,
+    Failed,
+}
+
+/// A request, as the pool makes one.
+pub(crate) struct Acquire {
+    pool: Shared,
+    waiter: Waiter<Model>,
+    waits: bool,
+    again: bool,
+    request: Request,
+    home: usize,
+}
+
+pub(crate) fn request(class: u8, virtual_deadline: u64, deadline: u64) -> Request {
+    Request {
+        class,
+        now: 0,
+        virtual_deadline,
+        deadline,
+    }
+}
+
+impl Acquire {
+    pub(crate) fn new(pool: &Shared, request: Request, home: usize) -> Self {
+        Self {
+            pool: pool.clone(),
+            waiter: Waiter::new(),
+            waits: false,
+            again: false,
+            request,
+            home,
+        }
+    }
+
+    /// Checks what was got, however it was.
+    fn check(&self, loan: Loan<Model>) -> Option<Lease> {
+        if self.pool.queue.is_current(loan.get().opened_in) {
+            return Some(self.pool.lease(loan));
+        }
+        self.pool.discard(loan);
+        None
+    }
+
+    /// Asks once; `None` means ask again.
+    fn step(self: Pin<&mut Self>, waker: &Waker) -> Option<Poll<Result<Lease, Ended>>> {
+        // SAFETY: nothing is moved out of it.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: a part of what is pinned.
+        let waiter = unsafe { Pin::new_unchecked(&this.waiter) };
+        if this.waits {
+            let ended = match this.pool.queue.poll_waiter(waiter, waker) {
+                Waited::Pending => return Some(Poll::Pending),
+                Waited::Revoked => {
+                    (this.waits, this.again) = (false, true);
+                    return None;
+                }
+                Waited::Granted(loan) => {
+                    this.waits = false;
+                    return this.check(loan).map(|lease| Poll::Ready(Ok(lease)));
+                }
+                Waited::Expired => Ended::Expired,
+                Waited::Closed => Ended::Closed,
+                Waited::Failed => Ended::Failed,
+            };
+            this.waits = false;
+            return Some(Poll::Ready(Err(ended)));
+        }
+        if !this.again
+            && let Some(loan) = this.pool.queue.take(this.home)
+        {
+            return this.check(loan).map(|lease| Poll::Ready(Ok(lease)));
+        }
+        // SAFETY: `drop` cancels.
+        let enqueued = unsafe {
+            let (queue, request) = (&this.pool.queue, &this.request);
+            queue.enqueue(waiter, waker.clone(), request, this.home, this.again)
+        };
+        match enqueued {
+            Enqueued::Granted(loan) => this.check(loan).map(|lease| Poll::Ready(Ok(lease))),
+            Enqueued::Queued { connect, .. } => {
+                this.waits = true;
+                if let Some(berth) = connect {
+                    this.pool.connect(berth);
+                }
+                None
+            }
+            Enqueued::Full { .. } | Enqueued::Refused(_) => Some(Poll::Ready(Err(Ended::Refused))),
+        }
+    }
+}
+
+impl Future for Acquire {
+    type Output = Result<Lease, Ended>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            if let Some(outcome) = self.as_mut().step(cx.waker()) {
+                return outcome;
+            }
+        }
+    }
+}
+
+impl Drop for Acquire {
+    fn drop(&mut self) {
+        if self.waits {
+            // SAFETY: it was pinned when it began to wait, and is not moved here.
+            let waiter = unsafe { Pin::new_unchecked(&self.waiter) };
+            if let Some(loan) = self.pool.queue.cancel(waiter) {
+                self.pool.give_back(loan, 0);
+            }
+        }
+    }
+}
+
+/// A request without a deadline.
+pub(crate) fn acquire(pool: &Shared, home: usize) -> Acquire {
+    Acquire::new(pool, request(0, 0, u64::MAX), home)
+}
+
+/// Polls once with a waker that does nothing.
+pub(crate) fn poll_once(future: Pin<&mut Acquire>) -> Poll<Result<Lease, Ended>> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A request that already waits: nothing was idle when it came.
+pub(crate) fn waiting(future: Acquire) -> Pin<Box<Acquire>> {
+    let mut future = Box::pin(future);
+    assert!(
+        poll_once(future.as_mut()).is_pending(),
+        "something was idle"
+    );
+    future
+}
+
+/// Acquires, uses and returns.
+pub(crate) fn use_once(pool: &Shared, home: usize) {
+    let lease = block_on(acquire(pool, home));
+    lease
+        .expect("nothing ends the wait but a connection")
+        .back();
+}
+
+/// Polls a request once and drops it, waiting or not.
+pub(crate) fn try_and_leave(pool: &Shared, home: usize) {
+    let future = pin!(acquire(pool, home));
+    if let Poll::Ready(Ok(lease)) = poll_once(future) {
+        lease.back();
+    }
+}
+
+/// A thread of a model.
+pub(crate) fn spawn(body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
+    thread::spawn(body)
+}
+
+/// A user in a thread of its own.
+pub(crate) fn spawn_user(pool: &Shared, home: usize) -> thread::JoinHandle<()> {
+    let pool = pool.clone();
+    spawn(move || use_once(&pool, home))
+}
+
+pub(crate) fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+    for thread in threads.into_iter().collect::<VecDeque<_>>() {
+        thread.join().expect("no thread panics");
+    }
+}
+
+/// After the fact: `idle` connections and nothing else, SLOW has no reason; then the end.
+pub(crate) fn finish(pool: Shared, idle: usize) {
+    let census = pool.queue.census();
+    let expected = Census {
+        occupied: idle,
+        idle,
+        max: census.max,
+        served: census.served,
+        ..Census::default()
+    };
+    assert_eq!(census, expected, "the queue at rest");
+    let ghost = pool.ghost.clone();
+    let alive = ghost.opened.load(SeqCst) - ghost.dropped.load(SeqCst);
+    assert_eq!(alive, idle, "connections alive");
+    drop(pool);
+    ghost.assert_gone();
+}
+
+/// After the fact: nothing is left in a closed pool.
+pub(crate) fn finish_closed(pool: Shared) {
+    let census = pool.queue.census();
+    assert_eq!((census.occupied, census.waiting), (0, 0), "closed for good");
+    let ghost = pool.ghost.clone();
+    drop(pool);
+    ghost.assert_gone();
+}

@@ -1,0 +1,116 @@
+//! The main job: many tasks, few connections, money that must not get lost.
+//!
+//! A pool is easy to get right while everything goes well. This job keeps the books while tasks
+//! are cancelled in the middle of a transaction, panic with a connection in their hands, and lose
+//! their server, and then checks over a connection outside the pool that nothing was lost, made up
+//! or done twice.
+//!
+//! ```text
+//! cargo run --release -p pool-facade --features sqlite,postgres --example demo
+//! cargo run --release -p pool-facade --features sqlite,postgres --example demo -- --chaos
+//! cargo run --release -p pool-facade --features sqlite,postgres --example demo -- --postgres --chaos
+//! ```
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use pool_core::Pool;
+
+use crate::bank::Bank;
+use crate::bank::postgres::PostgresBank;
+use crate::bank::sqlite::SqliteBank;
+use crate::checks::Check;
+use crate::options::Options;
+use crate::workload::Workload;
+
+mod bank;
+mod chaos;
+mod checks;
+mod clock;
+mod live;
+mod options;
+mod owners;
+mod records;
+mod report;
+mod workload;
+
+/// How long the pool may take to close all connections.
+const CLOSING: Duration = Duration::from_secs(15);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    let outcome = match options.postgres.clone() {
+        None => match SqliteBank::new(options.database.clone()) {
+            Ok(bank) => demo(bank, &options).await,
+            Err(error) => Err(error),
+        },
+        Some(url) => match PostgresBank::new(url, options.connections).await {
+            Ok(bank) => demo(bank, &options).await,
+            Err(error) => Err(error),
+        },
+    };
+    match outcome {
+        Ok(checks) if checks.iter().all(|check| check.holds) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The whole job on one bank.
+async fn demo<B: Bank>(bank: B, options: &Options) -> anyhow::Result<Vec<Check>> {
+    eprintln!(
+        "{} tasks over {} connections to {}, {} s, seed {}{}",
+        options.tasks,
+        options.connections,
+        bank.name(),
+        options.seconds,
+        options.seed,
+        if options.chaos { ", chaos" } else { "" },
+    );
+    bank.prepare(options.accounts).await?;
+    let pool = Pool::builder(bank.manager()?)
+        .max_size(options.connections)
+        .name("demo")
+        .build()
+        .await?;
+    let load = Workload::new(bank, pool, options.accounts, options.length());
+    let load = Arc::new(load);
+    let began = clock::now();
+    work(&load, options).await?;
+    let took = clock::now() - began;
+
+    let mut checks = vec![checks::one_owner(load.owners.violations())];
+    checks.push(checks::counts_agree(&load).await?);
+    let report = load.pool.close(CLOSING).await;
+    checks.push(checks::nothing_left_open(&load, &report).await?);
+    // Read last: a commit in doubt may go on for as long as its connection is open.
+    let audit = load.bank.audit().await?;
+    let notes = load.records.notes().clone();
+    checks.extend(checks::books(&audit, &notes, options.accounts));
+
+    println!("{}", report::numbers(&notes, &load.pool.status(), took));
+    println!("{}", report::verdict(&checks));
+    Ok(checks)
+}
+
+/// The tasks, the live line and, if asked for, chaos.
+async fn work<B: Bank>(load: &Arc<Workload<B>>, options: &Options) -> anyhow::Result<()> {
+    let chaos = options
+        .chaos
+        .then(|| clock::spawn(chaos::run(Arc::clone(load), options.seed)));
+    tokio::select! {
+        done = workload::run(load, options.tasks, options.seed) => done.context("the tasks")?,
+        () = live::show(load) => {}
+    }
+    if let Some(chaos) = chaos {
+        chaos.await?.context("chaos")?;
+    }
+    Ok(())
+}

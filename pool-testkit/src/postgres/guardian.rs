@@ -1,0 +1,87 @@
+//! The shell that stands between this process and its server.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal as NixSignal;
+
+use super::cluster::Cluster;
+use super::error::ServerError;
+use super::process;
+use super::server::StopMode;
+use super::wait;
+
+/// Runs the server, waits for an order (or for its owner's end) and passes it on. The server is
+/// not collected before that, so its number stays its own.
+const GUARDIAN: &str = r#"
+folder=$1 log=$2; shift 2
+"$@" </dev/null >>"$log" 2>&1 &
+server=$!
+echo "$server"
+if read -r order; then orphaned=no; else order=QUIT orphaned=yes; fi
+kill -s "$order" "$server" 2>/dev/null
+kill -s CONT "$server" 2>/dev/null
+wait "$server"
+if [ "$orphaned" = yes ]; then rm -rf "$folder"; fi
+"#;
+
+/// The shell between this process and the server.
+#[derive(Debug)]
+pub(super) struct Guardian {
+    shell: Child,
+    orders: ChildStdin,
+    server: u32,
+}
+
+impl Guardian {
+    pub(super) fn start(cluster: &Cluster, port: u16) -> Result<Self, ServerError> {
+        let mut shell = cluster
+            .command("/bin/sh")
+            .args(["-c", GUARDIAN, "guardian"])
+            .args([cluster.folder(), &cluster.log()])
+            .args(cluster.server(port))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(ServerError::run("/bin/sh"))?;
+        let orders = shell.stdin.take().expect("standard input is piped");
+        let told = shell.stdout.take().expect("standard output is piped");
+        let mut line = String::new();
+        BufReader::new(told)
+            .read_line(&mut line)
+            .map_err(ServerError::run("/bin/sh"))?;
+        let server = line.trim().parse().map_err(|_| ServerError::Start {
+            log: cluster.log_tail(),
+        })?;
+        Ok(Self {
+            shell,
+            orders,
+            server,
+        })
+    }
+
+    /// The server's process number.
+    pub(super) const fn server(&self) -> u32 {
+        self.server
+    }
+
+    /// Whether the server has ended by itself within `limit`; otherwise it was killed.
+    pub(super) fn stop(mut self, mode: StopMode, limit: Duration) -> bool {
+        let order = match mode {
+            StopMode::Fast => "INT\n",
+            StopMode::Immediate => "QUIT\n",
+        };
+        // A guardian that is gone has closed the pipe; its server is then looked after below.
+        let _ = self.orders.write_all(order.as_bytes());
+        let has_ended = |shell: &mut Child| shell.try_wait().ok().flatten().is_some();
+        if wait::until(limit, || has_ended(&mut self.shell).then_some(())).is_some() {
+            return true;
+        }
+        process::signal_children(self.server, NixSignal::SIGKILL);
+        let _ = process::signal(self.server, NixSignal::SIGKILL);
+        let _ = self.shell.wait();
+        false
+    }
+}
