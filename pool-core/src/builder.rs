@@ -95,15 +95,24 @@ impl<M: Manager> Builder<M> {
             config: self.config,
             hooks: self.hooks,
             observer: self.observer,
-            clock: self.clock.or_else(default_clock).ok_or(BuildError::NoRuntime)?,
-            spawner: self.spawner.or_else(default_spawner).ok_or(BuildError::NoRuntime)?,
+            clock: self
+                .clock
+                .or_else(default_clock)
+                .ok_or(BuildError::NoRuntime)?,
+            spawner: self
+                .spawner
+                .or_else(default_spawner)
+                .ok_or(BuildError::NoRuntime)?,
         });
         if !pool.inner().ensure_driver() {
             return Err(BuildError::NoRuntime);
         }
         if initial > 0 {
             let opened = pool.inner().open_initial(initial as usize).await;
-            opened.map_err(|source| BuildError::Connect { wanted: initial, source })?;
+            opened.map_err(|source| BuildError::Connect {
+                wanted: initial,
+                source,
+            })?;
         }
         Ok(pool)
     }
@@ -131,6 +140,8 @@ fn default_spawner() -> Option<Arc<dyn Spawn>> {
 
 impl<M: Manager> fmt::Debug for Builder<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

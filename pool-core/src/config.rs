@@ -187,7 +187,11 @@ impl Config {
         let mut problems = Vec::new();
         self.check_sizes(&mut problems);
         self.check_times(&mut problems);
-        if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError { problems })
+        }
     }
 
     fn check_sizes(&self, problems: &mut Vec<String>) {
@@ -197,13 +201,19 @@ impl Config {
                 problems.push(text);
             }
         };
-        check(max == 0, "max_size is 0; a pool needs at least 1 connection".to_owned());
+        check(
+            max == 0,
+            "max_size is 0; a pool needs at least 1 connection".to_owned(),
+        );
         for (name, value) in [
             ("min_size", self.min_size),
             ("min_idle", self.min_idle),
             ("initial_size", self.initial_size),
         ] {
-            check(value > max, format!("{name} {value} is above max_size {max}; lower it"));
+            check(
+                value > max,
+                format!("{name} {value} is above max_size {max}; lower it"),
+            );
         }
         let ceiling = self.ceiling();
         check(
@@ -214,14 +224,20 @@ impl Config {
             ceiling > MAX_CEILING,
             format!("max_size_ceiling {ceiling} is above {MAX_CEILING}, the most a pool can have"),
         );
-        check(self.max_connecting == 0, "max_connecting is 0; nothing could be opened".to_owned());
+        check(
+            self.max_connecting == 0,
+            "max_connecting is 0; nothing could be opened".to_owned(),
+        );
         check(
             self.creation_throttle == Some(0),
             "creation_throttle is 0 per second; leave it out for no limit".to_owned(),
         );
         check(
             !(0.0..=1.0).contains(&self.lifetime_jitter),
-            format!("lifetime_jitter {} is not between 0 and 1", self.lifetime_jitter),
+            format!(
+                "lifetime_jitter {} is not between 0 and 1",
+                self.lifetime_jitter
+            ),
         );
     }
 
@@ -285,7 +301,11 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid pool configuration: {}", self.problems.join("; "))
+        write!(
+            f,
+            "invalid pool configuration: {}",
+            self.problems.join("; ")
+        )
     }
 }
 

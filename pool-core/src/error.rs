@@ -209,7 +209,9 @@ pub enum ResizeError {
     #[error("max_size 0 would serve nobody; suspend or close the pool instead")]
     Zero,
     /// More than there is room for.
-    #[error("max_size {wanted} is above max_size_ceiling {ceiling}; build the pool with a higher one")]
+    #[error(
+        "max_size {wanted} is above max_size_ceiling {ceiling}; build the pool with a higher one"
+    )]
     AboveCeiling {
         /// What was asked for.
         wanted: u32,

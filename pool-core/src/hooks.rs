@@ -19,9 +19,8 @@ impl Refused {
 }
 
 type SyncHook<C> = dyn Fn(&mut C, &ConnectionInfo) -> Result<(), Refused> + Send + Sync;
-type AsyncHook<C> = dyn for<'a> Fn(&'a mut C, ConnectionInfo) -> BoxFuture<'a, Result<(), Refused>>
-    + Send
-    + Sync;
+type AsyncHook<C> =
+    dyn for<'a> Fn(&'a mut C, ConnectionInfo) -> BoxFuture<'a, Result<(), Refused>> + Send + Sync;
 
 enum Kind<C> {
     Sync(Box<SyncHook<C>>),

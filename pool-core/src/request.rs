@@ -5,8 +5,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::pool::{Acquire, Pool};
 use crate::Manager;
+use crate::pool::{Acquire, Pool};
 
 /// How urgent a request is. Waiting ages a request: one is overtaken only by those of a higher
 /// priority that come within the difference of the two offsets after it.

@@ -39,8 +39,15 @@ pub struct Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { connection, site, held_for } = self;
-        write!(f, "connection {connection}, acquired at {site}, held for {held_for:?}")
+        let Self {
+            connection,
+            site,
+            held_for,
+        } = self;
+        write!(
+            f,
+            "connection {connection}, acquired at {site}, held for {held_for:?}"
+        )
     }
 }
 
@@ -98,6 +105,9 @@ pub struct Status {
     pub revoked: u64,
     /// Connections passed from a lease or a connect straight to a waiter.
     pub handed_off: u64,
+    /// How often the queue's lock was taken so far, by this snapshot too. Leases of idle
+    /// connections do not take it.
+    pub lock_entries: u64,
     pub(crate) closed_by: [u64; CloseReason::ALL.len()],
 }
 

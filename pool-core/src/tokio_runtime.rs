@@ -50,7 +50,10 @@ impl Clock for TokioClock {
     }
 
     fn timer(&self) -> Box<dyn Timer> {
-        Box::new(TokioTimer { deadline: None, sleep: None })
+        Box::new(TokioTimer {
+            deadline: None,
+            sleep: None,
+        })
     }
 
     fn coarse(&self, resolution: Duration) -> Arc<CoarseTime> {
@@ -83,7 +86,11 @@ fn keep_ticking(runtime: &Handle, time: &Arc<CoarseTime>, resolution: Duration) 
         }
     });
     ticker.every = ticker.every.min(resolution);
-    if !ticker.times.iter().any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(time))) {
+    if !ticker
+        .times
+        .iter()
+        .any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(time)))
+    {
         ticker.times.push(Arc::downgrade(time));
     }
 }
@@ -93,9 +100,13 @@ async fn tick(end: TickerEnd) {
     loop {
         let every = {
             let mut tickers = TICKERS.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(ticker) = tickers.get_mut(&end.0) else { return };
+            let Some(ticker) = tickers.get_mut(&end.0) else {
+                return;
+            };
             let now = tokio_now();
-            ticker.times.retain(|time| time.upgrade().inspect(|time| time.tick(now)).is_some());
+            ticker
+                .times
+                .retain(|time| time.upgrade().inspect(|time| time.tick(now)).is_some());
             if ticker.times.is_empty() {
                 // Under the lock, so that nobody joins a ticker that is ending.
                 tickers.remove(&end.0);
@@ -113,7 +124,10 @@ struct TickerEnd(Id);
 
 impl Drop for TickerEnd {
     fn drop(&mut self) {
-        TICKERS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        TICKERS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.0);
     }
 }
 
@@ -136,7 +150,9 @@ impl Timer for TokioTimer {
         let Some(deadline) = self.deadline else {
             return Poll::Pending;
         };
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         sleep.as_mut().poll(cx)
     }
 }

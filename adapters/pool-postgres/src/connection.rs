@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::statements::{Sql, Statements};
 use crate::tls::Tls;
 use crate::transport::{AlreadyConnected, Endpoint, driver_config};
-use crate::watch::{Look, Watch};
+use crate::watch::{Look, Status, Watch};
 use pool_core::CacheStats;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -252,6 +252,15 @@ impl PostgresConnection {
             look => return Ok(look),
         }
         Ok(self.watch.settled().await)
+    }
+
+    /// Settles, and insists that no transaction is open.
+    pub(crate) async fn settle_idle(&self) -> Result<(), Error> {
+        match self.settle().await? {
+            Look::Settled(Status::Idle) => Ok(()),
+            Look::Lost => Err(Error::Closed),
+            _ => Err(Error::StillDirty),
+        }
     }
 
     /// Ends the driver's task without waiting for answers, and waits until it is gone.

@@ -112,7 +112,7 @@ impl PostgresManager {
             let endpoint = conn.endpoint().to_string();
             return Err(Error::TargetSession { endpoint, wanted });
         }
-        conn.settle().await?;
+        conn.settle_idle().await?;
         conn.mark_clean();
         Ok(conn)
     }
@@ -135,14 +135,12 @@ impl Manager for PostgresManager {
 
     /// An empty query: one round trip, and the server parses nothing.
     async fn validate(&self, conn: &mut PostgresConnection) -> Result<(), Error> {
-        let was_used = conn.was_used();
+        let was_clean = !conn.was_used() && conn.watch().taint().is_none();
         conn.run("").await?;
-        if !was_used {
-            conn.settle().await?;
-            let taint = conn.watch().taint();
-            if taint.is_none() {
-                conn.mark_clean();
-            }
+        if was_clean {
+            // The check itself is no use of the connection.
+            conn.settle_idle().await?;
+            conn.mark_clean();
         }
         Ok(())
     }
@@ -164,9 +162,7 @@ impl Manager for PostgresManager {
             return Ok(());
         }
         conn.run(&script).await?;
-        if conn.settle().await? != Look::Settled(Status::Idle) {
-            return Err(Error::StillDirty);
-        }
+        conn.settle_idle().await?;
         conn.mark_clean();
         Ok(())
     }

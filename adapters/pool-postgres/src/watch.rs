@@ -194,7 +194,8 @@ impl Watch {
     pub(crate) fn look_when_answered(&self) -> Look {
         // Relaxed: the answer came through the driver's channel, after these were stored.
         let facts = Facts::from_bits(self.facts.load(Ordering::Relaxed));
-        if facts.ended || facts.confused {
+        let ended = self.driver.load(Ordering::Relaxed) == ENDED;
+        if ended || facts.ended || facts.confused {
             Look::Lost
         } else if facts.working {
             Look::Working

@@ -53,8 +53,7 @@ enum Step<M: Manager> {
 }
 
 /// Where a step of the future led: `Ready(None)` to the next step.
-type Stepped<M> =
-    Poll<Option<Result<PooledConnection<M>, Error<<M as Manager>::Error>>>>;
+type Stepped<M> = Poll<Option<Result<PooledConnection<M>, Error<<M as Manager>::Error>>>>;
 
 /// What a look at a connection says.
 enum Look<M: Manager> {
@@ -117,7 +116,12 @@ impl<'a, M: Manager> Acquire<'a, M> {
                 within.map(|within| started.saturating_add(millis(within))),
                 deadline.map(|deadline| inner.coarse.millis_at(deadline)),
             ];
-            let deadline = latest.into_iter().flatten().min().unwrap_or(u64::MAX - 1).max(1);
+            let deadline = latest
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(u64::MAX - 1)
+                .max(1);
             *self.as_mut().parts().1 = Times { started, deadline };
         }
         self.times
@@ -144,11 +148,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         }
     }
 
-    fn poll_look(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        again: bool,
-    ) -> Stepped<M> {
+    fn poll_look(mut self: Pin<&mut Self>, cx: &mut Context<'_>, again: bool) -> Stepped<M> {
         let inner = self.inner();
         if !again && let Some(loan) = inner.queue.take(home()) {
             return Poll::Ready(self.consider(loan).map(Ok));
@@ -157,17 +157,21 @@ impl<'a, M: Manager> Acquire<'a, M> {
     }
 
     /// Joins the queue.
-    fn poll_join(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        again: bool,
-    ) -> Stepped<M> {
+    fn poll_join(mut self: Pin<&mut Self>, cx: &mut Context<'_>, again: bool) -> Stepped<M> {
         let inner = self.inner();
         let times = self.as_mut().start();
-        let priority = self.request.as_ref().map(|request| request.info.priority).unwrap_or_default();
+        let priority = self
+            .request
+            .as_ref()
+            .map(|request| request.info.priority)
+            .unwrap_or_default();
         let request = queue::Request {
             class: priority.class(),
-            now: if again { inner.now_millis() } else { times.started },
+            now: if again {
+                inner.now_millis()
+            } else {
+                times.started
+            },
             virtual_deadline: times.started.saturating_add(priority.offset()),
             deadline: times.deadline,
         };
@@ -180,7 +184,11 @@ impl<'a, M: Manager> Acquire<'a, M> {
         let joined = unsafe { inner.queue.enqueue(waiter, waker, &request, home(), again) };
         match joined {
             Enqueued::Granted(loan) => Poll::Ready(self.consider(loan).map(Ok)),
-            Enqueued::Queued { connect, room, turn } => {
+            Enqueued::Queued {
+                connect,
+                room,
+                turn,
+            } => {
                 self.set_step(Step::Wait);
                 inner.waiter_joined(connect, room, turn, request.now);
                 Poll::Pending
@@ -191,10 +199,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         }
     }
 
-    fn poll_wait(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Stepped<M> {
+    fn poll_wait(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stepped<M> {
         let inner = self.inner();
         let waited = inner.queue.poll_waiter(self.as_ref().waiter(), cx.waker());
         let started = self.times.started;
@@ -221,10 +226,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         Poll::Ready(None)
     }
 
-    fn poll_prepare(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Stepped<M> {
+    fn poll_prepare(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stepped<M> {
         let inner = self.inner();
         let Step::Prepare(prepare) = self.as_mut().parts().0 else {
             unreachable!("only called in this step")
@@ -235,7 +237,9 @@ impl<'a, M: Manager> Acquire<'a, M> {
         match prepared {
             Prepared::Ready(lease) => return Poll::Ready(Some(Ok(lease))),
             Prepared::OutOfTime => {
-                return Poll::Ready(Some(Err(inner.timed_out(Phase::Checking, self.times.started))));
+                return Poll::Ready(Some(Err(
+                    inner.timed_out(Phase::Checking, self.times.started)
+                )));
             }
             Prepared::Refused => {}
         }
@@ -249,10 +253,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         }
     }
 
-    fn poll_step(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Stepped<M> {
+    fn poll_step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stepped<M> {
         match self.step {
             Step::Look { again } => self.poll_look(cx, again),
             Step::Wait => self.poll_wait(cx),
@@ -279,7 +280,10 @@ impl<'a, M: Manager> Acquire<'a, M> {
     /// The end of a request that was granted: what is noted about the lease.
     fn granted(&self, mut lease: PooledConnection<M>) -> PooledConnection<M> {
         let inner = self.inner();
-        let info = self.request.as_ref().map(|request| Arc::new(request.info.clone()));
+        let info = self
+            .request
+            .as_ref()
+            .map(|request| Arc::new(request.info.clone()));
         lease.note(self.site, inner.coarse.millis(), info);
         let waited = || match self.times.deadline {
             0 => Duration::ZERO,
@@ -297,9 +301,16 @@ impl<'a, M: Manager> Acquire<'a, M> {
     fn refused(&self, error: Error<M::Error>) -> Error<M::Error> {
         let inner = self.inner();
         if inner.features.observer {
-            let started = if self.times.deadline == 0 { inner.now_millis() } else { self.times.started };
+            let started = if self.times.deadline == 0 {
+                inner.now_millis()
+            } else {
+                self.times.started
+            };
             let waited = Duration::from_millis(inner.now_millis().saturating_sub(started));
-            inner.observe_slowly(&Event::Refused { reason: &error.to_string(), waited });
+            inner.observe_slowly(&Event::Refused {
+                reason: &error.to_string(),
+                waited,
+            });
         }
         error
     }
@@ -373,7 +384,10 @@ impl<M: Manager> fmt::Debug for Acquire<'_, M> {
             Step::Prepare(_) => "checking",
             Step::Done => "done",
         };
-        f.debug_struct("Acquire").field("step", &step).field("site", &self.site).finish()
+        f.debug_struct("Acquire")
+            .field("step", &step)
+            .field("site", &self.site)
+            .finish()
     }
 }
 
@@ -406,7 +420,12 @@ impl<M: Manager> Inner<M> {
 
     #[cold]
     fn send_to_reset(&self, lease: PooledConnection<M>) -> Look<M> {
-        let restore = Restore { reset: true, released: false, validate: false, close_after: None };
+        let restore = Restore {
+            reset: true,
+            released: false,
+            validate: false,
+            close_after: None,
+        };
         self.restore(lease.into_loan(), restore);
         Look::Gone
     }
@@ -442,7 +461,10 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Prepares a connection if that takes no waiting; else leaves it to a task.
-    fn prepare_at_once(self: &Arc<Self>, lease: PooledConnection<M>) -> Option<PooledConnection<M>> {
+    fn prepare_at_once(
+        self: &Arc<Self>,
+        lease: PooledConnection<M>,
+    ) -> Option<PooledConnection<M>> {
         let left = millis(self.config.acquire_timeout);
         let mut prepare: BoxFuture<'static, _> = Box::pin(Arc::clone(self).prepare(lease, left));
         let mut cx = Context::from_waker(std::task::Waker::noop());
@@ -468,7 +490,11 @@ impl<M: Manager> Inner<M> {
             phase => phase,
         };
         let waited = Duration::from_millis(self.now_millis().saturating_sub(started));
-        Error::Timeout { phase, waited, cause }
+        Error::Timeout {
+            phase,
+            waited,
+            cause,
+        }
     }
 
     /// The error of a request that no connection can be opened for.
@@ -479,4 +505,3 @@ impl<M: Manager> Inner<M> {
         Some(Error::Connect { cause, waited })
     }
 }
-

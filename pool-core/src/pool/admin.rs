@@ -42,15 +42,23 @@ impl<M: Manager> Pool<M> {
             return Err(ResizeError::Zero);
         }
         if max_size > config.ceiling() {
-            return Err(ResizeError::AboveCeiling { wanted: max_size, ceiling: config.ceiling() });
+            return Err(ResizeError::AboveCeiling {
+                wanted: max_size,
+                ceiling: config.ceiling(),
+            });
         }
         if max_size < config.min_size {
-            return Err(ResizeError::BelowMin { wanted: max_size, min_size: config.min_size });
+            return Err(ResizeError::BelowMin {
+                wanted: max_size,
+                min_size: config.min_size,
+            });
         }
         if self.is_closed() {
             return Err(ResizeError::Closed);
         }
-        let retired = inner.queue.set_limits(|limits| limits.max = max_size as usize);
+        let retired = inner
+            .queue
+            .set_limits(|limits| limits.max = max_size as usize);
         inner.close_all(retired, CloseReason::Shrunk);
         inner.mailbox.call();
         Ok(())
@@ -106,13 +114,21 @@ impl<M: Manager> Pool<M> {
     ///
     /// No lock is held meanwhile, so `keep` may use the pool; it is taken out of the idle ones one
     /// at a time, so requests are served on. If `keep` panics, the connection it saw is closed.
-    pub fn retain(&self, mut keep: impl FnMut(&mut M::Connection, &ConnectionInfo) -> bool) -> usize {
+    pub fn retain(
+        &self,
+        mut keep: impl FnMut(&mut M::Connection, &ConnectionInfo) -> bool,
+    ) -> usize {
         let inner = self.inner();
         let mut closed = 0;
         for index in inner.idle_slots() {
-            let Some(loan) = inner.queue.take_at(index) else { continue };
+            let Some(loan) = inner.queue.take_at(index) else {
+                continue;
+            };
             let mut lease = PooledConnection::new(loan);
-            let info = lease.loan().get().info(lease.loan().face(), inner.coarse.millis());
+            let info = lease
+                .loan()
+                .get()
+                .info(lease.loan().face(), inner.coarse.millis());
             if keep(&mut lease, &info) {
                 inner.put_back(lease.into_loan());
             } else {
@@ -131,7 +147,11 @@ impl<M: Manager> Pool<M> {
     pub fn add(&self, conn: M::Connection) -> Result<(), AddError<M::Connection>> {
         let inner = self.inner();
         let Some(berth) = inner.queue.claim_for_adoption() else {
-            return Err(if self.is_closed() { AddError::Closed(conn) } else { AddError::Full(conn) });
+            return Err(if self.is_closed() {
+                AddError::Closed(conn)
+            } else {
+                AddError::Full(conn)
+            });
         };
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
         inner.install(berth, conn, (id, inner.queue.epoch()));
@@ -192,6 +212,7 @@ impl<M: Manager> Inner<M> {
             timeouts: count(&counters.timeouts),
             revoked: count(&counters.revoked),
             handed_off: census.served,
+            lock_entries: census.entries,
             closed_by,
         }
     }
@@ -225,8 +246,13 @@ impl<M: Manager> Inner<M> {
     }
 
     fn evict_idle(&self) -> usize {
-        let taken = self.idle_slots().into_iter().filter_map(|index| self.queue.take_at(index));
-        taken.map(|loan| self.close_loan(loan, CloseReason::Evicted)).count()
+        let taken = self
+            .idle_slots()
+            .into_iter()
+            .filter_map(|index| self.queue.take_at(index));
+        taken
+            .map(|loan| self.close_loan(loan, CloseReason::Evicted))
+            .count()
     }
 
     fn evict_one(&self, id: u64) -> bool {

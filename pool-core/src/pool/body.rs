@@ -80,7 +80,8 @@ impl Face {
     /// Notes who leases the slot. Relaxed: a snapshot may be a moment old.
     #[inline(always)]
     pub(crate) fn lease(&self, site: &'static Location<'static>, now: u64) {
-        self.site.store(ptr::from_ref(site).cast_mut(), Ordering::Relaxed);
+        self.site
+            .store(ptr::from_ref(site).cast_mut(), Ordering::Relaxed);
         self.leased_since.store(now, Ordering::Relaxed);
     }
 

@@ -40,7 +40,9 @@ impl<M: Manager> Inner<M> {
         }
         // A ticker that ended with an earlier runtime starts again with the driver.
         let resolution = self.config.shortest_window() / 10;
-        let _ = self.clock.coarse(resolution.clamp(super::MIN_RESOLUTION, super::MAX_RESOLUTION));
+        let _ = self
+            .clock
+            .coarse(resolution.clamp(super::MIN_RESOLUTION, super::MAX_RESOLUTION));
         let driver = Driver {
             inner: Arc::downgrade(self),
             timer: self.clock.timer(),
@@ -70,8 +72,13 @@ impl<M: Manager> Inner<M> {
             self.start_connect(berth, 0);
         }
         let lease = now + millis(self.config.hand_off_lease);
-        let growth = if room { now + self.growth_every() } else { u64::MAX };
-        self.mailbox.alarm(turn.unwrap_or(u64::MAX).min(lease).min(growth));
+        let growth = if room {
+            now + self.growth_every()
+        } else {
+            u64::MAX
+        };
+        self.mailbox
+            .alarm(turn.unwrap_or(u64::MAX).min(lease).min(growth));
     }
 
     pub(super) fn note_connect_time(&self, took: Duration) {
@@ -108,13 +115,19 @@ impl<M: Manager> Inner<M> {
         let (at_once, again) = self.growth().decide(now, load);
         let limits = self.queue.limits();
         if limits.busy_connecting != at_once {
-            let _ = self.queue.set_limits(|limits| limits.busy_connecting = at_once);
+            let _ = self
+                .queue
+                .set_limits(|limits| limits.busy_connecting = at_once);
         }
         if census.waiting == 0 {
             return u64::MAX;
         }
         self.open_for_waiters();
-        let pause = if limits.connect_after > now { limits.connect_after } else { u64::MAX };
+        let pause = if limits.connect_after > now {
+            limits.connect_after
+        } else {
+            u64::MAX
+        };
         again.unwrap_or(u64::MAX).min(pause)
     }
 

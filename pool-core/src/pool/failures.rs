@@ -1,7 +1,7 @@
 //! What failed connects teach: how long to pause, and what to tell those who wait.
 
-use crate::error::Cause;
 use crate::Config;
+use crate::error::Cause;
 
 /// The last failures of connects and checks, and the pause they ask for.
 ///

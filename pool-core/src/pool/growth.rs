@@ -106,7 +106,12 @@ mod tests {
     use std::time::Duration;
 
     fn load(waiting: usize, served: u64) -> Load {
-        Load { waiting, connecting: 1, served, room: true }
+        Load {
+            waiting,
+            connecting: 1,
+            served,
+            room: true,
+        }
     }
 
     /// A queue that is gone before a connect ends asks for no second one.
@@ -125,9 +130,17 @@ mod tests {
         growth.connected(Duration::from_millis(10));
         let (first, again) = growth.decide(0, load(50, 0));
         assert_eq!((first, again), (1, Some(10)));
-        assert_eq!(growth.decide(5, load(50, 0)).0, 1, "not before a connect time has passed");
+        assert_eq!(
+            growth.decide(5, load(50, 0)).0,
+            1,
+            "not before a connect time has passed"
+        );
         assert_eq!(growth.decide(10, load(50, 0)).0, 2);
         assert_eq!(growth.decide(20, load(50, 1)).0, 3);
-        assert_eq!(growth.decide(30, load(0, 60)), (1, None), "nobody waits: back to one");
+        assert_eq!(
+            growth.decide(30, load(0, 60)),
+            (1, None),
+            "nobody waits: back to one"
+        );
     }
 }

@@ -9,7 +9,10 @@ use crate::{Error, Manager, Phase};
 
 impl<M: Manager> Inner<M> {
     /// Opens connections until `wanted` are there, within `acquire_timeout`.
-    pub(crate) async fn open_initial(self: &Arc<Self>, wanted: usize) -> Result<(), Error<M::Error>> {
+    pub(crate) async fn open_initial(
+        self: &Arc<Self>,
+        wanted: usize,
+    ) -> Result<(), Error<M::Error>> {
         let started = self.clock.now();
         let mut timer = self.clock.timer();
         timer.reset(started + self.config.acquire_timeout);
@@ -28,7 +31,11 @@ impl<M: Manager> Inner<M> {
                 out_of_time = true;
                 let cause = self.failures().last();
                 let waited = self.waited_since(started);
-                return Poll::Ready(Err(Error::Timeout { phase: Phase::Connecting, waited, cause }));
+                return Poll::Ready(Err(Error::Timeout {
+                    phase: Phase::Connecting,
+                    waited,
+                    cause,
+                }));
             }
             self.open_up_to(wanted);
             Poll::Pending

@@ -166,7 +166,9 @@ impl<M: Manager> Drop for PooledConnection<M> {
 impl<M: Manager> fmt::Debug for PooledConnection<M> {
     /// Shows the pool's side only: a connection may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PooledConnection").field("info", &Self::info(self)).finish()
+        f.debug_struct("PooledConnection")
+            .field("info", &Self::info(self))
+            .finish()
     }
 }
 
@@ -208,7 +210,9 @@ fn give_back<M: Manager>(mut loan: Loan<M>) {
         Way::Straight => {}
         way => return give_back_slowly(loan, way),
     }
-    inner.observe(|| Event::Released { connection: loan.get().id });
+    inner.observe(|| Event::Released {
+        connection: loan.get().id,
+    });
     loan.get_mut().fresh = now;
     loan.face().idle_since.store(now, Ordering::Relaxed);
     // From here on nothing of the pool may be touched, unless the loan comes back.
@@ -263,7 +267,9 @@ fn reason<M: Manager>(body: &Body<M>, evicted: bool, stale: bool) -> CloseReason
 #[cold]
 fn give_back_slowly<M: Manager>(loan: Loan<M>, way: Way) {
     let inner = loan.get().home.strong();
-    inner.observe(|| Event::Released { connection: loan.get().id });
+    inner.observe(|| Event::Released {
+        connection: loan.get().id,
+    });
     match way {
         Way::Straight => inner.give(loan),
         Way::Restore(restore) => inner.restore(loan, restore),

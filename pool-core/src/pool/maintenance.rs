@@ -184,7 +184,12 @@ impl<M: Manager> Inner<M> {
         let Some(loan) = self.queue.take_at(index) else {
             return false;
         };
-        let check = Restore { reset: false, released: false, validate: true, close_after: None };
+        let check = Restore {
+            reset: false,
+            released: false,
+            validate: true,
+            close_after: None,
+        };
         self.restore(loan, check);
         true
     }

@@ -253,7 +253,14 @@ impl<M: Manager> fmt::Debug for WeakPool<M> {
 
 impl<M: Manager> Inner<M> {
     fn new(parts: Parts<M>) -> Self {
-        let Parts { manager, config, hooks, observer, clock, spawner } = parts;
+        let Parts {
+            manager,
+            config,
+            hooks,
+            observer,
+            clock,
+            spawner,
+        } = parts;
         let limits = Limits {
             max: config.max_size as usize,
             max_connecting: config.max_connecting as usize,
@@ -261,8 +268,12 @@ impl<M: Manager> Inner<M> {
             max_waiting: config.max_wait_queue_size as usize,
             connect_after: 0,
         };
-        let homes = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-        let homes = homes.next_power_of_two().min((config.max_size as usize).next_power_of_two());
+        let homes = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(16);
+        let homes = homes
+            .next_power_of_two()
+            .min((config.max_size as usize).next_power_of_two());
         // A ticker must not be coarser than a tenth of what it measures, and need not be finer.
         let resolution = (config.shortest_window() / 10).clamp(MIN_RESOLUTION, MAX_RESOLUTION);
         let bypass = match config.validate_on_acquire {
@@ -288,7 +299,9 @@ impl<M: Manager> Inner<M> {
             growth: Mutex::new(Growth::new()),
             growth_every: AtomicU64::new(Growth::new().every()),
             arrival: Mutex::new(None),
-            throttle: config.creation_throttle.map(|rate| Mutex::new(Throttle::new(rate))),
+            throttle: config
+                .creation_throttle
+                .map(|rate| Mutex::new(Throttle::new(rate))),
             manager,
             config,
             hooks,
@@ -320,13 +333,17 @@ impl<M: Manager> Inner<M> {
     pub(crate) fn observe_slowly(&self, event: &Event<'_>) {
         if let Some(observer) = &self.observer {
             // Foreign code on the way home of a connection: its panic must not stop it.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| observer.event(event)));
+            let _ =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| observer.event(event)));
         }
     }
 
     pub(crate) fn count_closed(&self, id: u64, reason: CloseReason) {
         self.counters.closed[reason.index()].fetch_add(1, Ordering::Relaxed);
-        self.observe(|| Event::Closed { connection: id, reason });
+        self.observe(|| Event::Closed {
+            connection: id,
+            reason,
+        });
     }
 
     fn arrival(&self) -> MutexGuard<'_, Option<Waker>> {

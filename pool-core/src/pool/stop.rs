@@ -49,7 +49,11 @@ impl Stop {
         self.level.fetch_max(level as u8, Ordering::AcqRel);
         let wakers: Vec<Waker> = {
             let mut sleepers = self.lock();
-            sleepers.wakers.iter_mut().filter_map(Option::take).collect()
+            sleepers
+                .wakers
+                .iter_mut()
+                .filter_map(Option::take)
+                .collect()
         };
         for waker in wakers {
             waker.wake();
@@ -58,7 +62,10 @@ impl Stop {
 
     /// Runs `task` until it ends, or until the signal reaches `level`: then it is dropped.
     pub(crate) async fn unless<T>(&self, level: Level, task: impl Future<Output = T>) -> Option<T> {
-        let mut entry = Entry { stop: self, at: None };
+        let mut entry = Entry {
+            stop: self,
+            at: None,
+        };
         let mut task = std::pin::pin!(task);
         std::future::poll_fn(|cx| entry.poll(cx, level, task.as_mut())).await
     }

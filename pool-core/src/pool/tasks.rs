@@ -71,19 +71,27 @@ impl<M: Manager> Inner<M> {
     pub(super) fn start_connect(self: &Arc<Self>, berth: Berth<M>, upto: usize) {
         if let Some(throttle) = &self.throttle {
             let now = self.now_millis();
-            let token = throttle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take(now);
+            let token = throttle
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .take(now);
             if let Err(at) = token {
                 self.pause_connects(at);
                 return self.free(berth);
             }
         }
-        let connecting = Connecting { inner: Arc::clone(self), berth: Some(berth) };
+        let connecting = Connecting {
+            inner: Arc::clone(self),
+            berth: Some(berth),
+        };
         self.start(Box::pin(connecting.run(upto)));
     }
 
     /// No connect for a waiter before `at`.
     pub(super) fn pause_connects(&self, at: u64) {
-        let _ = self.queue.set_limits(|limits| limits.connect_after = limits.connect_after.max(at));
+        let _ = self
+            .queue
+            .set_limits(|limits| limits.connect_after = limits.connect_after.max(at));
         self.mailbox.alarm(at);
     }
 
@@ -121,7 +129,11 @@ impl<M: Manager> Inner<M> {
             connection_id: id,
         };
         let work = async {
-            let mut conn = self.manager.connect(&cx).await.map_err(OpenError::Connect)?;
+            let mut conn = self
+                .manager
+                .connect(&cx)
+                .await
+                .map_err(OpenError::Connect)?;
             let info = self.info_of_new(id, epoch);
             for hook in &self.hooks.after_connect {
                 if let Err(refused) = hook.run(&mut conn, info.clone()).await {
@@ -164,7 +176,9 @@ impl<M: Manager> Inner<M> {
         let created = self.clock.now();
         let now = self.coarse.millis_at(created);
         let expires = self.config.max_lifetime.map_or(u64::MAX, |lifetime| {
-            now + self.failures().jittered(millis(lifetime), self.config.lifetime_jitter)
+            now + self
+                .failures()
+                .jittered(millis(lifetime), self.config.lifetime_jitter)
         });
         let body = Body {
             conn,
@@ -192,7 +206,9 @@ impl<M: Manager> Inner<M> {
     }
 
     fn connect_failed(self: &Arc<Self>, id: u64, cause: Cause<M::Error>, permanent: bool) {
-        self.counters.connect_failures.fetch_add(1, Ordering::Relaxed);
+        self.counters
+            .connect_failures
+            .fetch_add(1, Ordering::Relaxed);
         self.observe_failure(id, &cause);
         let pause = self.failures().connect_failed(cause, permanent);
         self.pause_connects(self.now_millis() + pause);
@@ -205,7 +221,10 @@ impl<M: Manager> Inner<M> {
     fn observe_failure(&self, id: u64, cause: &Cause<M::Error>) {
         if self.features.observer {
             let reason = &cause.to_string();
-            self.observe_slowly(&Event::ConnectFailed { connection: id, reason });
+            self.observe_slowly(&Event::ConnectFailed {
+                connection: id,
+                reason,
+            });
         }
     }
 
@@ -242,7 +261,10 @@ impl<M: Manager> Inner<M> {
         let spent = self.now_millis().saturating_sub(started);
         let limit = Duration::from_millis(left.saturating_sub(spent).max(1));
         let agreed = match self.features.before_acquire {
-            true => self.run_hooks(&self.hooks.before_acquire, &mut lease, limit).await,
+            true => {
+                self.run_hooks(&self.hooks.before_acquire, &mut lease, limit)
+                    .await
+            }
             false => Ok(true),
         };
         match agreed {
@@ -270,7 +292,9 @@ impl<M: Manager> Inner<M> {
         let body = lease.body_mut();
         // Should the future be dropped half way, the connection is not reused.
         body.in_flight = true;
-        let outcome = self.within(limit, self.manager.validate(&mut body.conn)).await;
+        let outcome = self
+            .within(limit, self.manager.validate(&mut body.conn))
+            .await;
         body.in_flight = false;
         let cause = match outcome {
             Ok(Ok(())) => {
@@ -326,14 +350,22 @@ impl<M: Manager> Inner<M> {
 
     /// Sends a connection to be made clean in the background.
     pub(super) fn restore(&self, loan: Loan<M>, restore: Restore) {
-        loan.enter(if restore.reset { Stage::Resetting } else { Stage::Checking });
+        loan.enter(if restore.reset {
+            Stage::Resetting
+        } else {
+            Stage::Checking
+        });
         if let Err(Chore::Restore(loan, _)) = self.mailbox.post(Chore::Restore(loan, restore)) {
             // Nobody is left to do it.
             self.close_loan(loan, CloseReason::ResetFailed);
         }
     }
 
-    async fn make_clean(&self, lease: &mut PooledConnection<M>, todo: Restore) -> Option<CloseReason> {
+    async fn make_clean(
+        &self,
+        lease: &mut PooledConnection<M>,
+        todo: Restore,
+    ) -> Option<CloseReason> {
         if todo.reset {
             let body = lease.body_mut();
             body.in_flight = true;
@@ -351,7 +383,9 @@ impl<M: Manager> Inner<M> {
         }
         if todo.released && !self.hooks.after_release.is_empty() {
             let limit = self.config.reset_timeout;
-            let agreed = self.run_hooks(&self.hooks.after_release, lease, limit).await;
+            let agreed = self
+                .run_hooks(&self.hooks.after_release, lease, limit)
+                .await;
             if !matches!(agreed, Ok(true)) {
                 return Some(CloseReason::Hook);
             }
@@ -384,7 +418,10 @@ impl<M: Manager> Inner<M> {
                 self.start(Box::pin(Arc::clone(self).run_restore(lease, todo)));
             }
             Chore::Close(berth, conn) => {
-                let closing = Closing { inner: Arc::clone(self), berth: Some(berth) };
+                let closing = Closing {
+                    inner: Arc::clone(self),
+                    berth: Some(berth),
+                };
                 self.start(Box::pin(closing.run(conn)));
             }
         }
@@ -446,14 +483,20 @@ impl<M: Manager> Connecting<M> {
     async fn run(mut self, upto: usize) {
         let inner = Arc::clone(&self.inner);
         if !inner.queue.still_needed(upto) {
-            inner.counters.connects_elided.fetch_add(1, Ordering::Relaxed);
+            inner
+                .counters
+                .connects_elided
+                .fetch_add(1, Ordering::Relaxed);
             return self.end();
         }
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
         let epoch = inner.queue.epoch();
         inner.observe(|| Event::ConnectStarted { connection: id });
         let started = inner.clock.now();
-        let opened = inner.stop.unless(Level::Openings, inner.open(id, epoch)).await;
+        let opened = inner
+            .stop
+            .unless(Level::Openings, inner.open(id, epoch))
+            .await;
         match opened {
             // The pool has closed.
             None => self.end(),
@@ -461,7 +504,10 @@ impl<M: Manager> Connecting<M> {
                 let took = inner.clock.now().saturating_duration_since(started);
                 inner.failures().succeeded();
                 inner.note_connect_time(took);
-                inner.observe(|| Event::Connected { connection: id, took });
+                inner.observe(|| Event::Connected {
+                    connection: id,
+                    took,
+                });
                 if let Some(berth) = self.berth.take() {
                     inner.install(berth, conn, (id, epoch));
                 }

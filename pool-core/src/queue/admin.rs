@@ -43,6 +43,8 @@ pub struct Census {
     pub max: usize,
     /// Hand-offs so far.
     pub served: u64,
+    /// How often the lock was taken so far, this time included.
+    pub entries: u64,
     /// Whether newcomers ask the lock first.
     pub slow: bool,
 }
@@ -227,6 +229,7 @@ impl<K: Kind> Queue<K> {
         census.waiting = state.lanes.waiting();
         census.max = state.limits.max;
         census.served = state.served;
+        census.entries = state.entries;
         census.slow = self.words.any_slow();
         census
     }

@@ -179,9 +179,12 @@ impl<K: Kind> Queue<K> {
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         // A panic under the lock would be a bug of the queue itself, since no foreign code runs
         // there; the state is consistent at every point where one could start.
-        self.state
+        let mut state = self
+            .state
             .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.entries += 1;
+        state
     }
 }
 

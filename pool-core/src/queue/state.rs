@@ -13,6 +13,8 @@ use super::{Kind, Limits, Phase};
 use crate::mutant::mutant;
 
 pub(super) struct State<K: Kind> {
+    /// How often the lock was taken.
+    pub(super) entries: u64,
     pub(super) lanes: Lanes<K>,
     /// Made when somebody first waits with a deadline.
     pub(super) wheel: Option<Box<Wheel<K>>>,
@@ -44,6 +46,7 @@ pub(super) struct State<K: Kind> {
 impl<K: Kind> State<K> {
     pub(super) fn new(words: usize, limits: Limits) -> Self {
         Self {
+            entries: 0,
             lanes: Lanes::new(),
             wheel: None,
             taken: vec![0; words].into(),

@@ -159,7 +159,11 @@ impl<K: Kind> Queue<K> {
             None
         };
         let room = state.occupied < state.limits.max;
-        Enqueued::Queued { connect, room, turn }
+        Enqueued::Queued {
+            connect,
+            room,
+            turn,
+        }
     }
 
     /// How the wait stands; `waker` is the one to be called when that changes.

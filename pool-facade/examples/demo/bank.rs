@@ -57,10 +57,7 @@ pub(crate) trait Bank: Send + Sync + Sized + 'static {
     fn disturbances(&self) -> &[Disturbance];
 
     /// Does it to the database; `Ok` once it is over.
-    fn disturb(
-        &self,
-        disturbance: Disturbance,
-    ) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn disturb(&self, disturbance: Disturbance) -> impl Future<Output = anyhow::Result<()>> + Send;
 }
 
 /// A transfer to be made.

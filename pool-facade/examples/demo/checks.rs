@@ -76,12 +76,19 @@ pub(crate) async fn nothing_left_open<B: Bank>(
 /// No connection may have had two holders.
 pub(crate) fn one_owner(violations: u64) -> Check {
     let seen = format!("{violations} times in two hands");
-    Check::new("a connection has one owner at a time", violations == 0, seen)
+    Check::new(
+        "a connection has one owner at a time",
+        violations == 0,
+        seen,
+    )
 }
 
 /// The books against what the tasks know.
 pub(crate) fn books(audit: &Audit, notes: &Notes, accounts: u32) -> Vec<Check> {
-    let mut checks = vec![money_kept(audit, accounts), balances_follow(audit, accounts)];
+    let mut checks = vec![
+        money_kept(audit, accounts),
+        balances_follow(audit, accounts),
+    ];
     checks.extend(ledger_matches(audit, notes));
     checks
 }
@@ -133,12 +140,20 @@ fn ledger_matches(audit: &Audit, notes: &Notes) -> [Check; 3] {
         Check::new(
             "nothing else is in the ledger, but transfers in doubt",
             invented == 0,
-            format!("{} not committed, {invented} of them found", notes.not_committed),
+            format!(
+                "{} not committed, {invented} of them found",
+                notes.not_committed
+            ),
         ),
         Check::new(
             "ledger rows = acknowledged transfers + those in doubt that went through",
             ledger.len() == audit.ledger.len() && ledger.len() == acknowledged.len() + present,
-            format!("{} = {} + {present} of {}", ledger.len(), acknowledged.len(), in_doubt.len()),
+            format!(
+                "{} = {} + {present} of {}",
+                ledger.len(),
+                acknowledged.len(),
+                in_doubt.len()
+            ),
         ),
     ]
 }

@@ -44,6 +44,9 @@ impl Options {
     }
 }
 
-fn between<T: TryFrom<u64> + Clone + Send + Sync>(least: u64, most: u64) -> RangedU64ValueParser<T> {
+fn between<T: TryFrom<u64> + Clone + Send + Sync>(
+    least: u64,
+    most: u64,
+) -> RangedU64ValueParser<T> {
     RangedU64ValueParser::new().range(least..=most)
 }

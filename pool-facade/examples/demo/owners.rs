@@ -53,12 +53,9 @@ pub(crate) struct Claim<'a> {
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        let freed = self.word.compare_exchange(
-            self.holder,
-            NOBODY,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        let freed =
+            self.word
+                .compare_exchange(self.holder, NOBODY, Ordering::AcqRel, Ordering::Acquire);
         if freed.is_err() {
             self.owners.violated();
         }

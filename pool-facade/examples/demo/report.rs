@@ -14,7 +14,10 @@ use crate::records::Notes;
 pub(crate) fn numbers(notes: &Notes, status: &Status, took: Duration) -> Table {
     let mut table = table(["what", "count"]);
     let mut row = |name: &str, value: String| {
-        table.add_row([Cell::new(name), Cell::new(value).set_alignment(CellAlignment::Right)]);
+        table.add_row([
+            Cell::new(name),
+            Cell::new(value).set_alignment(CellAlignment::Right),
+        ]);
     };
     let acknowledged = notes.acknowledged.len() as u64;
     row("transfers acknowledged", acknowledged.to_string());
@@ -24,7 +27,10 @@ pub(crate) fn numbers(notes: &Notes, status: &Status, took: Duration) -> Table {
     row("transfers not committed", notes.not_committed.to_string());
     row("leases", notes.waits.len().to_string());
     row("  wait", live::waits(notes));
-    row("  longest wait", format!("{} ms", live::milliseconds(notes.waits.max())));
+    row(
+        "  longest wait",
+        format!("{} ms", live::milliseconds(notes.waits.max())),
+    );
     row("connections opened", status.opened.to_string());
     row("connections closed", status.closed.to_string());
     for reason in CloseReason::ALL {

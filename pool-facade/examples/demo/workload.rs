@@ -77,7 +77,8 @@ impl<B: Bank> Workload<B> {
                 Some(lease)
             }
             Ok(Err(error)) => {
-                self.records.failed(format!("acquire: {}", kind::<B>(&error)));
+                self.records
+                    .failed(format!("acquire: {}", kind::<B>(&error)));
                 // A refusal may come at once; asking again at once would only burn the processor.
                 clock::sleep(Duration::from_millis(10)).await;
                 None
@@ -105,7 +106,8 @@ impl<B: Bank> Workload<B> {
             Ok(Ok(())) => attempt.acknowledge(),
             Ok(Err(error)) => {
                 drop(attempt);
-                self.records.failed(format!("transfer: {}", B::kind(&error)));
+                self.records
+                    .failed(format!("transfer: {}", B::kind(&error)));
                 PooledConnection::report(lease, &error);
             }
             Err(Fate::Cancelled) => self.records.notes().cancelled += 1,

@@ -140,6 +140,26 @@ async fn gate_holds_steps_until_it_opens() {
 }
 
 #[test]
+fn gate_counts_exactly_those_who_stand_at_it() {
+    let (backend, manager, _conn) = fixture();
+    let gate = Gate::new();
+    backend.rule(Step::Connect, {
+        let gate = gate.clone();
+        move |_| Action::gate(&gate)
+    });
+    let mut first = pin!(manager.open());
+    assert!(poll(&mut first).is_pending());
+    assert!(poll(gate.until_waiting(1)).is_ready());
+    assert!(poll(gate.until_waiting(2)).is_pending());
+    assert!(poll(manager.open()).is_pending());
+    assert!(poll(gate.until_waiting(2)).is_pending(), "one has gone");
+    gate.open();
+    assert!(now(&mut first).is_ok());
+    gate.close();
+    assert!(poll(manager.open()).is_pending());
+}
+
+#[test]
 fn killed_connection_is_seen_as_broken_and_fails_its_checks() {
     let (backend, manager, mut conn) = fixture();
     assert!(backend.kill(conn.id()));

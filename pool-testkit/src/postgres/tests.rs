@@ -151,6 +151,15 @@ fn process_of_somebody_else_is_never_signalled() {
 }
 
 #[test]
+fn numbers_that_mean_a_group_or_the_first_process_are_refused() {
+    for pid in [0, 1, u32::MAX] {
+        // A signal that would do no harm if it were sent.
+        let refused = process::signal(pid, nix::sys::signal::Signal::SIGCONT);
+        assert!(matches!(refused, Err(ServerError::NotOurs { .. })), "{pid}");
+    }
+}
+
+#[test]
 fn paused_server_is_silent_until_resumed() {
     let server = start();
     let mut client = Client::connect(server.port());

@@ -180,6 +180,23 @@ async fn use_of_the_drivers_client_costs_no_round_trip_on_many_threads() {
     println!("{uncertain} of 500 leases ended while the driver was still running");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connection_can_be_used_from_a_spawned_task() {
+    let (manager, mut conn) = open().await;
+    let task = tokio::runtime::Handle::current().spawn(async move {
+        let mut uncertain = 0;
+        for number in 0..500i32 {
+            conn.query_one("SELECT $1::int4", &[&number]).await.unwrap();
+            assert_eq!(manager.condition(&mut conn), Condition::Clean);
+            conn.simple_query("SELECT 1").await.unwrap();
+            uncertain += usize::from(manager.condition(&mut conn) == Condition::Dirty);
+            hand_over(&manager, &mut conn).await;
+        }
+        uncertain
+    });
+    println!("{} of 500 spawned leases", task.await.unwrap());
+}
+
 #[tokio::test]
 async fn pipelined_requests_are_all_waited_for() {
     let (manager, mut conn) = open().await;

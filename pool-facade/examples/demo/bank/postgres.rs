@@ -55,7 +55,7 @@ impl Statements {
                  )"
             ),
             fill: format!(
-                "INSERT INTO {schema}.account SELECT n, $2 FROM generate_series(0, $1 - 1) AS n"
+                "INSERT INTO {schema}.account SELECT n, $2::bigint FROM generate_series(0, $1::bigint - 1) AS n"
             ),
             // In the order of the ids, so that two transfers never wait for each other.
             balances: format!(
@@ -113,7 +113,9 @@ impl PostgresBank {
     }
 
     fn private(&self) -> anyhow::Result<&Private> {
-        self.private.as_ref().context("only done to a private server")
+        self.private
+            .as_ref()
+            .context("only done to a private server")
     }
 
     async fn terminate_sessions(&self) -> anyhow::Result<()> {
@@ -166,7 +168,9 @@ impl Private {
             // What was acknowledged must outlive a crash of the server.
             .setting("synchronous_commit", "on");
         let starting = tokio::task::spawn_blocking(move || PrivateServer::start(&options));
-        let server = starting.await?.context("cannot start a private PostgreSQL")?;
+        let server = starting
+            .await?
+            .context("cannot start a private PostgreSQL")?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port()));
         let proxy = FaultProxy::start(address).await?;
         Ok(Self { server, proxy })
@@ -263,7 +267,9 @@ impl Bank for PostgresBank {
         let account = |row: &tokio_postgres::Row, column: usize| {
             u32::try_from(row.get::<_, i64>(column)).context("an account that nobody made")
         };
-        let balances = accounts.iter().map(|row| Ok((account(row, 0)?, row.get(1))));
+        let balances = accounts
+            .iter()
+            .map(|row| Ok((account(row, 0)?, row.get(1))));
         let orders = ledger.iter().map(|row| {
             Ok(Order {
                 id: row.get::<_, i64>(0).cast_unsigned(),

@@ -1,0 +1,118 @@
+//! What an uncontended acquire and drop costs, and what a waited one costs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pool_facade::{Manager, Pool};
+use pool_testkit::alloc::{CountingAllocator, thread_cost};
+use pool_testkit::clock::ManualClock;
+use pool_testkit::fake::FakeBackend;
+use pool_testkit::spawn::CountingSpawn;
+
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator::new();
+
+const ROUNDS: u64 = 10_000;
+
+async fn warm<M: Manager>(pool: &Pool<M>) {
+    for _ in 0..3 {
+        drop(pool.acquire().await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uncontended_acquire_with_default_settings_allocates_nothing() {
+    let backend = FakeBackend::new();
+    let pool = Pool::builder(backend.manager()).build().await.unwrap();
+    let measured = tokio::task::spawn(async move {
+        warm(&pool).await;
+        let before = thread_cost();
+        for _ in 0..ROUNDS {
+            drop(pool.acquire().await.unwrap());
+        }
+        thread_cost().allocations - before.allocations
+    });
+    assert_eq!(measured.await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uncontended_acquire_reads_no_clock_takes_no_lock_and_spawns_nothing() {
+    let backend = FakeBackend::new();
+    let clock = ManualClock::new();
+    let spawn = CountingSpawn::tokio();
+    let pool = Pool::builder(backend.manager())
+        .clock(Arc::new(clock.clone()))
+        .spawner(Arc::new(spawn.clone()))
+        .build()
+        .await
+        .unwrap();
+    warm(&pool).await;
+    settle(&pool).await;
+    // Time stands still, so the driver sleeps.
+    let (reads, spawned) = (clock.reads(), spawn.counts().spawned);
+    let entries = pool.status().lock_entries;
+    for _ in 0..ROUNDS {
+        drop(pool.acquire().await.unwrap());
+    }
+    let taken = pool.status().lock_entries - entries;
+    assert_eq!(clock.reads() - reads, 0, "clock reads");
+    assert_eq!(spawn.counts().spawned - spawned, 0, "spawns");
+    assert!(
+        taken <= 2,
+        "{taken} entries into the lock, the snapshot's own included"
+    );
+}
+
+/// Waits until the driver has nothing left to do: nobody but the snapshot takes the lock.
+async fn settle<M: Manager>(pool: &Pool<M>) {
+    for _ in 0..1000 {
+        let entries = pool.status().lock_entries;
+        tokio::task::yield_now().await;
+        let own = pool.status().lock_entries - entries;
+        if own <= 2 {
+            return;
+        }
+    }
+    panic!("the driver does not come to rest");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn waited_acquire_with_its_deadline_on_allocates_nothing_in_the_steady_state() {
+    let backend = FakeBackend::new();
+    let pool = Pool::builder(backend.manager())
+        .max_size(1u32)
+        .acquire_timeout(Duration::from_secs(30))
+        .build()
+        .await
+        .unwrap();
+    let other = pool.clone();
+    let busy = tokio::task::spawn(async move {
+        loop {
+            let lease = other.acquire().await.unwrap();
+            tokio::task::yield_now().await;
+            drop(lease);
+        }
+    });
+    let mut cost = 0;
+    for round in 0..ROUNDS + 100 {
+        let before = thread_cost().allocations;
+        let lease = pool.acquire().await.unwrap();
+        tokio::task::yield_now().await;
+        drop(lease);
+        if round >= 100 {
+            cost += thread_cost().allocations - before;
+        }
+    }
+    assert!(pool.status().handed_off >= ROUNDS, "these acquires waited");
+    assert_eq!(cost, 0);
+    busy.abort();
+}
+
+#[test]
+fn a_lease_is_one_pointer_and_an_acquire_is_small() {
+    type M = pool_testkit::fake::FakeManager;
+    assert_eq!(size_of::<pool_facade::PooledConnection<M>>(), 8);
+    assert_eq!(size_of::<Option<pool_facade::PooledConnection<M>>>(), 8);
+    let acquire = size_of::<pool_facade::Acquire<'_, M>>();
+    assert!(acquire <= 168, "{acquire} bytes");
+}

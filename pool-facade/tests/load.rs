@@ -1,0 +1,80 @@
+//! Many tasks on few connections.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use pool_facade::Pool;
+use pool_testkit::fake::{Action, FakeBackend, Step};
+use pool_testkit::stats::jain;
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_tasks_on_a_hundred_connections_are_served_evenly() {
+    let backend = FakeBackend::new();
+    let pool = Pool::builder(backend.manager())
+        .max_size(100u32)
+        .build()
+        .await
+        .unwrap();
+    let total = Arc::new(AtomicU64::new(0));
+    let tasks: Vec<_> = (0..10_000)
+        .map(|_| {
+            let (pool, total) = (pool.clone(), Arc::clone(&total));
+            tokio::task::spawn(async move {
+                let mut mine = 0u64;
+                while total.fetch_add(1, Ordering::Relaxed) < 200_000 {
+                    let lease = pool.acquire().await.unwrap();
+                    lease.claim();
+                    tokio::task::yield_now().await;
+                    lease.release();
+                    mine += 1;
+                }
+                mine
+            })
+        })
+        .collect();
+    let mut counts = Vec::new();
+    for task in tasks {
+        counts.push(task.await.unwrap());
+    }
+    assert_eq!(counts.iter().sum::<u64>(), 200_000);
+    let fairness = jain(&counts);
+    assert!(fairness >= 0.99, "Jain's index {fairness}");
+    assert!(backend.counts().peak_open <= 100, "{:?}", backend.counts());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spike_is_served_by_what_circulates_without_a_connect_storm() {
+    let backend = FakeBackend::new();
+    backend.rule(Step::Connect, |_| Action::delay(ms(150)));
+    let pool = Pool::builder(backend.manager())
+        .max_size(50u32)
+        .initial_size(5u32)
+        .build()
+        .await
+        .unwrap();
+    assert_eq!(pool.status().idle, 5);
+    let begun = tokio::time::Instant::now();
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::task::spawn(async move {
+                let lease = pool.acquire().await.unwrap();
+                tokio::time::sleep(ms(2)).await;
+                drop(lease);
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let took = begun.elapsed();
+    assert!(took <= ms(25), "{took:?}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let size = pool.status().size;
+    assert!(size <= 6, "{size} connections after the spike");
+}
