@@ -24,6 +24,9 @@ use tokio_postgres::{Client, Config, Row, Statement};
 /// Dropping it ends the task and closes the socket at once; [`close`](pool_core::Manager::close)
 /// takes leave first.
 ///
+/// A [`CancelToken`](tokio_postgres::CancelToken) taken from it must not be kept beyond the lease: it
+/// cancels whatever the next user runs.
+///
 /// # Cancel safety
 ///
 /// A method whose future is dropped before it is done leaves a request unanswered. The pool sees

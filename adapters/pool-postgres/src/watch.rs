@@ -20,7 +20,7 @@
 //!    and whatever came later would have woken it.
 //! 2. **In the driver's write buffer.** A write or flush that could not finish is seen by the
 //!    stream (`blocked`), and so is a message that was written in part.
-//! 3. **On the wire or at the server**: sent and not answered, in the [ledger](ledger).
+//! 3. **On the wire or at the server**: sent and not answered, in the [ledger].
 //!
 //! Replies that the driver has read and cannot deliver (somebody still holds a row stream and does
 //! not read it) would make the next user wait. The driver then stops reading, so the last read of

@@ -522,9 +522,14 @@ pub(crate) fn finish(pool: Shared, idle: usize) {
     let expected = Census {
         occupied: idle,
         idle,
-        max: census.max,
-        served: census.served,
-        ..Census::default()
+        leased: 0,
+        connecting: 0,
+        checking: 0,
+        resetting: 0,
+        closing: 0,
+        waiting: 0,
+        slow: false,
+        ..census
     };
     assert_eq!(census, expected, "the queue at rest");
     let ghost = pool.ghost.clone();

@@ -1,8 +1,8 @@
 //! Shrinking and growing.
 
 use crate::harness::{
-    Handle, acquire, finish, join, limits, model, spawn, spawn_user, try_and_leave, use_once,
-    waiting,
+    Handle, acquire, block_on, finish, join, limits, model, spawn, spawn_user, try_and_leave,
+    use_once, waiting,
 };
 
 #[test]
@@ -22,11 +22,11 @@ fn l14b_a_pending_shrink_takes_one_of_two_returns_and_the_waiter_the_other() {
     model("L14b", || {
         let pool = Handle::full(2, 1).shared();
         let leases = [(); 2].map(|()| pool.take(0).expect("idle"));
-        let resizer = pool.clone();
-        let [first, second] = leases.map(|lease| spawn(move || lease.back()));
-        let third = spawn(move || resizer.resize(1));
-        use_once(&pool, 0);
-        join([first, second, third]);
+        let waiter = waiting(acquire(&pool, 0));
+        let threads = leases.map(|lease| spawn(move || lease.back()));
+        pool.resize(1);
+        block_on(waiter).expect("it is served").back();
+        join(threads);
         finish(pool, 1);
     });
 }

@@ -8,6 +8,7 @@
 mod cancel;
 mod copy;
 mod lifetime;
+mod pool;
 mod session;
 mod startup;
 mod statements;
