@@ -75,7 +75,7 @@ macro_rules! settings {
         }
 
         impl<M: crate::Manager> crate::Builder<M> {
-            $($(#[$doc])* #[must_use] pub fn $name(mut self, $name: impl Into<$type>) -> Self {
+            $($(#[$doc])* pub fn $name(mut self, $name: impl Into<$type>) -> Self {
                 self.config.$name = $name.into();
                 self
             })*

@@ -1,7 +1,6 @@
 //! Code of the user that runs at three points of a connection's life.
 
 use std::fmt;
-use std::future::Future;
 
 use crate::BoxFuture;
 use crate::status::ConnectionInfo;
@@ -52,19 +51,10 @@ impl<C> Hook<C> {
         Self(Kind::Async(Box::new(hook)))
     }
 
-    pub(crate) fn run<'a>(
-        &'a self,
-        conn: &'a mut C,
-        info: ConnectionInfo,
-    ) -> impl Future<Output = Result<(), Refused>> + Send + 'a
-    where
-        C: Send,
-    {
-        async move {
-            match &self.0 {
-                Kind::Sync(hook) => hook(conn, &info),
-                Kind::Async(hook) => hook(conn, info).await,
-            }
+    pub(crate) async fn run(&self, conn: &mut C, info: ConnectionInfo) -> Result<(), Refused> {
+        match &self.0 {
+            Kind::Sync(hook) => hook(conn, &info),
+            Kind::Async(hook) => hook(conn, info).await,
         }
     }
 }

@@ -116,3 +116,17 @@ pub struct ConnectCtx {
     /// The connection's number, unique within its pool, counted from 1.
     pub connection_id: u64,
 }
+
+impl ConnectCtx {
+    /// A first attempt with `timeout` from `now`, for calling a manager without a pool.
+    #[must_use]
+    pub fn standalone(now: Instant, timeout: Duration) -> Self {
+        Self {
+            attempt: 1,
+            deadline: now + timeout,
+            timeout,
+            epoch: 0,
+            connection_id: 1,
+        }
+    }
+}

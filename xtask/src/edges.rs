@@ -131,6 +131,18 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
         "pool-core/src/pool/body.rs",
         "a lease finds its pool without a reference count",
     ),
+    (
+        "pool-core/src/pool/lease.rs",
+        "a lease is consumed without running its destructor",
+    ),
+    (
+        "pool-core/src/pool/acquire.rs",
+        "the waiter is pinned inside the acquiring future",
+    ),
+    (
+        "pool-testkit/src/alloc.rs",
+        "a counting allocator is a GlobalAlloc, which is an unsafe trait",
+    ),
 ];
 
 /// The files through which the queue reaches atomics, so that models can put loom's there.

@@ -181,7 +181,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         let waker = cx.waker().clone();
         let waiter = self.as_ref().waiter();
         // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
-        let joined = unsafe { inner.queue.enqueue(waiter, waker, &request, home(), again) };
+        let joined = unsafe { inner.queue.enqueue(waiter, waker, &request, home(), again || mutant(131)) };
         match joined {
             Enqueued::Granted(loan) => Poll::Ready(self.consider(loan).map(Ok)),
             Enqueued::Queued {
@@ -482,7 +482,7 @@ impl<M: Manager> Inner<M> {
     #[cold]
     fn timed_out(&self, phase: Phase, started: u64) -> Error<M::Error> {
         self.counters.timeouts.fetch_add(1, Ordering::Relaxed);
-        let cause = self.failures().last();
+        let cause = self.failures().last().filter(|_| !mutant(143));
         let census = self.queue.census();
         let none_open = census.occupied == census.connecting + census.closing;
         let phase = match phase {

@@ -159,6 +159,11 @@ impl<M: Manager> Drop for PooledConnection<M> {
     fn drop(&mut self) {
         // SAFETY: this is `drop`, and whatever consumes a lease does not run it.
         let loan = unsafe { ManuallyDrop::take(&mut self.loan) };
+        if mutant(171) {
+            let inner = loan.get().home.strong();
+            inner.start(Box::pin(async move { give_back(loan) }));
+            return;
+        }
         give_back(loan);
     }
 }
@@ -228,8 +233,11 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
     let body = loan.get_mut();
     let doubtful = (body.in_flight && !mutant(105)) || body.doom.is_some() || evicted;
     let stale = body.epoch != inner.queue.epoch();
-    if doubtful || stale || now >= body.expires || std::thread::panicking() {
+    if doubtful || stale || now >= body.expires || (std::thread::panicking() && !mutant(151)) {
         return Way::Close(reason(body, evicted, stale));
+    }
+    if mutant(172) {
+        inner.manager.condition(&mut body.conn);
     }
     // A panic of foreign code must not leave `drop`.
     let condition = catch_unwind(AssertUnwindSafe(|| inner.manager.condition(&mut body.conn)));

@@ -44,6 +44,7 @@ use self::mailbox::Mailbox;
 use self::stop::Stop;
 use self::throttle::Throttle;
 use crate::hooks::Hooks;
+use crate::mutant::mutant;
 use crate::queue::{Limits, Queue};
 use crate::request::Request;
 use crate::{Builder, Clock, CloseReason, CoarseTime, Config, Event, Manager, Observer, Spawn};
@@ -286,8 +287,10 @@ impl<M: Manager> Inner<M> {
             bypass,
             suspect_before: AtomicU64::new(0),
             features: Features {
-                before_acquire: !hooks.before_acquire.is_empty(),
-                on_release: !hooks.after_release.is_empty() || config.validate_on_return,
+                before_acquire: !hooks.before_acquire.is_empty() || mutant(181),
+                on_release: !hooks.after_release.is_empty()
+                    || config.validate_on_return
+                    || mutant(182),
                 observer: observer.is_some(),
             },
             handles: AtomicUsize::new(1),

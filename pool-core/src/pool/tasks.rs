@@ -212,7 +212,7 @@ impl<M: Manager> Inner<M> {
         self.observe_failure(id, &cause);
         let pause = self.failures().connect_failed(cause, permanent);
         self.pause_connects(self.now_millis() + pause);
-        if permanent {
+        if permanent && !mutant(142) {
             self.fail_waiters();
         }
         self.announce_arrival();
@@ -270,6 +270,10 @@ impl<M: Manager> Inner<M> {
         match agreed {
             Ok(true) => {
                 lease.loan().enter(Stage::Open);
+                if mutant(121) {
+                    // SAFETY: none, this is a seeded bug: two owners of one slot.
+                    self.pass(unsafe { std::ptr::read(lease.loan()) });
+                }
                 Prepared::Ready(lease)
             }
             Ok(false) => {
@@ -418,10 +422,15 @@ impl<M: Manager> Inner<M> {
                 self.start(Box::pin(Arc::clone(self).run_restore(lease, todo)));
             }
             Chore::Close(berth, conn) => {
-                let closing = Closing {
+                let mut closing = Closing {
                     inner: Arc::clone(self),
                     berth: Some(berth),
                 };
+                if mutant(161)
+                    && let Some(berth) = closing.berth.take()
+                {
+                    self.vacate(berth);
+                }
                 self.start(Box::pin(closing.run(conn)));
             }
         }

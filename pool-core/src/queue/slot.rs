@@ -215,8 +215,11 @@ pub(super) struct Slots<K: Kind> {
     ceiling: usize,
     /// A chunk's pointer is written once, under the queue's lock, before any of its slots becomes
     /// known to anybody; it is read under the lock or by somebody who got to know a slot.
-    chunks: Box<[UnsafeCell<Option<NonNull<Slot<K>>>>]>,
+    chunks: Box<[Chunk<K>]>,
 }
+
+/// The first of `CHUNK` slots, once they are allocated.
+type Chunk<K> = UnsafeCell<Option<NonNull<Slot<K>>>>;
 
 impl<K: Kind> Slots<K> {
     pub(super) fn new(ceiling: usize, words: usize) -> Self {
