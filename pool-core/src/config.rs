@@ -67,25 +67,35 @@ impl Default for Config {
     }
 }
 
-/// Getters and builder setters of the settings that need no thought.
+/// Getters and builder setters of the settings that need no thought; `as` says what a setter takes if
+/// that differs.
 macro_rules! settings {
-    ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {
+    ($($(#[$doc:meta])* $name:ident: $type:ty $(as $taken:ty)?;)*) => {
         impl Config {
             $($(#[$doc])* #[must_use] pub fn $name(&self) -> $type { self.$name.clone() })*
         }
 
         impl<M: crate::Manager> crate::Builder<M> {
-            $($(#[$doc])* pub fn $name(mut self, $name: impl Into<$type>) -> Self {
-                self.config.$name = $name.into();
-                self
-            })*
+            $(settings!(@setter $(#[$doc])* $name: $type $(as $taken)?);)*
+        }
+    };
+    (@setter $(#[$doc:meta])* $name:ident: $type:ty) => {
+        $(#[$doc])* pub fn $name(mut self, $name: $type) -> Self {
+            self.config.$name = $name;
+            self
+        }
+    };
+    (@setter $(#[$doc:meta])* $name:ident: $type:ty as $taken:ty) => {
+        $(#[$doc])* pub fn $name(mut self, $name: $taken) -> Self {
+            self.config.$name = $name.into();
+            self
         }
     };
 }
 
 settings! {
     /// What the pool is called in texts. Default "pool".
-    name: String;
+    name: String as impl Into<String>;
     /// Most connections, in whatever state, at any time. Default 10: enough for a service on a
     /// few cores, few enough for any server.
     max_size: u32;
@@ -97,7 +107,7 @@ settings! {
     /// `acquire_timeout`. Default 0: a service starts even if its database is late.
     initial_size: u32;
     /// How far `resize` may go. Default: twice `max_size`, at least 62.
-    max_size_ceiling: Option<u32>;
+    max_size_ceiling: Option<u32> as impl Into<Option<u32>>;
     /// How long an acquire may take in all: waiting, connecting and checking. Default 30 s, the
     /// common choice of pools; less is better wherever a caller has its own deadline.
     acquire_timeout: Duration;
@@ -111,10 +121,10 @@ settings! {
     close_timeout: Duration;
     /// Idle connections above `min_size` are closed after this time. Default 300 s; `None` for
     /// never.
-    idle_timeout: Option<Duration>;
+    idle_timeout: Option<Duration> as impl Into<Option<Duration>>;
     /// Connections are replaced at this age, never during a lease. Default 3600 s, so that changes
     /// behind a name or a proxy are followed; `None` for never.
-    max_lifetime: Option<Duration>;
+    max_lifetime: Option<Duration> as impl Into<Option<Duration>>;
     /// Part of `max_lifetime`, 0 to 1, by which the age is shortened at random, so that connections
     /// opened together do not end together. Default 0.1.
     lifetime_jitter: f64;
@@ -128,13 +138,13 @@ settings! {
     validation_bypass: Duration;
     /// Ask the far end of connections that were idle for this time, in the background. Default
     /// `None`.
-    keepalive: Option<Duration>;
+    keepalive: Option<Duration> as impl Into<Option<Duration>>;
     /// Most connects at a time. Default 8: a cold pool fills in a few round trips and a server that
     /// has just come back is not stormed.
     max_connecting: u32;
     /// Most connects begun per second. Default `None`: `max_connecting` and the backoff are
     /// enough, and a clock-driven limit starves a cold pool.
-    creation_throttle: Option<u32>;
+    creation_throttle: Option<u32> as impl Into<Option<u32>>;
     /// Pause after a first failed connect; doubles with each further failure. Default 50 ms.
     backoff_initial: Duration;
     /// Longest pause after failed connects. Default 1 s: recovery is noticed within it.
@@ -147,7 +157,7 @@ settings! {
     hand_off_lease: Duration;
     /// How often idle connections are looked at. Default: a tenth of the shortest of
     /// `idle_timeout`, `max_lifetime` and `keepalive`, between 10 ms and 10 s.
-    maintenance_interval: Option<Duration>;
+    maintenance_interval: Option<Duration> as impl Into<Option<Duration>>;
     /// Seed of all chance in the pool (jitter). Default 0: drawn at `build`.
     seed: u64;
 }

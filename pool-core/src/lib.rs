@@ -38,7 +38,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let pool = Pool::builder(Numbers).max_size(4_u32).build().await?;
+//! let pool = Pool::builder(Numbers).max_size(4).build().await?;
 //! let conn = pool.acquire().await?;
 //! assert_eq!(*conn, 1);
 //! # Ok(())

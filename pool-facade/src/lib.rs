@@ -14,3 +14,9 @@ pub use pool_postgres as postgres;
 /// SQLite connections.
 #[cfg(feature = "sqlite")]
 pub use pool_sqlite as sqlite;
+
+/// Compiles and runs the example of the README.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;

@@ -167,7 +167,7 @@ impl<K: Kind> Queue<K> {
     }
 
     /// Takes back hand-offs that were already pending at the sweep before. The second value says
-    /// whether some are pending still.
+    /// whether to sweep again: some are pending still, or were taken back and will be handed on.
     pub fn revoke_uncollected(&self) -> (Vec<Loan<K>>, bool) {
         let mut revoked = Vec::new();
         let mut state = self.lock();
@@ -187,6 +187,7 @@ impl<K: Kind> Queue<K> {
             if ticket == 0 {
                 continue;
             }
+            pending = true;
             let won = if seen != ticket {
                 false
             } else if mutant(52) {
@@ -200,8 +201,6 @@ impl<K: Kind> Queue<K> {
             };
             if won {
                 revoked.push(Loan(slot));
-            } else {
-                pending = true;
             }
         }
         state.uncollected = pending;

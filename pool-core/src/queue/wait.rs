@@ -293,7 +293,9 @@ impl<K: Kind> Queue<K> {
                 node.as_ref().state.store(outcome, Ordering::Release);
             }
         }
-        state.expire_due(&mut batch);
+        if !mutant(71) {
+            state.expire_due(&mut batch);
+        }
         batch.done = !batch.is_full();
         state.settle(&self.words);
         batch
@@ -345,7 +347,7 @@ impl<K: Kind> State<K> {
     /// Nobody ends the wait of whoever joined a closed queue, so not even a revoked waiter may.
     fn refuse(&self, again: bool) -> Option<Enqueued<K>> {
         let refuses = match self.phase {
-            Phase::Closed => true,
+            Phase::Closed => !(again && mutant(70)),
             Phase::Suspended { refuse } => refuse && !again,
             Phase::Open => false,
         };

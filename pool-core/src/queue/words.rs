@@ -40,9 +40,11 @@ impl Place {
     }
 }
 
+type Storage = Box<[CachePadded<AtomicU64>]>;
+
 /// The words. Their number is a power of two, so that a home is found with a mask.
 pub(super) struct Words {
-    words: Box<[CachePadded<AtomicU64>]>,
+    words: Storage,
 }
 
 impl Words {
@@ -228,12 +230,23 @@ impl Words {
     }
 }
 
-/// In models, the end of the words is a write to them, so that a use after the end is a race.
+/// In models, the end of the words is a write to them, so that a use after the end is a race. For loom
+/// to see it, the memory must outlast the use.
 #[cfg(pool_loom)]
 impl Drop for Words {
     fn drop(&mut self) {
+        static GRAVES: std::sync::Mutex<std::collections::VecDeque<Storage>> =
+            std::sync::Mutex::new(std::collections::VecDeque::new());
+
         for word in &mut self.words {
             word.with_mut(|_| ());
+        }
+        let mut graves = GRAVES
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        graves.push_back(std::mem::take(&mut self.words));
+        if graves.len() > 1024 {
+            graves.pop_front();
         }
     }
 }

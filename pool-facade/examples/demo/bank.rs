@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
-use pool_core::Manager;
+use pool_facade::Manager;
 
 pub(crate) mod postgres;
 pub(crate) mod sqlite;

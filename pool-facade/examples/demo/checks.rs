@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use pool_core::{CloseReport, Condition, Manager};
+use pool_facade::{CloseReport, Condition, Manager};
 
 use crate::bank::{Audit, Bank, OPENING_BALANCE, Order};
 use crate::clock;

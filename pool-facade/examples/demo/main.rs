@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use pool_core::Pool;
+use pool_facade::Pool;
 
 use crate::bank::Bank;
 use crate::bank::postgres::PostgresBank;

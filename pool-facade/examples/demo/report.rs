@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Color, Table};
-use pool_core::{CloseReason, Status};
+use pool_facade::{CloseReason, Status};
 
 use crate::checks::Check;
 use crate::live;

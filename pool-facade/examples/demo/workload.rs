@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use pool_core::{Error, Pool, PooledConnection};
+use pool_facade::{Error, Pool, PooledConnection};
 use tokio::task::JoinSet;
 
 use crate::bank::{Bank, Connection, Failure, Order, Stage};

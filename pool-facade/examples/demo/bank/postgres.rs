@@ -5,8 +5,8 @@ use std::process;
 use std::time::Duration;
 
 use anyhow::Context;
-use pool_postgres::tokio_postgres::{self, Client, NoTls};
-use pool_postgres::{Error, PostgresConnection, PostgresManager};
+use pool_facade::postgres::tokio_postgres::{self, Client, NoTls};
+use pool_facade::postgres::{Error, PostgresConnection, PostgresManager};
 use pool_testkit::postgres::{PauseScope, PrivateServer, ServerError, ServerOptions, Signal};
 use pool_testkit::proxy::{FaultProxy, Mode};
 

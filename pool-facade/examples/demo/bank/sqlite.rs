@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
-use pool_sqlite::rusqlite::{self, Connection, Transaction, TransactionBehavior, params};
-use pool_sqlite::{Error, SqliteConnection, SqliteManager};
+use pool_facade::sqlite::rusqlite::{self, Connection, Transaction, TransactionBehavior, params};
+use pool_facade::sqlite::{Error, SqliteConnection, SqliteManager};
 use tempfile::TempDir;
 
 use super::{Audit, Bank, Disturbance, OPENING_BALANCE, Order, Stage};

@@ -1,0 +1,316 @@
+//! Idle timeout, lifetime, the minimum, and who replaces whom.
+
+use std::time::Duration;
+
+use pool_facade::{Builder, CloseReason, Pool, PooledConnection};
+use pool_testkit::fake::{Action, FakeBackend, FakeManager, Step, What};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "time is paused: this moves it, and lets the pool's tasks run meanwhile"
+)]
+async fn pass(millis: u64) {
+    tokio::time::sleep(ms(millis)).await;
+}
+
+fn pool(backend: &FakeBackend) -> Builder<FakeManager> {
+    Pool::builder(backend.manager())
+        .validate_on_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_timeout_closes_what_is_above_min_size_and_no_more() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_size(5u32)
+        .min_size(2u32)
+        .initial_size(5u32)
+        .idle_timeout(ms(1000))
+        .build()
+        .await
+        .unwrap();
+    pass(900).await;
+    assert_eq!(pool.status().size, 5, "before its time");
+    pass(400).await;
+    assert_eq!((pool.status().size, backend.counts().open), (2, 2));
+    pass(60_000).await;
+    let status = pool.status();
+    assert_eq!((status.idle, status.opened, status.closed), (2, 5, 3));
+    assert_eq!(status.closed_by(CloseReason::Idle), 3);
+    assert_eq!(
+        backend.counts().closed_orderly,
+        3,
+        "in an orderly way, too"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_timeout_keeps_min_idle_besides_what_is_leased() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_size(5u32)
+        .min_idle(2u32)
+        .initial_size(5u32)
+        .idle_timeout(ms(1000))
+        .build()
+        .await
+        .unwrap();
+    let _lease = pool.acquire().await.unwrap();
+    pass(10_000).await;
+    let status = pool.status();
+    assert_eq!((status.idle, status.leased), (2, 1));
+    assert_eq!(status.closed_by(CloseReason::Idle), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn min_idle_is_refilled_as_connections_are_leased_and_ends_at_max_size() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_size(6u32)
+        .min_idle(3u32)
+        .build()
+        .await
+        .unwrap();
+    pass(10).await;
+    assert_eq!(pool.status().idle, 3, "without being asked");
+    let mut leases = Vec::new();
+    for leased in 1..=6 {
+        leases.push(pool.acquire().await.unwrap());
+        pass(20_000).await;
+        let idle = 3.min(6 - leased);
+        assert_eq!(pool.status().idle, idle, "{leased} leased");
+    }
+    assert_eq!(backend.counts().peak_total, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_on_a_lease_is_no_idle_time() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .idle_timeout(ms(1000))
+        .build()
+        .await
+        .unwrap();
+    let lease = pool.acquire().await.unwrap();
+    pass(5000).await;
+    drop(lease);
+    pass(900).await;
+    assert_eq!(pool.status().idle, 1, "idle for 900 ms only");
+    pass(400).await;
+    assert_eq!(pool.status().size, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_is_replaced_at_its_lifetime_and_not_before() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_lifetime(ms(700))
+        .lifetime_jitter(0.0)
+        .build()
+        .await
+        .unwrap();
+    let first = pool.acquire().await.unwrap().id();
+    pass(600).await;
+    assert_eq!(pool.acquire().await.unwrap().id(), first);
+    pass(200).await;
+    assert_ne!(pool.acquire().await.unwrap().id(), first);
+    let status = pool.status();
+    assert_eq!(status.closed_by(CloseReason::Lifetime), 1);
+    assert_eq!(status.closed_by(CloseReason::Idle), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_outlives_the_lifetime_and_its_connection_is_closed_on_return() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_lifetime(ms(700))
+        .lifetime_jitter(0.0)
+        .build()
+        .await
+        .unwrap();
+    let lease = pool.acquire().await.unwrap();
+    pass(5000).await;
+    assert!(lease.is_alive());
+    lease.work().await.unwrap();
+    assert_eq!(pool.status().closed, 0);
+    drop(lease);
+    backend.until(|counts| counts.open == 0).await;
+    assert_eq!(pool.status().closed_by(CloseReason::Lifetime), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_past_its_lifetime_is_not_given_out_even_if_maintenance_is_late() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_lifetime(ms(700))
+        .lifetime_jitter(0.0)
+        .maintenance_interval(ms(3_600_000))
+        .build()
+        .await
+        .unwrap();
+    let first = pool.acquire().await.unwrap().id();
+    pass(1000).await;
+    assert_eq!(pool.status().idle, 1, "nobody has looked");
+    assert_ne!(pool.acquire().await.unwrap().id(), first);
+    assert_eq!(pool.status().closed_by(CloseReason::Lifetime), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiter_is_not_handed_an_expired_connection_and_is_not_lost() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_size(1u32)
+        .max_lifetime(ms(700))
+        .lifetime_jitter(0.0)
+        .build()
+        .await
+        .unwrap();
+    let lease = pool.acquire().await.unwrap();
+    let first = lease.id();
+    let other = pool.clone();
+    let waiter = tokio::task::spawn(async move { other.acquire().await.unwrap().id() });
+    pass(1000).await;
+    assert_eq!(pool.status().waiting, 1);
+    drop(lease);
+    assert_ne!(waiter.await.unwrap(), first);
+    assert_eq!(backend.counts().peak_total, 1);
+}
+
+/// When, in steps of 10 ms, the connections of a pool came to the end of their lives.
+async fn ends(seed: u64, jitter: f64) -> Vec<u64> {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_size(40u32)
+        .initial_size(40u32)
+        .max_lifetime(ms(10_000))
+        .lifetime_jitter(jitter)
+        .maintenance_interval(ms(10))
+        .seed(seed)
+        .build()
+        .await
+        .unwrap();
+    let mut ends = Vec::new();
+    for at in 1..=1100 {
+        pass(10).await;
+        let ended = pool.status().closed_by(CloseReason::Lifetime);
+        ends.resize(ended as usize, at * 10);
+    }
+    ends
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_spreads_the_ends_over_its_part_of_the_lifetime() {
+    let spread = ends(7, 0.4).await;
+    assert_eq!(spread.len(), 40, "all have ended");
+    let (first, last) = (spread[0], spread[39]);
+    // The coarse clock may lag by 250 ms.
+    assert!((6000..7000).contains(&first), "{spread:?}");
+    assert!((9000..10_300).contains(&last), "{spread:?}");
+    let mut distinct = spread.clone();
+    distinct.dedup();
+    assert!(distinct.len() > 15, "few end together: {spread:?}");
+    assert_eq!(spread, ends(7, 0.4).await, "the seed decides");
+    let together = ends(7, 0.0).await;
+    assert!(together.iter().all(|at| *at == together[0]), "{together:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn successor_is_open_before_its_predecessor_retires() {
+    let backend = FakeBackend::new();
+    backend.rule(Step::Connect, |_| Action::delay(ms(50)));
+    let pool = pool(&backend)
+        .max_size(2u32)
+        .min_size(1u32)
+        .initial_size(1u32)
+        .max_lifetime(ms(1000))
+        .lifetime_jitter(0.0)
+        .build()
+        .await
+        .unwrap();
+    for step in 0..500 {
+        pass(10).await;
+        let status = pool.status();
+        assert!(status.idle >= 1, "nobody is ready at step {step}: {status:?}");
+    }
+    let at = |step, connection, what| {
+        let log = backend.log();
+        let at = log.iter().position(|entry| {
+            (entry.step, entry.connection, entry.what) == (step, connection, what)
+        });
+        at.unwrap_or_else(|| panic!("no {what:?} of {step:?} {connection} in {log:?}"))
+    };
+    for (old, new) in [(1, 2), (2, 3), (3, 4)] {
+        let opened = at(Step::Connect, new, What::Succeeded);
+        assert!(opened < at(Step::Close, old, What::Started), "{old}");
+    }
+    let opened = pool.status().opened;
+    assert!((5..=7).contains(&opened), "{opened} in 5 s of 1 s each");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_room_for_a_successor_the_old_one_goes_first() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_size(1u32)
+        .min_size(1u32)
+        .initial_size(1u32)
+        .max_lifetime(ms(1000))
+        .lifetime_jitter(0.0)
+        .build()
+        .await
+        .unwrap();
+    pass(1500).await;
+    assert_eq!(pool.acquire().await.unwrap().id(), 2);
+    assert_eq!(backend.counts().peak_total, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn min_size_is_refilled_whatever_took_a_connection_away() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_size(5u32)
+        .min_size(3u32)
+        .build()
+        .await
+        .unwrap();
+    pass(10).await;
+    assert_eq!(pool.status().idle, 3, "without being asked");
+    let detached = PooledConnection::detach(pool.acquire().await.unwrap());
+    PooledConnection::discard(pool.acquire().await.unwrap());
+    let killed = pool.acquire().await.unwrap();
+    backend.kill(killed.id());
+    drop(killed);
+    pass(100).await;
+    let status = pool.status();
+    assert_eq!((status.size, status.idle, status.opened), (3, 3, 6));
+    drop(detached);
+}
+
+#[tokio::test(start_paused = true)]
+async fn min_equal_to_max_never_shrinks() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .max_size(4u32)
+        .min_size(4u32)
+        .initial_size(4u32)
+        .idle_timeout(ms(100))
+        .build()
+        .await
+        .unwrap();
+    pass(100_000).await;
+    assert_eq!((pool.status().idle, pool.status().closed), (4, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_timeouts_a_connection_stays_for_days() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend).initial_size(2u32).build().await.unwrap();
+    pass(3 * 24 * 3_600_000).await;
+    assert_eq!((pool.status().idle, pool.status().closed), (2, 0));
+}
