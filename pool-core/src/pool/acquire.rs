@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,12 +28,16 @@ use crate::{BoxFuture, CloseReason, Condition, Error, Event, Manager, Phase};
 pub struct Acquire<'a, M: Manager> {
     pool: &'a Pool<M>,
     site: &'static Location<'static>,
-    request: Option<Box<Request<'a, M>>>,
-    step: Step<M>,
+    // What needs dropping is dropped by hand, so that a request which found an idle connection, as
+    // nearly all do, drops nothing.
+    request: ManuallyDrop<Option<Box<Request<'a, M>>>>,
+    step: ManuallyDrop<Step<M>>,
     /// When the request first had to wait and when it must be over, in milliseconds of the pool's
     /// clock. Unset before.
     times: Times,
-    waiter: Waiter<Slots<M>>,
+    /// Initialised when the request first joins the queue, that is with `joined`.
+    waiter: MaybeUninit<Waiter<Slots<M>>>,
+    joined: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,10 +76,11 @@ impl<'a, M: Manager> Acquire<'a, M> {
         Self {
             pool,
             site,
-            request,
-            step: Step::Look { again: false },
+            request: ManuallyDrop::new(request),
+            step: ManuallyDrop::new(Step::Look { again: false }),
             times: Times::default(),
-            waiter: Waiter::new(),
+            waiter: MaybeUninit::uninit(),
+            joined: false,
         }
     }
 
@@ -82,19 +88,32 @@ impl<'a, M: Manager> Acquire<'a, M> {
         self.pool.inner()
     }
 
-    /// The waiter, pinned with the future.
+    /// The waiter, pinned with the future; there once the request has joined the queue.
     fn waiter(self: Pin<&Self>) -> Pin<&Waiter<Slots<M>>> {
-        // SAFETY: structural: `waiter` is never moved out of a pinned `Acquire`.
-        unsafe { self.map_unchecked(|this| &this.waiter) }
+        assert!(self.joined, "the waiter is made when the request joins");
+        // SAFETY: structural: `waiter` is never moved out of a pinned `Acquire`; it is initialised.
+        unsafe { self.map_unchecked(|this| this.waiter.assume_init_ref()) }
+    }
+
+    /// Makes the waiter, once.
+    fn ready_waiter(self: Pin<&mut Self>) {
+        if !self.joined {
+            // SAFETY: nothing is moved.
+            let this = unsafe { self.get_unchecked_mut() };
+            this.waiter.write(Waiter::new());
+            this.joined = true;
+        }
     }
 
     /// Everything but the waiter.
+    #[inline(always)]
     fn parts(self: Pin<&mut Self>) -> (&mut Step<M>, &mut Times) {
         // SAFETY: neither is pinned structurally; the waiter is not touched.
         let this = unsafe { self.get_unchecked_mut() };
         (&mut this.step, &mut this.times)
     }
 
+    #[inline(always)]
     fn set_step(self: Pin<&mut Self>, step: Step<M>) {
         *self.parts().0 = step;
     }
@@ -104,7 +123,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         if self.times.deadline == 0 {
             let inner = self.inner();
             let started = inner.now_millis();
-            let (within, deadline) = match &self.request {
+            let (within, deadline) = match &*self.request {
                 Some(request) => (request.within, request.deadline),
                 None => (None, None),
             };
@@ -179,9 +198,14 @@ impl<'a, M: Manager> Acquire<'a, M> {
             return Poll::Ready(Some(Err(inner.timed_out(Phase::Waiting, times.started))));
         }
         let waker = cx.waker().clone();
+        self.as_mut().ready_waiter();
         let waiter = self.as_ref().waiter();
         // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
-        let joined = unsafe { inner.queue.enqueue(waiter, waker, &request, home(), again || mutant(131)) };
+        let joined = unsafe {
+            inner
+                .queue
+                .enqueue(waiter, waker, &request, home(), again || mutant(131))
+        };
         match joined {
             Enqueued::Granted(loan) => Poll::Ready(self.consider(loan).map(Ok)),
             Enqueued::Queued {
@@ -254,7 +278,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
     }
 
     fn poll_step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stepped<M> {
-        match self.step {
+        match *self.step {
             Step::Look { again } => self.poll_look(cx, again),
             Step::Wait => self.poll_wait(cx),
             Step::Prepare(_) => self.poll_prepare(cx),
@@ -322,7 +346,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // The way nearly all requests go, in line: an idle connection, good as it is.
-        if matches!(self.step, Step::Look { again: false }) && self.request.is_none() {
+        if matches!(*self.step, Step::Look { again: false }) && self.request.is_none() {
             let inner = self.inner();
             let now = inner.coarse.millis();
             if let Some(loan) = inner.queue.take(home()) {
@@ -359,16 +383,29 @@ impl<M: Manager> Future for Acquire<'_, M> {
 }
 
 impl<M: Manager> Drop for Acquire<'_, M> {
+    #[inline]
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.step, Step::Done) {
+        if self.request.is_some() || !matches!(*self.step, Step::Done) {
+            self.drop_slowly();
+        }
+        // The waiter needs no dropping: one that stands in no queue holds no waker.
+    }
+}
+
+impl<M: Manager> Acquire<'_, M> {
+    /// Leaves the queue, or a check to itself.
+    #[cold]
+    fn drop_slowly(&mut self) {
+        drop(self.request.take());
+        match mem::replace(&mut *self.step, Step::Done) {
             Step::Look { .. } | Step::Done => {}
             Step::Wait => {
                 // SAFETY: a queued acquire was pinned, and is not moved again before it is gone.
-                let waiter = unsafe { Pin::new_unchecked(&self.waiter) };
-                if let Some(loan) = self.inner().queue.cancel(waiter)
+                let this = unsafe { Pin::new_unchecked(&*self) };
+                if let Some(loan) = this.inner().queue.cancel(this.waiter())
                     && !mutant(101)
                 {
-                    self.inner().give(loan);
+                    this.inner().give(loan);
                 }
             }
             Step::Prepare(prepare) => self.inner().finish_alone(prepare),
@@ -378,7 +415,7 @@ impl<M: Manager> Drop for Acquire<'_, M> {
 
 impl<M: Manager> fmt::Debug for Acquire<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let step = match self.step {
+        let step = match *self.step {
             Step::Look { .. } => "new",
             Step::Wait => "waiting",
             Step::Prepare(_) => "checking",
@@ -403,6 +440,10 @@ impl<M: Manager> Inner<M> {
         let body = lease.body_mut();
         if body.epoch != epoch && !mutant(108) {
             return self.send_away(lease, CloseReason::Stale);
+        }
+        // Maintenance looks now and then only.
+        if now >= body.expires {
+            return self.send_away(lease, CloseReason::Lifetime);
         }
         match self.manager.condition(&mut body.conn) {
             Condition::Clean if doubtful || self.features.before_acquire => Look::Prepare(lease),
