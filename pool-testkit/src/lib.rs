@@ -11,12 +11,15 @@
 //! | [`fake`] | a back end that does what the script says and notes what the pool did |
 //! | [`alloc`] | counting allocations |
 //! | [`stats`] | figures to judge by |
+//! | `conformance` (feature `conformance`) | the rules that every adapter keeps |
 //! | `model` (feature `model`) | what a pool must do, naively |
 //! | `proxy` (feature `proxy`) | a wire that goes silent, slow or away |
 //! | `postgres` (feature `services`) | a PostgreSQL of one's own, to stop, pause and kill |
 
 pub mod alloc;
 pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod fake;
 pub mod spawn;
 pub mod stats;

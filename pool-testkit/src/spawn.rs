@@ -182,6 +182,7 @@ impl Spawn for CurrentTokio {
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
         match Handle::try_current() {
             Ok(runtime) => {
+                #[expect(clippy::disallowed_methods, reason = "this is a spawner")]
                 drop(runtime.spawn(task));
                 Ok(())
             }

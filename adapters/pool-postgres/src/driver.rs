@@ -41,11 +41,16 @@ impl Driver {
             Poll::Ready(())
         })
         .await;
-        DriverTask(runtime.spawn(async move {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the driver's task belongs to the connection, not to a pool"
+        )]
+        let task = runtime.spawn(async move {
             if !ended {
                 self.await;
             }
-        }))
+        });
+        DriverTask(task)
     }
 }
 

@@ -1,3 +1,5 @@
+//! The TLS session by rustls: which roots are trusted, and that a certificate is always verified.
+
 use crate::error::ConfigError;
 use crate::transport::Transport;
 use rustls::pki_types::CertificateDer;
