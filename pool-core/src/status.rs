@@ -125,7 +125,8 @@ impl Status {
 pub struct CloseReport {
     /// Leases that were out when the time was up. Their connections close when they come back.
     pub still_held: Vec<Holder>,
-    /// Connections that were still being closed then.
+    /// Connections that were still being closed then, or on their way to a request that nobody
+    /// polled.
     pub still_closing: usize,
 }
 

@@ -9,10 +9,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "time is paused: this moves it, and lets the pool's tasks run meanwhile"
-)]
+/// Moves the paused time, and lets the tasks of the pool run meanwhile.
 async fn pass(millis: u64) {
     tokio::time::sleep(ms(millis)).await;
 }
@@ -43,11 +40,7 @@ async fn idle_timeout_closes_what_is_above_min_size_and_no_more() {
     let status = pool.status();
     assert_eq!((status.idle, status.opened, status.closed), (2, 5, 3));
     assert_eq!(status.closed_by(CloseReason::Idle), 3);
-    assert_eq!(
-        backend.counts().closed_orderly,
-        3,
-        "in an orderly way, too"
-    );
+    assert_eq!(backend.counts().closed_orderly, 3, "in an orderly way, too");
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,11 +85,7 @@ async fn min_idle_is_refilled_as_connections_are_leased_and_ends_at_max_size() {
 #[tokio::test(start_paused = true)]
 async fn time_on_a_lease_is_no_idle_time() {
     let backend = FakeBackend::new();
-    let pool = pool(&backend)
-        .idle_timeout(ms(1000))
-        .build()
-        .await
-        .unwrap();
+    let pool = pool(&backend).idle_timeout(ms(1000)).build().await.unwrap();
     let lease = pool.acquire().await.unwrap();
     pass(5000).await;
     drop(lease);
@@ -194,7 +183,7 @@ async fn ends(seed: u64, jitter: f64) -> Vec<u64> {
         .seed(seed)
         .build()
         .await
-        .unwrap();
+        .expect("the settings make sense and every connect works");
     let mut ends = Vec::new();
     for at in 1..=1100 {
         pass(10).await;
@@ -236,7 +225,10 @@ async fn successor_is_open_before_its_predecessor_retires() {
     for step in 0..500 {
         pass(10).await;
         let status = pool.status();
-        assert!(status.idle >= 1, "nobody is ready at step {step}: {status:?}");
+        assert!(
+            status.idle >= 1,
+            "nobody is ready at step {step}: {status:?}"
+        );
     }
     let at = |step, connection, what| {
         let log = backend.log();

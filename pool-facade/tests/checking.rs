@@ -9,16 +9,12 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "time is paused: this moves it, and lets the pool's tasks run meanwhile"
-)]
+/// Moves the paused time, and lets the tasks of the pool run meanwhile.
 async fn pass(millis: u64) {
     tokio::time::sleep(ms(millis)).await;
 }
 
 /// Milliseconds that `work` took.
-#[expect(clippy::disallowed_methods, reason = "the paused time of the test")]
 async fn timed<T>(work: impl Future<Output = T>) -> (T, u128) {
     let begun = tokio::time::Instant::now();
     let value = work.await;
@@ -39,7 +35,11 @@ async fn connection_is_asked_before_a_lease_only_if_unused_for_the_bypass_window
         pass(300).await;
         drop(pool.acquire().await.unwrap());
     }
-    assert_eq!(backend.calls(Step::Validate), 0, "each use renews the trust");
+    assert_eq!(
+        backend.calls(Step::Validate),
+        0,
+        "each use renews the trust"
+    );
     pass(700).await;
     drop(pool.acquire().await.unwrap());
     assert_eq!(backend.counts().validated, 1);
@@ -125,7 +125,10 @@ async fn check_never_outlives_the_deadline_of_the_request() {
     let Err(Error::Timeout { phase, .. }) = refused else {
         panic!("{refused:?}")
     };
-    assert!(matches!(phase, Phase::Connecting | Phase::Checking), "{phase}");
+    assert!(
+        matches!(phase, Phase::Connecting | Phase::Checking),
+        "{phase}"
+    );
     assert!((400..420).contains(&took), "{took} ms");
 }
 

@@ -50,7 +50,7 @@ const RESIDUES: [(&str, &str); 5] = [
 ];
 
 fn count(connection: &Connection, question: &str) -> SqliteResult<usize> {
-    connection.query_row(question, [], |row| row.get(0))
+    connection.query_row(question, [], |row| Ok(row.get::<_, u32>(0)? as usize))
 }
 
 impl Subject for Sqlite {

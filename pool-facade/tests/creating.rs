@@ -1,5 +1,10 @@
 //! When connections are opened, how many at a time, and what failed connects do.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is how a test fails"
+)]
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -15,12 +20,10 @@ fn ms(millis: u64) -> Duration {
 }
 
 /// Lets `time` of the paused clock pass.
-#[expect(clippy::disallowed_methods, reason = "the time of the test is paused")]
 async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "the time of the test is paused")]
 fn now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
@@ -127,7 +130,10 @@ async fn failures_stop_soon_after_the_load_falls_to_what_the_pool_can_bear() {
             last_failure = Some(nth);
         }
     }
-    assert!(last_failure < Some(120), "{last_failure:?} tenths of a second");
+    assert!(
+        last_failure < Some(120),
+        "{last_failure:?} tenths of a second"
+    );
 }
 
 #[tokio::test]
@@ -387,10 +393,7 @@ async fn a_permanent_failure_reaches_every_waiter_at_once() {
         let Error::Connect { cause, waited, .. } = error else {
             panic!("{error}");
         };
-        assert_eq!(
-            cause.manager_error().unwrap().class,
-            ErrorClass::Permanent
-        );
+        assert_eq!(cause.manager_error().unwrap().class, ErrorClass::Permanent);
         assert!(waited <= ms(30), "{waited:?}");
     }
     assert!(begun.elapsed() <= ms(30), "{:?}", begun.elapsed());
@@ -484,4 +487,48 @@ async fn a_connect_that_the_runtime_drops_is_told_at_once_and_costs_no_capacity(
     spawner.set(Fate::Run);
     drop(pool.acquire().await.unwrap());
     assert_eq!(pool.status().size, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connect_that_hangs_does_not_hold_up_whoever_waits_for_it() {
+    let backend = FakeBackend::new();
+    backend.script(Step::Connect, [Action::hang()]);
+    backend.rule(Step::Connect, |_| Action::delay(ms(20)));
+    let pool = Pool::builder(backend.manager())
+        .max_connecting(2u32)
+        .build()
+        .await
+        .unwrap();
+    let begun = now();
+    let lease = pool.acquire().await.unwrap();
+    assert!(begun.elapsed() <= ms(1200), "{:?}", begun.elapsed());
+    // The same while a lease circulates, which allows one connect at a time.
+    backend.script(Step::Connect, [Action::hang()]);
+    pass(ms(15_000)).await;
+    let begun = now();
+    drop(pool.acquire().await.unwrap());
+    assert!(begun.elapsed() <= ms(1200), "{:?}", begun.elapsed());
+    assert_eq!(backend.counts().peak_connecting, 2);
+    drop(lease);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connects_that_hang_are_never_more_than_the_limit() {
+    let backend = FakeBackend::new();
+    backend.rule(Step::Connect, |_| Action::hang());
+    let pool = Pool::builder(backend.manager())
+        .max_size(50u32)
+        .max_connecting(3u32)
+        .acquire_timeout(ms(60_000))
+        .build()
+        .await
+        .unwrap();
+    let crowd: Vec<_> = (0..20).map(|_| user(&pool, ms(0))).collect();
+    for task in crowd {
+        assert!(task.await.unwrap().is_err());
+    }
+    let counts = backend.counts();
+    assert_eq!(counts.peak_connecting, 3, "{counts:?}");
+    // Three at a time for a minute, each given up after ten seconds.
+    assert!(counts.connects <= 3 * 7, "{counts:?}");
 }

@@ -1,5 +1,10 @@
 //! Who is served when: order, hand-off, priorities, the bounded queue.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is how a test fails"
+)]
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,12 +21,10 @@ fn ms(millis: u64) -> Duration {
 }
 
 /// Lets `time` of the paused clock pass.
-#[expect(clippy::disallowed_methods, reason = "the time of the test is paused")]
 async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "the time of the test is paused")]
 fn now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }

@@ -1,5 +1,10 @@
 //! The settings of a pool, and how many connections it has: growth, shrinking, resizing.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a panic is how a test fails"
+)]
+
 use std::time::Duration;
 
 use pool_facade::{BuildError, Builder, CloseReason, ErrorClass, Pool, ResizeError};
@@ -10,7 +15,6 @@ fn ms(millis: u64) -> Duration {
 }
 
 /// Lets `time` of the paused clock pass.
-#[expect(clippy::disallowed_methods, reason = "the time of the test is paused")]
 async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
@@ -182,7 +186,9 @@ async fn build_opens_the_initial_connections_or_fails_and_leaves_nothing() {
     assert_eq!(wanted, 5);
     let class = source.manager_error().map(|error| error.class);
     assert_eq!(class, Some(ErrorClass::Permanent));
-    backend.until(|counts| counts.open + counts.connecting == 0).await;
+    backend
+        .until(|counts| counts.open + counts.connecting == 0)
+        .await;
 }
 
 // --- growth and shrinking ---
@@ -395,7 +401,9 @@ async fn counts_stay_exact_while_a_loaded_pool_is_resized() {
         user.await.unwrap();
     }
     assert!(backend.counts().peak_total <= 8, "{:?}", backend.counts());
-    backend.until(|counts| counts.open + counts.connecting <= 3).await;
+    backend
+        .until(|counts| counts.open + counts.connecting <= 3)
+        .await;
     let status = pool.status();
     assert_eq!((status.leased, status.waiting), (0, 0), "{status:?}");
     assert!(status.idle <= 3, "{status:?}");

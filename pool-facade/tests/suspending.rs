@@ -12,10 +12,7 @@ fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "time is paused: this moves it, and lets the pool's tasks run meanwhile"
-)]
+/// Moves the paused time, and lets the tasks of the pool run meanwhile.
 async fn pass(millis: u64) {
     tokio::time::sleep(ms(millis)).await;
 }
@@ -105,7 +102,7 @@ async fn refusing_suspension_refuses_newcomers_at_once_and_keeps_those_who_wait(
     assert!(!waiter.is_finished(), "nobody is served meanwhile");
     pool.resume();
     assert_eq!(waiter.await.unwrap(), 1);
-    pool.acquire().await.unwrap();
+    drop(pool.acquire().await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -328,8 +325,12 @@ async fn evicting_and_reopening_under_load_keeps_exact_counts() {
     while done.load(std::sync::atomic::Ordering::Relaxed) < 2400 {
         match round % 3 {
             0 => pool.reopen(),
-            1 => drop(pool.evict(Evict::All)),
-            _ => drop(pool.evict(Evict::Connection(backend.counts().connects))),
+            1 => {
+                pool.evict(Evict::All);
+            }
+            _ => {
+                pool.evict(Evict::Connection(backend.counts().connects));
+            }
         }
         round += 1;
         tokio::task::yield_now().await;

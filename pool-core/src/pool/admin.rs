@@ -295,9 +295,11 @@ impl<M: Manager> Inner<M> {
             timer.poll_elapsed(cx)
         })
         .await;
+        let still_held = self.holders();
+        let open = self.queue.census().occupied;
         let report = CloseReport {
-            still_held: self.holders(),
-            still_closing: self.queue.census().closing,
+            still_closing: open.saturating_sub(still_held.len()),
+            still_held,
         };
         // Whatever is still being closed has had its time.
         self.stop.raise(Level::Everything);

@@ -87,6 +87,17 @@ impl<M: Manager> Inner<M> {
         self.growth_every.store(growth.every(), Ordering::Relaxed);
     }
 
+    pub(super) fn connect_began(&self, connection: u64) {
+        self.growth().began(connection, self.now_millis());
+    }
+
+    pub(super) fn connect_ended(&self, connection: u64) {
+        let now = self.now_millis();
+        let mut growth = self.growth();
+        growth.ended(connection);
+        self.queue.set_overdue(growth.overdue(now));
+    }
+
     fn growth(&self) -> MutexGuard<'_, Growth> {
         self.growth.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,7 +126,11 @@ impl<M: Manager> Inner<M> {
             served: census.served,
             room: census.occupied < census.max,
         };
-        let (at_once, again) = self.growth().decide(now, load);
+        let (at_once, again) = {
+            let mut growth = self.growth();
+            self.queue.set_overdue(growth.overdue(now));
+            growth.decide(now, load)
+        };
         let limits = self.queue.limits();
         if limits.busy_connecting != at_once {
             let _ = self

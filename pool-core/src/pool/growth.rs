@@ -5,7 +5,12 @@
 //! 2 ms on five connections are done in 20 ms, when a connect takes 150 ms. So one connect is
 //! started, and one more per connect time, as long as the queue would drain more slowly than a
 //! connect takes.
+//!
+//! A connect that takes several times as long as usual may never end (a lost packet, a dead proxy):
+//! waiters stop counting on it and get another one meanwhile, so that it costs one of the places
+//! for connects and not everybody's time.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Decides the number of connects at a time. Pure: it is told the time and the facts.
@@ -16,6 +21,8 @@ pub(crate) struct Growth {
     at_once: usize,
     /// When the last decision fell, and how many hand-offs there had been.
     decided: Option<(u64, u64)>,
+    /// When the connects under way began, by connection.
+    under_way: BTreeMap<u64, u64>,
 }
 
 /// What a decision rests on.
@@ -31,6 +38,8 @@ pub(crate) struct Load {
 
 /// Assumed before the first connect has ended.
 const FIRST_GUESS: f64 = 100.0;
+/// Connect times after which a connect counts as overdue, and the least time, in milliseconds.
+const PATIENCE: (f64, f64) = (4.0, 1000.0);
 /// Weight of the newest connect time.
 const WEIGHT: f64 = 0.3;
 
@@ -40,7 +49,33 @@ impl Growth {
             connect_time: None,
             at_once: 1,
             decided: None,
+            under_way: BTreeMap::new(),
         }
+    }
+
+    /// Notes that a connect has begun.
+    pub(crate) fn began(&mut self, connection: u64, now: u64) {
+        self.under_way.insert(connection, now);
+    }
+
+    /// Notes that a connect has ended, however.
+    pub(crate) fn ended(&mut self, connection: u64) {
+        self.under_way.remove(&connection);
+    }
+
+    /// How many connects take so long that nobody should count on them.
+    pub(crate) fn overdue(&self, now: u64) -> usize {
+        let (times, least) = PATIENCE;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a positive time, cut off by the cast if it is absurd"
+        )]
+        let patience = (self.connect_time() * times).max(least) as u64;
+        let begun = self.under_way.values();
+        begun
+            .filter(|begun| now.saturating_sub(**begun) >= patience)
+            .count()
     }
 
     /// Notes how long a connect took.
@@ -121,6 +156,18 @@ mod tests {
         growth.connected(Duration::from_millis(150));
         assert_eq!(growth.decide(0, load(45, 0)), (1, Some(150)));
         assert_eq!(growth.decide(150, load(45, 400)).0, 1);
+    }
+
+    /// Four usual connect times, and at least a second.
+    #[test]
+    fn a_connect_is_overdue_after_several_times_the_usual_time() {
+        let mut growth = Growth::new();
+        growth.began(1, 0);
+        assert_eq!((growth.overdue(999), growth.overdue(1000)), (0, 1));
+        growth.connected(Duration::from_millis(500));
+        assert_eq!((growth.overdue(1999), growth.overdue(2000)), (0, 1));
+        growth.ended(1);
+        assert_eq!(growth.overdue(5000), 0);
     }
 
     /// A queue that hardly moves gets one more connect per connect time.

@@ -94,13 +94,16 @@ impl<M: Manager> PooledConnection<M> {
     }
 
     /// Tells the pool about an error the connection gave. It is counted; unless it was harmless the
-    /// connection is closed when the lease ends.
+    /// connection is closed when the lease ends, and those that are idle are asked before their next
+    /// use, as after a restart of the far end.
     pub fn report(this: &mut Self, error: &M::Error) -> ErrorClass {
         let body = this.loan.get_mut();
         let class = body.home.inner().manager.classify(error);
         body.errors = body.errors.saturating_add(1);
         if class != ErrorClass::Harmless {
             body.doom.get_or_insert(CloseReason::Broken);
+            // What took this connection may have taken the others.
+            body.home.inner().suspect_all_idle();
         }
         class
     }
@@ -334,7 +337,7 @@ impl<M: Manager> Inner<M> {
             || body.fresh < self.suspect_before.load(Ordering::Relaxed)
     }
 
-    /// A check timed out: whoever was idle as long is suspect too.
+    /// A check timed out or a connection was lost: whoever was idle meanwhile is suspect too.
     pub(super) fn suspect_all_idle(&self) {
         let now = self.now_millis();
         if self.bypass != u64::MAX {

@@ -88,11 +88,18 @@ impl Entry<'_> {
         level: Level,
         task: Pin<&mut impl Future<Output = T>>,
     ) -> Poll<Option<T>> {
+        if self.stop.is(level) {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(value) = task.poll(cx) {
+            // Work that did not wait, such as a hook without I/O, has taken no lock.
+            return Poll::Ready(Some(value));
+        }
         self.register(cx.waker());
         if self.stop.is(level) {
             return Poll::Ready(None);
         }
-        task.poll(cx).map(Some)
+        Poll::Pending
     }
 
     fn register(&mut self, waker: &Waker) {

@@ -243,12 +243,19 @@ impl<M: Manager> Inner<M> {
     // ---- check ----
 
     /// Readies a connection for a caller with `left` milliseconds: a check if it was idle for long,
-    /// then the hooks.
+    /// then the hooks. Ends at once when the pool closes.
     pub(super) async fn prepare(
         self: Arc<Self>,
-        mut lease: PooledConnection<M>,
+        lease: PooledConnection<M>,
         left: u64,
     ) -> Prepared<M> {
+        let work = self.examine(lease, left);
+        let prepared = self.stop.unless(Level::Openings, work).await;
+        prepared.unwrap_or(Prepared::Refused)
+    }
+
+    /// What `prepare` does. Dropped half way, it closes the connection.
+    async fn examine(&self, mut lease: PooledConnection<M>, left: u64) -> Prepared<M> {
         let started = self.now_millis();
         lease.loan().enter(Stage::Checking);
         if self.is_doubtful(lease.loan().get(), started) && !mutant(110) {
@@ -270,9 +277,9 @@ impl<M: Manager> Inner<M> {
         match agreed {
             Ok(true) => {
                 lease.loan().enter(Stage::Open);
+                #[cfg(pool_mutant)]
                 if mutant(121) {
-                    // SAFETY: none, this is a seeded bug: two owners of one slot.
-                    self.pass(unsafe { std::ptr::read(lease.loan()) });
+                    self.pass(lease.loan().twin());
                 }
                 Prepared::Ready(lease)
             }
@@ -343,10 +350,9 @@ impl<M: Manager> Inner<M> {
 
     /// Lets a preparation whose caller has gone run to its end.
     pub(super) fn finish_alone(self: &Arc<Self>, prepare: BoxFuture<'static, Prepared<M>>) {
-        let inner = Arc::clone(self);
         self.start(Box::pin(async move {
             // What comes out goes back by its destructor.
-            let _ = inner.stop.unless(Level::Openings, prepare).await;
+            let _ = prepare.await;
         }));
     }
 
@@ -502,10 +508,12 @@ impl<M: Manager> Connecting<M> {
         let epoch = inner.queue.epoch();
         inner.observe(|| Event::ConnectStarted { connection: id });
         let started = inner.clock.now();
+        let under_way = UnderWay::begin(&inner, id);
         let opened = inner
             .stop
             .unless(Level::Openings, inner.open(id, epoch))
             .await;
+        drop(under_way);
         match opened {
             // The pool has closed.
             None => self.end(),
@@ -547,6 +555,25 @@ impl<M: Manager> Drop for Connecting<M> {
                 self.inner.connect_failed(0, Cause::TaskLost, true);
             }
         }
+    }
+}
+
+/// Counts a connect as under way until dropped.
+struct UnderWay<'a, M: Manager> {
+    inner: &'a Inner<M>,
+    connection: u64,
+}
+
+impl<'a, M: Manager> UnderWay<'a, M> {
+    fn begin(inner: &'a Inner<M>, connection: u64) -> Self {
+        inner.connect_began(connection);
+        Self { inner, connection }
+    }
+}
+
+impl<M: Manager> Drop for UnderWay<'_, M> {
+    fn drop(&mut self) {
+        self.inner.connect_ended(self.connection);
     }
 }
 

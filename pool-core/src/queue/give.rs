@@ -58,6 +58,11 @@ impl<K: Kind> Queue<K> {
         state.occupy_for_connect(&self.slots)
     }
 
+    /// Says how many of the connects under way take so long that waiters need others.
+    pub fn set_overdue(&self, overdue: usize) {
+        self.lock().overdue = overdue;
+    }
+
     /// A vacant slot for a connect, as long as fewer than `upto` slots are in use and not closing.
     pub fn claim_for_refill(&self, upto: usize) -> Option<Berth<K>> {
         let mut state = self.lock();
@@ -82,7 +87,7 @@ impl<K: Kind> Queue<K> {
     pub fn still_needed(&self, upto: usize) -> bool {
         let state = self.lock();
         // This connect is among those that are counted.
-        let others = state.connecting.saturating_sub(usize::from(!mutant(43)));
+        let others = state.promising().saturating_sub(usize::from(!mutant(43)));
         let wanted = state.lanes.waiting() > others || state.occupied <= upto;
         state.phase != Phase::Closed && state.surplus() == 0 && wanted
     }

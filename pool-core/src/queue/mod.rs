@@ -53,6 +53,8 @@ mod lanes;
 mod slot;
 mod state;
 pub mod sync;
+#[cfg(all(test, not(pool_loom)))]
+mod tests;
 mod wait;
 mod waiter;
 mod wheel;

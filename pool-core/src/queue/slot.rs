@@ -149,6 +149,12 @@ impl<K: Kind> Loan<K> {
         self.slot().index
     }
 
+    /// A second owner of the slot: a seeded bug.
+    #[cfg(pool_mutant)]
+    pub(crate) fn twin(&self) -> Self {
+        Self(self.0)
+    }
+
     /// Says what the holder is about to do, for snapshots: a check, a reset, or that it is over.
     /// The queue alone moves a slot into the stages it counts.
     pub fn enter(&self, stage: Stage) {

@@ -26,7 +26,9 @@ pub(super) struct State<K: Kind> {
     pub(super) occupied: usize,
     /// Of those, in stage `Connecting`.
     pub(super) connecting: usize,
-    /// Of those, in stage `Closing`.
+    /// Of those, connects that take so long that no waiter counts on them.
+    pub(super) overdue: usize,
+    /// Of `occupied`, in stage `Closing`.
     pub(super) closing: usize,
     pub(super) limits: Limits,
     pub(super) phase: Phase,
@@ -53,6 +55,7 @@ impl<K: Kind> State<K> {
             parked: vec![0; words].into(),
             occupied: 0,
             connecting: 0,
+            overdue: 0,
             closing: 0,
             limits,
             phase: Phase::Open,
@@ -87,16 +90,21 @@ impl<K: Kind> State<K> {
         self.lanes.waiting() > 0 || self.phase != Phase::Open || (self.surplus() > 0 && !mutant(40))
     }
 
+    /// Connects that waiters may count on.
+    pub(super) fn promising(&self) -> usize {
+        self.connecting.saturating_sub(self.overdue)
+    }
+
     /// Whether one more connect should begin for the waiters.
     pub(super) fn wants_connect(&self, now: u64) -> bool {
         let limits = &self.limits;
         let at_once = match self.circulating() {
             0 => limits.max_connecting,
-            _ => limits.busy_connecting.min(limits.max_connecting),
+            _ => (limits.busy_connecting + self.overdue).min(limits.max_connecting),
         };
         self.phase == Phase::Open
             && self.occupied < limits.max
-            && self.lanes.waiting() > self.connecting
+            && self.lanes.waiting() > self.promising()
             && self.connecting < at_once
             && now >= limits.connect_after
     }

@@ -255,23 +255,18 @@ impl<K: Kind> Queue<K> {
 
     /// Wakes all who wait, so that each looks around again.
     pub fn nudge_waiters(&self) {
-        loop {
-            let mut batch = Batch::default();
-            {
-                let state = self.lock();
-                // SAFETY: under the lock; members of a lane are alive.
-                state.lanes.each(|node| unsafe {
-                    if batch.has_room()
-                        && let Some(waker) = entry(node).waker.take()
-                    {
-                        batch.push(Some(waker));
-                    }
-                });
-            }
-            if batch.is_empty() {
-                return;
-            }
-            batch.wake();
+        // In one go: whoever was woken may be back with its waker before a second round.
+        let mut wakers = Vec::new();
+        {
+            let state = self.lock();
+            wakers.reserve(state.lanes.waiting());
+            // SAFETY: under the lock; members of a lane are alive.
+            state
+                .lanes
+                .each(|node| wakers.extend(unsafe { entry(node).waker.take() }));
+        }
+        for waker in wakers {
+            waker.wake();
         }
     }
 

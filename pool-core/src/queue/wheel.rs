@@ -159,3 +159,6 @@ impl<K: Kind> Wheel<K> {
         Some(node)
     }
 }
+
+#[cfg(all(test, not(pool_loom)))]
+mod tests;

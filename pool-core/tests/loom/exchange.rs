@@ -148,3 +148,20 @@ fn l18_of_two_classes_the_earlier_virtual_deadline_is_served_first() {
         finish(pool, 1);
     });
 }
+
+#[test]
+fn l28_a_nudge_takes_no_wake_up_away() {
+    model("L28", || {
+        let pool = Handle::full(1, 1).shared();
+        let lease = pool.take(0).expect("idle");
+        let waiter = waiting(acquire(&pool, 0));
+        let nudger = pool.clone();
+        let threads = [
+            spawn(move || lease.back()),
+            spawn(move || nudger.queue.nudge_waiters()),
+        ];
+        block_on(waiter).expect("it is served").back();
+        join(threads);
+        finish(pool, 1);
+    });
+}

@@ -5,18 +5,16 @@
 //! epoch however it came by its slot. Ghosts are std atomics: loom does not see them, so they order
 //! nothing and cost nothing.
 
-use std::collections::VecDeque;
-use std::future::Future;
 use std::ops::Deref;
-use std::pin::{Pin, pin};
+use std::sync::Arc as StdArc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::task::{Context, Poll, Waker};
 
 use pool_core::queue::sync::{Arc, AtomicU64, Ordering};
-use pool_core::queue::{
-    Berth, Census, Enqueued, Given, Kind, Limits, Loan, Queue, Request, Waited, Waiter,
-};
+use pool_core::queue::{Berth, Census, Given, Kind, Limits, Loan, Queue};
 
+pub(crate) use crate::acquire::{
+    Acquire, Ended, acquire, request, try_and_leave, use_once, waiting,
+};
 use crate::shim::Tracked;
 pub(crate) use crate::shim::{block_on, model, thread};
 
@@ -56,12 +54,12 @@ pub(crate) struct Conn {
     pub(crate) opened_in: u64,
     uses: u32,
     busy: AtomicBool,
-    ghost: std::sync::Arc<Ghost>,
+    ghost: StdArc<Ghost>,
     _tracked: Tracked,
 }
 
 impl Conn {
-    fn new(opened_in: u64, ghost: &std::sync::Arc<Ghost>) -> Self {
+    fn new(opened_in: u64, ghost: &StdArc<Ghost>) -> Self {
         ghost.opened.fetch_add(1, SeqCst);
         Self {
             opened_in,
@@ -83,7 +81,7 @@ impl Drop for Conn {
 pub(crate) struct Owner {
     pub(crate) queue: Queue<Model>,
     handles: AtomicU64,
-    pub(crate) ghost: std::sync::Arc<Ghost>,
+    pub(crate) ghost: StdArc<Ghost>,
 }
 
 impl Drop for Owner {
@@ -199,7 +197,7 @@ impl Owner {
 pub(crate) struct Handle(Arc<Owner>);
 
 /// A handle that several threads of a model use, where its count is not what is modelled.
-pub(crate) type Shared = std::sync::Arc<Handle>;
+pub(crate) type Shared = StdArc<Handle>;
 
 /// The limits most models run with: connects are no matter, `max` slots.
 pub(crate) const fn limits(max: usize) -> Limits {
@@ -218,7 +216,7 @@ impl Handle {
         let owner = Owner {
             queue: Queue::new(ceiling, homes, limits),
             handles: AtomicU64::new(1),
-            ghost: std::sync::Arc::default(),
+            ghost: StdArc::default(),
         };
         for _ in 0..idle {
             let berth = owner.queue.claim_for_adoption().expect("there is room");
@@ -233,7 +231,7 @@ impl Handle {
     }
 
     pub(crate) fn shared(self) -> Shared {
-        std::sync::Arc::new(self)
+        StdArc::new(self)
     }
 
     pub(crate) fn lease(&self, loan: Loan<Model>) -> Lease {
@@ -272,7 +270,7 @@ impl Drop for Handle {
 /// A connection in use. Holds no reference: the loan keeps the pool alive.
 pub(crate) struct Lease {
     owner: *const Owner,
-    ghost: std::sync::Arc<Ghost>,
+    ghost: StdArc<Ghost>,
     loan: Loan<Model>,
 }
 
@@ -280,7 +278,7 @@ pub(crate) struct Lease {
 unsafe impl Send for Lease {}
 
 impl Lease {
-    fn new(owner: *const Owner, ghost: &std::sync::Arc<Ghost>, mut loan: Loan<Model>) -> Self {
+    fn new(owner: *const Owner, ghost: &StdArc<Ghost>, mut loan: Loan<Model>) -> Self {
         let conn = loan.get_mut();
         conn.uses += 1;
         assert!(!conn.busy.swap(true, SeqCst), "two leases of one slot");
@@ -342,163 +340,6 @@ fn strong(owner: *const Owner) -> Arc<Owner> {
     }
 }
 
-/// How a request can end without a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    Refused,
-    Expired,
-    Closed,
-    Failed,
-}
-
-/// A request, as the pool makes one.
-pub(crate) struct Acquire {
-    pool: Shared,
-    waiter: Waiter<Model>,
-    waits: bool,
-    again: bool,
-    request: Request,
-    home: usize,
-}
-
-pub(crate) fn request(class: u8, virtual_deadline: u64, deadline: u64) -> Request {
-    Request {
-        class,
-        now: 0,
-        virtual_deadline,
-        deadline,
-    }
-}
-
-impl Acquire {
-    pub(crate) fn new(pool: &Shared, request: Request, home: usize) -> Self {
-        Self {
-            pool: pool.clone(),
-            waiter: Waiter::new(),
-            waits: false,
-            again: false,
-            request,
-            home,
-        }
-    }
-
-    /// Checks what was got, however it was.
-    fn check(&self, loan: Loan<Model>) -> Option<Lease> {
-        if self.pool.queue.is_current(loan.get().opened_in) {
-            return Some(self.pool.lease(loan));
-        }
-        self.pool.discard(loan);
-        None
-    }
-
-    /// Asks once; `None` means ask again.
-    fn step(self: Pin<&mut Self>, waker: &Waker) -> Option<Poll<Result<Lease, Ended>>> {
-        // SAFETY: nothing is moved out of it.
-        let this = unsafe { self.get_unchecked_mut() };
-        // SAFETY: a part of what is pinned.
-        let waiter = unsafe { Pin::new_unchecked(&this.waiter) };
-        if this.waits {
-            let ended = match this.pool.queue.poll_waiter(waiter, waker) {
-                Waited::Pending => return Some(Poll::Pending),
-                Waited::Revoked => {
-                    (this.waits, this.again) = (false, true);
-                    return None;
-                }
-                Waited::Granted(loan) => {
-                    this.waits = false;
-                    return this.check(loan).map(|lease| Poll::Ready(Ok(lease)));
-                }
-                Waited::Expired => Ended::Expired,
-                Waited::Closed => Ended::Closed,
-                Waited::Failed => Ended::Failed,
-            };
-            this.waits = false;
-            return Some(Poll::Ready(Err(ended)));
-        }
-        if !this.again
-            && let Some(loan) = this.pool.queue.take(this.home)
-        {
-            return this.check(loan).map(|lease| Poll::Ready(Ok(lease)));
-        }
-        // SAFETY: `drop` cancels.
-        let enqueued = unsafe {
-            let (queue, request) = (&this.pool.queue, &this.request);
-            queue.enqueue(waiter, waker.clone(), request, this.home, this.again)
-        };
-        match enqueued {
-            Enqueued::Granted(loan) => this.check(loan).map(|lease| Poll::Ready(Ok(lease))),
-            Enqueued::Queued { connect, .. } => {
-                this.waits = true;
-                if let Some(berth) = connect {
-                    this.pool.connect(berth);
-                }
-                None
-            }
-            Enqueued::Full { .. } | Enqueued::Refused(_) => Some(Poll::Ready(Err(Ended::Refused))),
-        }
-    }
-}
-
-impl Future for Acquire {
-    type Output = Result<Lease, Ended>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
-            if let Some(outcome) = self.as_mut().step(cx.waker()) {
-                return outcome;
-            }
-        }
-    }
-}
-
-impl Drop for Acquire {
-    fn drop(&mut self) {
-        if self.waits {
-            // SAFETY: it was pinned when it began to wait, and is not moved here.
-            let waiter = unsafe { Pin::new_unchecked(&self.waiter) };
-            if let Some(loan) = self.pool.queue.cancel(waiter) {
-                self.pool.give_back(loan, 0);
-            }
-        }
-    }
-}
-
-/// A request without a deadline.
-pub(crate) fn acquire(pool: &Shared, home: usize) -> Acquire {
-    Acquire::new(pool, request(0, 0, u64::MAX), home)
-}
-
-/// Polls once with a waker that does nothing.
-pub(crate) fn poll_once(future: Pin<&mut Acquire>) -> Poll<Result<Lease, Ended>> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// A request that already waits: nothing was idle when it came.
-pub(crate) fn waiting(future: Acquire) -> Pin<Box<Acquire>> {
-    let mut future = Box::pin(future);
-    assert!(
-        poll_once(future.as_mut()).is_pending(),
-        "something was idle"
-    );
-    future
-}
-
-/// Acquires, uses and returns.
-pub(crate) fn use_once(pool: &Shared, home: usize) {
-    let lease = block_on(acquire(pool, home));
-    lease
-        .expect("nothing ends the wait but a connection")
-        .back();
-}
-
-/// Polls a request once and drops it, waiting or not.
-pub(crate) fn try_and_leave(pool: &Shared, home: usize) {
-    let future = pin!(acquire(pool, home));
-    if let Poll::Ready(Ok(lease)) = poll_once(future) {
-        lease.back();
-    }
-}
-
 /// A thread of a model.
 pub(crate) fn spawn(body: impl FnOnce() + Send + 'static) -> thread::JoinHandle<()> {
     thread::spawn(body)
@@ -511,7 +352,7 @@ pub(crate) fn spawn_user(pool: &Shared, home: usize) -> thread::JoinHandle<()> {
 }
 
 pub(crate) fn join(threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
-    for thread in threads.into_iter().collect::<VecDeque<_>>() {
+    for thread in threads {
         thread.join().expect("no thread panics");
     }
 }

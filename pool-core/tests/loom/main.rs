@@ -17,6 +17,7 @@
 //! L16 are about the baton of a queue that lets newcomers pass, and this one does not; T1 is
 //! about a stack of idle slots, and there is none.
 
+mod acquire;
 mod cancel;
 mod connect;
 mod deadline;

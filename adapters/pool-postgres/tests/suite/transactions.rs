@@ -194,7 +194,7 @@ async fn use_of_the_drivers_client_costs_no_round_trip_on_many_threads() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_can_be_used_from_a_spawned_task() {
     let (manager, mut conn) = open().await;
-    let task = tokio::runtime::Handle::current().spawn(async move {
+    let task = tokio::task::spawn(async move {
         for number in 0..500i32 {
             conn.query_one("SELECT $1::int4", &[&number]).await.unwrap();
             assert_eq!(manager.condition(&mut conn), Condition::Clean);

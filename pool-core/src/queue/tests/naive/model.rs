@@ -1,0 +1,202 @@
+//! The model itself: what must be so.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Wake, Waker};
+
+use super::super::{Berth, Limits, Loan, Phase, Plain, Queue, Request, Waiter};
+use super::CEILING;
+
+/// What the model says of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stand {
+    /// In its lane.
+    Queued,
+    /// Out of its lane: its deadline had passed when its turn came.
+    Late,
+    /// A slot is on its way; seen by a sweep or not.
+    Handed {
+        swept: bool,
+    },
+    Revoked,
+    Expired,
+    Closed,
+    Failed,
+}
+
+#[derive(Default)]
+pub(super) struct Wakes(pub(super) AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+pub(super) struct Waiting {
+    pub(super) number: usize,
+    pub(super) waiter: Pin<Box<Waiter<Plain>>>,
+    pub(super) wakes: Arc<Wakes>,
+    pub(super) request: Request,
+    /// Not before the wheel has passed the time it was linked at.
+    pub(super) due_at: u64,
+    pub(super) stand: Stand,
+}
+
+impl Waiting {
+    pub(super) fn waker(&self) -> Waker {
+        Arc::clone(&self.wakes).into()
+    }
+}
+
+/// Both sides. What the queue holds in words and nodes, `floating` holds as a set of connections.
+pub(super) struct Pair {
+    pub(super) queue: Queue<Plain>,
+    pub(super) alive: Arc<AtomicUsize>,
+    pub(super) limits: Limits,
+    pub(super) phase: Phase,
+    pub(super) now: u64,
+    /// How far the wheel has turned, once there is one.
+    pub(super) reached: Option<u64>,
+    pub(super) leases: Vec<Loan<Plain>>,
+    pub(super) berths: Vec<Berth<Plain>>,
+    pub(super) floating: BTreeSet<usize>,
+    pub(super) requests: Vec<Waiting>,
+    pub(super) lanes: [VecDeque<usize>; 4],
+    pub(super) numbers: usize,
+}
+
+impl Pair {
+    pub(super) fn new() -> Self {
+        let limits = Limits {
+            max: 4,
+            max_connecting: 2,
+            busy_connecting: 1,
+            max_waiting: 3,
+            connect_after: 0,
+        };
+        Self {
+            queue: Queue::new(CEILING, 2, limits),
+            alive: Arc::default(),
+            limits,
+            phase: Phase::Open,
+            now: 0,
+            reached: None,
+            leases: Vec::new(),
+            berths: Vec::new(),
+            floating: BTreeSet::new(),
+            requests: Vec::new(),
+            lanes: Default::default(),
+            numbers: 0,
+        }
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.lanes.iter().map(VecDeque::len).sum()
+    }
+
+    pub(super) fn handed(&self) -> usize {
+        let handed = |one: &&Waiting| matches!(one.stand, Stand::Handed { .. });
+        self.requests.iter().filter(handed).count()
+    }
+
+    /// Idle or parked.
+    pub(super) fn idle(&self) -> usize {
+        self.floating.len() - self.handed()
+    }
+
+    pub(super) fn occupied(&self) -> usize {
+        self.floating.len() + self.leases.len() + self.berths.len()
+    }
+
+    pub(super) fn surplus(&self) -> usize {
+        self.occupied().saturating_sub(self.limits.max)
+    }
+
+    pub(super) fn slow(&self) -> bool {
+        self.waiting() > 0 || self.phase != Phase::Open || self.surplus() > 0
+    }
+
+    pub(super) fn wants_connect(&self) -> bool {
+        let most = if self.occupied() == self.berths.len() {
+            self.limits.max_connecting
+        } else {
+            self.limits.busy_connecting
+        };
+        self.phase == Phase::Open
+            && self.occupied() < self.limits.max
+            && self.waiting() > self.berths.len()
+            && self.berths.len() < most
+    }
+
+    pub(super) fn find(&mut self, number: usize) -> &mut Waiting {
+        let found = self.requests.iter_mut().find(|one| one.number == number);
+        found.expect("it waits")
+    }
+
+    pub(super) fn unlink(&mut self, number: usize) {
+        for lane in &mut self.lanes {
+            lane.retain(|other| *other != number);
+        }
+    }
+
+    /// Whom a slot goes to: of the heads of all lanes that with the least virtual deadline, but
+    /// nobody whose deadline has passed.
+    pub(super) fn next(&mut self) -> Option<usize> {
+        loop {
+            let heads: Vec<usize> = self
+                .lanes
+                .iter()
+                .filter_map(|lane| lane.front().copied())
+                .collect();
+            let first = heads
+                .into_iter()
+                .min_by_key(|&number| (self.find(number).request.virtual_deadline, number))?;
+            self.unlink(first);
+            let now = self.now;
+            let one = self.find(first);
+            if one.request.deadline > now {
+                one.stand = Stand::Handed { swept: false };
+                return Some(first);
+            }
+            one.stand = Stand::Late;
+        }
+    }
+
+    /// Everybody whose time has come by the wheel.
+    pub(super) fn expire(&mut self) {
+        let Some(reached) = self.reached else {
+            return;
+        };
+        self.reached = Some(reached.max(self.now));
+        let due: Vec<usize> = self
+            .requests
+            .iter()
+            .filter(|one| match one.stand {
+                Stand::Late => true,
+                Stand::Queued => one.due_at <= self.now,
+                _ => false,
+            })
+            .map(|one| one.number)
+            .collect();
+        for number in due {
+            self.unlink(number);
+            self.find(number).stand = Stand::Expired;
+        }
+    }
+
+    pub(super) fn end_all(&mut self, stand: Stand) {
+        for lane in &mut self.lanes {
+            lane.clear();
+        }
+        for one in &mut self.requests {
+            match one.stand {
+                Stand::Queued => one.stand = stand,
+                Stand::Late => one.stand = Stand::Expired,
+                _ => {}
+            }
+        }
+    }
+}
