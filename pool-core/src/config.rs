@@ -293,7 +293,7 @@ impl Config {
 /// More slots than this would not fit the bookkeeping's types with room to spare.
 const MAX_CEILING: u32 = 1_000_000;
 /// Keeps every sum of times far from an overflow.
-const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+pub(crate) const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// Everything that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]

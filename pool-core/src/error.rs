@@ -160,8 +160,11 @@ pub enum BuildError<E: std::error::Error + 'static> {
         /// How it failed.
         source: Error<E>,
     },
-    /// There is no runtime.
-    #[error("no runtime; build the pool from within one, or give the builder a spawner")]
+    /// There is no runtime, or one that keeps no time.
+    #[error(
+        "no runtime with time; build the pool from within one (for tokio: with `enable_time`), or \
+         give the builder a spawner and a clock"
+    )]
     NoRuntime,
 }
 

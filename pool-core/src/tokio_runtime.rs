@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ use crate::{BoxFuture, Clock, CoarseTime, Spawn, Timer};
 #[derive(Debug)]
 pub struct TokioClock {
     coarse: Arc<CoarseTime>,
+    /// The runtime it was made on, for timers that are waited for elsewhere.
+    home: Option<Handle>,
 }
 
 impl TokioClock {
@@ -29,6 +31,7 @@ impl TokioClock {
     pub fn new() -> Self {
         Self {
             coarse: Arc::new(CoarseTime::new(tokio_now())),
+            home: Handle::try_current().ok(),
         }
     }
 }
@@ -53,6 +56,7 @@ impl Clock for TokioClock {
         Box::new(TokioTimer {
             deadline: None,
             sleep: None,
+            home: self.home.clone(),
         })
     }
 
@@ -76,58 +80,70 @@ struct Ticker {
 static TICKERS: LazyLock<Mutex<HashMap<Id, Ticker>>> = LazyLock::new(Mutex::default);
 
 fn keep_ticking(runtime: &Handle, time: &Arc<CoarseTime>, resolution: Duration) {
-    let mut tickers = TICKERS.lock().unwrap_or_else(PoisonError::into_inner);
-    let ticker = tickers.entry(runtime.id()).or_insert_with(|| {
-        #[expect(clippy::disallowed_methods, reason = "this is the spawner")]
-        runtime.spawn(tick(TickerEnd(runtime.id())));
-        Ticker {
-            every: resolution,
-            times: Vec::new(),
-        }
-    });
-    ticker.every = ticker.every.min(resolution);
-    if !ticker
-        .times
-        .iter()
-        .any(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(time)))
+    let id = runtime.id();
+    let mut is_new = false;
     {
-        ticker.times.push(Arc::downgrade(time));
+        let mut tickers = lock_tickers();
+        let ticker = tickers.entry(id).or_insert_with(|| {
+            is_new = true;
+            Ticker {
+                every: resolution,
+                times: Vec::new(),
+            }
+        });
+        ticker.every = ticker.every.min(resolution);
+        let known = |known: &Weak<CoarseTime>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(time));
+        if !ticker.times.iter().any(known) {
+            ticker.times.push(Arc::downgrade(time));
+        }
+    }
+    if is_new {
+        // Outside the lock: a runtime that is ending drops the task at once, which takes it.
+        #[expect(clippy::disallowed_methods, reason = "this is the spawner")]
+        runtime.spawn(tick(TickerEnd(Some(id))));
     }
 }
 
+fn lock_tickers() -> MutexGuard<'static, HashMap<Id, Ticker>> {
+    TICKERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Ticks until no pool of the runtime is left.
-async fn tick(end: TickerEnd) {
-    loop {
-        let every = {
-            let mut tickers = TICKERS.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some(ticker) = tickers.get_mut(&end.0) else {
-                return;
-            };
-            let now = tokio_now();
-            ticker
-                .times
-                .retain(|time| time.upgrade().inspect(|time| time.tick(now)).is_some());
-            if ticker.times.is_empty() {
-                // Under the lock, so that nobody joins a ticker that is ending.
-                tickers.remove(&end.0);
-                return;
-            }
-            ticker.every
-        };
+async fn tick(mut end: TickerEnd) {
+    while let Some(every) = end.tick() {
         #[expect(clippy::disallowed_methods, reason = "this is the clock")]
         tokio::time::sleep(every).await;
     }
 }
 
-/// Forgets a ticker that ended, with its runtime or by itself.
-struct TickerEnd(Id);
+/// Forgets a ticker that ended with its runtime; empty once it has ended by itself.
+struct TickerEnd(Option<Id>);
+
+impl TickerEnd {
+    /// Tells all pools the time; says how long to sleep, or that nobody is left.
+    fn tick(&mut self) -> Option<Duration> {
+        let id = self.0?;
+        let mut tickers = lock_tickers();
+        let ticker = tickers.get_mut(&id)?;
+        let now = tokio_now();
+        ticker
+            .times
+            .retain(|time| time.upgrade().inspect(|time| time.tick(now)).is_some());
+        if ticker.times.is_empty() {
+            // Under the lock, so that nobody joins a ticker that is ending.
+            tickers.remove(&id);
+            self.0 = None;
+            return None;
+        }
+        Some(ticker.every)
+    }
+}
 
 impl Drop for TickerEnd {
     fn drop(&mut self) {
-        TICKERS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.0);
+        if let Some(id) = self.0 {
+            lock_tickers().remove(&id);
+        }
     }
 }
 
@@ -135,6 +151,7 @@ impl Drop for TickerEnd {
 struct TokioTimer {
     deadline: Option<tokio::time::Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
+    home: Option<Handle>,
 }
 
 impl Timer for TokioTimer {
@@ -150,10 +167,20 @@ impl Timer for TokioTimer {
         let Some(deadline) = self.deadline else {
             return Poll::Pending;
         };
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        sleep.as_mut().poll(cx)
+        if self.sleep.is_none() {
+            let foreign = Handle::try_current().is_err();
+            let _entered = match (&self.home, foreign) {
+                (Some(home), true) => Some(home.enter()),
+                // Nobody keeps the time here.
+                (None, true) => return Poll::Pending,
+                (_, false) => None,
+            };
+            self.sleep = Some(Box::pin(tokio::time::sleep_until(deadline)));
+        }
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
     }
 }
 

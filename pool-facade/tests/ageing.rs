@@ -129,8 +129,9 @@ async fn lease_outlives_the_lifetime_and_its_connection_is_closed_on_return() {
     lease.work().await.unwrap();
     assert_eq!(pool.status().closed, 0);
     drop(lease);
-    backend.until(|counts| counts.open == 0).await;
+    assert_eq!(pool.status().idle, 0, "it does not become idle again");
     assert_eq!(pool.status().closed_by(CloseReason::Lifetime), 1);
+    backend.until(|counts| counts.open == 0).await;
 }
 
 #[tokio::test(start_paused = true)]

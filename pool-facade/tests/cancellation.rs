@@ -1,6 +1,11 @@
 //! Requests given up at every await point while everything that can go wrong does: brute force
 //! over what each phase of a connection's life may do, on paused time.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as the test does"
+)]
+
 use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,7 +24,6 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the tests' own, paused time")]
 async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
@@ -193,7 +197,7 @@ impl Scene {
                         _ => ms(10_000),
                     };
                     let polls = if user < 4 { user + round } else { u64::MAX };
-                    let acquire = GiveUpAfter(polls, pool.acquire());
+                    let acquire = GiveUpAfter(polls, Box::pin(pool.acquire()));
                     match tokio::time::timeout(limit, acquire).await {
                         Ok(Some(Ok(lease))) => use_up(&lease).await,
                         Ok(_) => {}
@@ -248,14 +252,13 @@ async fn use_up(lease: &PooledConnection<FakeManager>) {
 }
 
 /// A future that is dropped after so many polls.
-struct GiveUpAfter<F>(u64, F);
+struct GiveUpAfter<F>(u64, Pin<Box<F>>);
 
 impl<F: Future> Future for GiveUpAfter<F> {
     type Output = Option<F::Output>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: the future inside is never moved.
-        let this = unsafe { self.get_unchecked_mut() };
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
         if this.0 == 0 {
             return Poll::Ready(None);
         }
@@ -264,9 +267,7 @@ impl<F: Future> Future for GiveUpAfter<F> {
             // The task itself goes on: dropping needs no wake of the request's own.
             cx.waker().wake_by_ref();
         }
-        // SAFETY: as above.
-        let inner = unsafe { Pin::new_unchecked(&mut this.1) };
-        inner.poll(cx).map(Some)
+        this.1.as_mut().poll(cx).map(Some)
     }
 }
 

@@ -30,8 +30,10 @@ const DEADLINE: Duration = Duration::from_millis(2000);
 const TOLERANCE: Duration = Duration::from_millis(250);
 /// How long a holder waits for an answer before it gives its connection up.
 const ANSWER: Duration = Duration::from_millis(500);
-/// How long the server is away where it comes back when told.
-const AWAY: Duration = Duration::from_millis(1500);
+/// How long the server is away where it comes back when told: longer than a request waits.
+const AWAY: Duration = Duration::from_millis(3000);
+/// How long the network is silent: connections live through it, their users do not wait as long.
+const SILENT: Duration = Duration::from_millis(1500);
 /// How long whatever must happen may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -88,8 +90,16 @@ struct Seen {
 struct Load {
     pool: Pool<PostgresManager>,
     seen: Arc<Mutex<Seen>>,
-    stop: Arc<AtomicBool>,
+    orders: Arc<Orders>,
     tasks: JoinSet<()>,
+}
+
+/// What the tasks are told.
+#[derive(Debug, Default)]
+struct Orders {
+    stop: AtomicBool,
+    /// Some leases end with their connection, so that connects are under way all the time.
+    discard: AtomicBool,
 }
 
 impl Load {
@@ -102,25 +112,33 @@ impl Load {
         let mut load = Self {
             pool: builder.build().await.expect("a pool"),
             seen: Arc::default(),
-            stop: Arc::default(),
+            orders: Arc::default(),
             tasks: JoinSet::new(),
         };
         for task in 0..TASKS {
-            let (pool, seen, stop) = (load.pool.clone(), load.seen.clone(), load.stop.clone());
+            let (pool, seen) = (load.pool.clone(), Arc::clone(&load.seen));
+            let orders = Arc::clone(&load.orders);
             load.tasks.spawn(async move {
                 let mut round = task;
-                while !stop.load(Ordering::Relaxed) {
-                    use_once(&pool, &seen, round).await;
+                while !orders.stop.load(Ordering::Relaxed) {
+                    let discard = round % 50 == 0 && orders.discard.load(Ordering::Relaxed);
+                    use_once(&pool, &seen, discard).await;
                     round += 1;
                 }
             });
         }
+        load.discard(true);
         load.answers(100).await;
         load
     }
 
     fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
         noted(&self.seen, look)
+    }
+
+    /// Whether some leases end with their connection. At first they do.
+    fn discard(&self, discard: bool) {
+        self.orders.discard.store(discard, Ordering::Relaxed);
     }
 
     /// Waits until so many more requests were answered.
@@ -142,7 +160,7 @@ impl Load {
 
     /// Ends the load and judges it, and then the pool: the server is back.
     async fn judge(mut self, first: Duration) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.orders.stop.store(true, Ordering::Relaxed);
         let ended = timeout(PATIENCE, self.tasks.join_next()).await;
         assert!(ended.is_ok(), "no task ends");
         while let Some(ended) = timeout(PATIENCE, self.tasks.join_next())
@@ -152,7 +170,10 @@ impl Load {
             ended.expect("no task panics");
         }
         let (longest, twice) = self.seen(|seen| (seen.longest, seen.held_twice.clone()));
-        assert!(longest <= DEADLINE + TOLERANCE, "an acquire took {longest:?}");
+        assert!(
+            longest <= DEADLINE + TOLERANCE,
+            "an acquire took {longest:?}"
+        );
         assert_eq!(twice, [], "held twice");
         assert!(first <= DEADLINE + TOLERANCE, "the first took {first:?}");
         self.all_slots_are_there().await;
@@ -188,7 +209,7 @@ fn noted<T>(seen: &Mutex<Seen>, look: impl FnOnce(&mut Seen) -> T) -> T {
 
 /// One round of the load. Failures are the business of a user; how long the acquire took is the
 /// pool's.
-async fn use_once(pool: &Pool<PostgresManager>, seen: &Mutex<Seen>, round: u64) {
+async fn use_once(pool: &Pool<PostgresManager>, seen: &Mutex<Seen>, discard: bool) {
     let begun = Instant::now();
     let acquired = pool.acquire().await;
     let took = begun.elapsed();
@@ -201,11 +222,11 @@ async fn use_once(pool: &Pool<PostgresManager>, seen: &Mutex<Seen>, round: u64) 
     noted(seen, |seen| {
         seen.answers += u64::from(answer.is_some());
         // An answer by another process than the one that is held would be held by two.
-        seen.held_twice.extend(answer.filter(|pid| *pid != owned.pid));
+        seen.held_twice
+            .extend(answer.filter(|pid| *pid != owned.pid));
     });
     drop(owned);
-    // Some are replaced, so that connects are under way whatever happens.
-    if round % 50 == 0 {
+    if discard {
         PooledConnection::discard(lease);
     }
 }
@@ -273,7 +294,10 @@ async fn killed_backend_is_survived_with_the_crash_recovery_that_follows() {
 async fn paused_postmaster_holds_up_connects_only() {
     let server = server().await;
     let load = Load::start(&server.url()).await;
+    load.discard(false);
     server.pause(PauseScope::Postmaster).expect("it runs");
+    load.answers(100).await;
+    load.discard(true);
     sleep(AWAY).await;
     server.resume().expect("it runs");
     drop(outside(&server).await);
@@ -283,12 +307,16 @@ async fn paused_postmaster_holds_up_connects_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn paused_server_is_waited_for_within_the_deadline() {
+async fn paused_server_is_waited_for_until_the_deadline_and_no_longer() {
     let server = server().await;
     let load = Load::start(&server.url()).await;
     server.pause(PauseScope::All).expect("it runs");
     sleep(AWAY).await;
     server.resume().expect("it runs");
+    assert!(
+        load.pool.status().timeouts > 0,
+        "nobody had to wait that long"
+    );
     drop(outside(&server).await);
     let first = load.first_acquire().await;
     load.answers(100).await;
@@ -313,7 +341,7 @@ async fn silent_network_is_waited_for_within_the_deadline() {
     let proxy = FaultProxy::start(address).await.expect("a proxy");
     let load = Load::start(&format!("postgres://postgres@{}/postgres", proxy.address())).await;
     proxy.set(Mode::BlackHole);
-    sleep(AWAY).await;
+    sleep(SILENT).await;
     proxy.set(Mode::Pass);
     let first = load.first_acquire().await;
     load.answers(100).await;

@@ -313,6 +313,20 @@ async fn keepalive_leaves_leases_alone_and_does_not_make_idle_connections_younge
 }
 
 #[tokio::test(start_paused = true)]
+async fn keepalive_renews_the_trust_in_a_connection() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend)
+        .keepalive(ms(2000))
+        .initial_size(1u32)
+        .build()
+        .await
+        .unwrap();
+    backend.until(|counts| counts.validated == 1).await;
+    drop(pool.acquire().await.unwrap());
+    assert_eq!(backend.calls(Step::Validate), 1, "it was asked just now");
+}
+
+#[tokio::test(start_paused = true)]
 async fn ten_stale_connections_are_found_together_and_not_one_after_the_other() {
     let backend = FakeBackend::new();
     let pool = pool(&backend)

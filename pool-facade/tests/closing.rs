@@ -265,7 +265,8 @@ async fn close_gives_up_on_orderly_ends_that_hang_and_says_so() {
     let (report, took) = timed(pool.close(ms(2000))).await;
     assert!((2000..2050).contains(&took), "{took} ms");
     assert_eq!((report.still_closing, report.still_held.len()), (3, 0));
-    remains.assert_no_work().await;
+    let ((), took) = timed(remains.assert_no_work()).await;
+    assert_eq!(took, 0, "they are dropped now");
     assert_eq!(pool.status().size, 0);
 }
 

@@ -108,7 +108,11 @@ impl Subject for Postgres {
 
     async fn ping(conn: &mut PostgresConnection) -> Result<(), Error> {
         let row = conn.query_one("SELECT pg_backend_pid()", &[]).await?;
-        assert_eq!(row.get::<_, i32>(0), conn.process_id(), "whose answer it is");
+        assert_eq!(
+            row.get::<_, i32>(0),
+            conn.process_id(),
+            "whose answer it is"
+        );
         Ok(())
     }
 

@@ -1,6 +1,11 @@
 //! What users of other pools suffer from over a connection's life: each test is a complaint turned
 //! into a rule.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as the test does"
+)]
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -14,12 +19,10 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the tests' own, paused time")]
 async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "the tests' own, paused time")]
 fn now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }

@@ -1,6 +1,11 @@
 //! What users of other pools suffer from while they wait: each test is a complaint turned into a
 //! rule.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as the test does"
+)]
+
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,12 +23,10 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the tests' own time")]
 async fn pass(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "the tests' own time")]
 fn now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
@@ -241,7 +244,7 @@ async fn a_cancelled_check_does_not_cost_a_good_connection() {
 /// Calls its pool from wherever it is called.
 #[derive(Clone, Default)]
 struct Reentrant {
-    pool: Arc<OnceLock<WeakPool<Reentrant>>>,
+    pool: Arc<OnceLock<WeakPool<Self>>>,
     calls: Arc<AtomicU64>,
 }
 
@@ -522,10 +525,6 @@ async fn throughput_does_not_fall_when_requests_outnumber_connections() {
 
 /// 13: leaving the queue costs the same however long it is; a search would take minutes here.
 #[tokio::test(start_paused = true)]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "measures real time, with a wide margin"
-)]
 async fn giving_up_in_a_long_queue_does_not_search_it() {
     let backend = FakeBackend::new();
     let pool = pool_of(&backend, 1).await;

@@ -70,7 +70,7 @@ pub trait Subject: Sized + Send + Sync + 'static {
     fn manager(&self) -> Self::Manager;
 
     /// How many connections the backend itself counts.
-    fn open_now(&self) -> impl Future<Output = usize>;
+    fn open_now(&self) -> impl Future<Output = usize> + Send;
 
     /// The backend's name for a connection; no two have the same within a test.
     fn identity(conn: &Conn<Self>) -> u64;

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::body::{Loan, Slots};
@@ -19,7 +19,7 @@ use super::{Inner, Pool, millis};
 use crate::mutant::mutant;
 use crate::queue::{self, Enqueued, Waited, Waiter};
 use crate::request::Request;
-use crate::{BoxFuture, CloseReason, Condition, Error, Event, Manager, Phase};
+use crate::{BoxFuture, Cause, CloseReason, Condition, Error, Event, Manager, Phase, Timer};
 
 /// A request for a connection; see [`Pool::acquire`].
 ///
@@ -52,9 +52,15 @@ enum Step<M: Manager> {
     /// Stands in the queue.
     Wait,
     /// Has a connection that is being checked.
-    Prepare(BoxFuture<'static, Prepared<M>>),
+    Prepare(Box<Preparation<M>>),
     /// Is over.
     Done,
+}
+
+/// A connection that is being readied, and how long the request waits for that one.
+struct Preparation<M: Manager> {
+    work: BoxFuture<'static, Prepared<M>>,
+    cut: Box<dyn Timer>,
 }
 
 /// Where a step of the future led: `Ready(None)` to the next step.
@@ -157,14 +163,26 @@ impl<'a, M: Manager> Acquire<'a, M> {
                 None
             }
             Look::Prepare(lease) => {
-                let mut this = self;
-                let times = this.as_mut().start();
-                let left = times.deadline.saturating_sub(this.inner().now_millis());
-                let prepare = Box::pin(Arc::clone(this.inner()).prepare(lease, left));
-                this.set_step(Step::Prepare(prepare));
+                self.start_preparing(lease);
                 None
             }
         }
+    }
+
+    /// Has a connection readied. A check may keep a request for a quarter of the time it has left,
+    /// so that a second connection gets a chance; hooks alone may take all of it.
+    #[cold]
+    fn start_preparing(mut self: Pin<&mut Self>, lease: PooledConnection<M>) {
+        let inner = self.inner();
+        let times = self.as_mut().start();
+        let now = inner.now_millis();
+        let left = times.deadline.saturating_sub(now);
+        let doubtful = inner.is_doubtful(lease.loan().get(), now);
+        let share = if doubtful { (left / 4).max(1) } else { left };
+        let mut cut = inner.clock.timer();
+        cut.reset(inner.instant(now.saturating_add(share)));
+        let work = Box::pin(Arc::clone(inner).prepare(lease));
+        self.set_step(Step::Prepare(Box::new(Preparation { work, cut })));
     }
 
     fn poll_look(mut self: Pin<&mut Self>, cx: &mut Context<'_>, again: bool) -> Stepped<M> {
@@ -228,10 +246,15 @@ impl<'a, M: Manager> Acquire<'a, M> {
         let waited = inner.queue.poll_waiter(self.as_ref().waiter(), cx.waker());
         let started = self.times.started;
         match waited {
-            Waited::Pending => {
-                inner.keep_driven();
-                return Poll::Pending;
-            }
+            Waited::Pending => match inner.keep_driven() {
+                true => return Poll::Pending,
+                false => {
+                    // Nobody keeps the time, so nothing would end this wait.
+                    self.as_ref().leave_queue();
+                    let error = inner.not_driven(started);
+                    return Poll::Ready(Some(Err(error)));
+                }
+            },
             Waited::Granted(loan) => {
                 self.as_mut().set_step(Step::Look { again: true });
                 return Poll::Ready(self.consider(loan).map(Ok));
@@ -255,17 +278,22 @@ impl<'a, M: Manager> Acquire<'a, M> {
         let Step::Prepare(prepare) = self.as_mut().parts().0 else {
             unreachable!("only called in this step")
         };
-        let Poll::Ready(prepared) = prepare.as_mut().poll(cx) else {
-            return Poll::Pending;
-        };
-        match prepared {
-            Prepared::Ready(lease) => return Poll::Ready(Some(Ok(lease))),
-            Prepared::OutOfTime => {
-                return Poll::Ready(Some(Err(
-                    inner.timed_out(Phase::Checking, self.times.started)
-                )));
+        match prepare.work.as_mut().poll(cx) {
+            Poll::Ready(Prepared::Ready(lease)) => return Poll::Ready(Some(Ok(lease))),
+            Poll::Ready(Prepared::Refused) => {}
+            Poll::Pending => {
+                ready!(prepare.cut.poll_elapsed(cx));
+                // It took long enough for this request; the check goes on by itself.
+                if let Step::Prepare(prepare) =
+                    mem::replace(self.as_mut().parts().0, Step::Look { again: true })
+                {
+                    inner.finish_alone(prepare.work);
+                }
+                if inner.now_millis() >= self.times.deadline {
+                    let error = inner.timed_out(Phase::Checking, self.times.started);
+                    return Poll::Ready(Some(Err(error)));
+                }
             }
-            Prepared::Refused => {}
         }
         // The next idle one, if there is one; its place in the queue is kept otherwise.
         match inner.queue.take(home()) {
@@ -361,10 +389,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
                         return Poll::Ready(Ok(self.granted(lease)));
                     }
                     Look::Prepare(lease) => {
-                        let times = self.as_mut().start();
-                        let left = times.deadline.saturating_sub(inner.now_millis());
-                        let prepare = Box::pin(Arc::clone(inner).prepare(lease, left));
-                        self.as_mut().set_step(Step::Prepare(prepare));
+                        self.as_mut().start_preparing(lease);
                     }
                     Look::Gone => {}
                 }
@@ -393,22 +418,24 @@ impl<M: Manager> Drop for Acquire<'_, M> {
 }
 
 impl<M: Manager> Acquire<'_, M> {
+    /// Stops waiting; what was on its way goes to the next.
+    fn leave_queue(self: Pin<&Self>) {
+        if let Some(loan) = self.inner().queue.cancel(self.waiter())
+            && !mutant(101)
+        {
+            self.inner().pass(loan);
+        }
+    }
+
     /// Leaves the queue, or a check to itself.
     #[cold]
     fn drop_slowly(&mut self) {
         drop(self.request.take());
         match mem::replace(&mut *self.step, Step::Done) {
             Step::Look { .. } | Step::Done => {}
-            Step::Wait => {
-                // SAFETY: a queued acquire was pinned, and is not moved again before it is gone.
-                let this = unsafe { Pin::new_unchecked(&*self) };
-                if let Some(loan) = this.inner().queue.cancel(this.waiter())
-                    && !mutant(101)
-                {
-                    this.inner().give(loan);
-                }
-            }
-            Step::Prepare(prepare) => self.inner().finish_alone(prepare),
+            // SAFETY: a queued acquire was pinned, and is not moved again before it is gone.
+            Step::Wait => unsafe { Pin::new_unchecked(&*self) }.leave_queue(),
+            Step::Prepare(prepare) => self.inner().finish_alone(prepare.work),
         }
     }
 }
@@ -435,10 +462,9 @@ impl<M: Manager> Inner<M> {
     fn look(&self, loan: Loan<M>, now: u64) -> Look<M> {
         // From here on the lease's destructor closes the connection if foreign code panics.
         let mut lease = PooledConnection::new(loan);
-        let epoch = self.queue.epoch();
         let doubtful = self.is_doubtful(lease.loan().get(), now);
         let body = lease.body_mut();
-        if body.epoch != epoch && !mutant(108) {
+        if !self.queue.is_current(body.epoch) && !mutant(108) {
             return self.send_away(lease, CloseReason::Stale);
         }
         // Maintenance looks now and then only.
@@ -487,12 +513,17 @@ impl<M: Manager> Inner<M> {
                     });
                     return Some(lease);
                 }
-                // Needs a check: its fate is decided in the background.
+                // Its fate is decided in the background if it takes waiting; one at a time, or a
+                // single call would take all idle connections out.
                 Look::Prepare(lease) => {
-                    if let Some(mut lease) = self.prepare_at_once(lease) {
-                        lease.note(site, now, None);
-                        return Some(lease);
-                    }
+                    let mut lease = self.prepare_at_once(lease)?;
+                    lease.note(site, now, None);
+                    self.observe(|| Event::Acquired {
+                        connection: lease.loan().get().id,
+                        waited: Duration::ZERO,
+                        site,
+                    });
+                    return Some(lease);
                 }
                 Look::Gone => {}
             }
@@ -506,8 +537,7 @@ impl<M: Manager> Inner<M> {
         self: &Arc<Self>,
         lease: PooledConnection<M>,
     ) -> Option<PooledConnection<M>> {
-        let left = millis(self.config.acquire_timeout);
-        let mut prepare: BoxFuture<'static, _> = Box::pin(Arc::clone(self).prepare(lease, left));
+        let mut prepare: BoxFuture<'static, _> = Box::pin(Arc::clone(self).prepare(lease));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         match prepare.as_mut().poll(&mut cx) {
             Poll::Ready(Prepared::Ready(lease)) => Some(lease),
@@ -535,6 +565,16 @@ impl<M: Manager> Inner<M> {
             phase,
             waited,
             cause,
+        }
+    }
+
+    /// The error of a request that waits where nothing can keep the time for it.
+    #[cold]
+    fn not_driven(&self, started: u64) -> Error<M::Error> {
+        let waited = Duration::from_millis(self.now_millis().saturating_sub(started));
+        Error::Connect {
+            cause: Cause::TaskLost,
+            waited,
         }
     }
 

@@ -12,7 +12,7 @@ use super::mailbox::Chore;
 use super::stop::Level;
 use super::{Inner, Pool};
 use crate::error::{AddError, ResizeError};
-use crate::queue::{Phase, Whereabouts};
+use crate::queue::{Phase, Stage, Whereabouts};
 use crate::status::{CloseReport, ConnectionInfo, Evict, Holder, OnSuspend, PoolPhase, Status};
 use crate::{CloseReason, Manager};
 
@@ -105,7 +105,7 @@ impl<M: Manager> Pool<M> {
         let inner = self.inner();
         inner.queue.bump_epoch();
         inner.failures().forgive();
-        let _ = inner.queue.set_limits(|limits| limits.connect_after = 0);
+        inner.pace(|limits| limits.connect_after = 0);
         inner.evict_idle();
         inner.mailbox.call();
     }
@@ -129,7 +129,10 @@ impl<M: Manager> Pool<M> {
                 .loan()
                 .get()
                 .info(lease.loan().face(), inner.coarse.millis());
+            // Nobody's lease: it is neither counted nor named as one.
+            lease.loan().enter(Stage::Checking);
             if keep(&mut lease, &info) {
+                lease.loan().enter(Stage::Open);
                 inner.put_back(lease.into_loan());
             } else {
                 inner.close_loan(lease.into_loan(), CloseReason::Discarded);
@@ -287,7 +290,7 @@ impl<M: Manager> Inner<M> {
         self.close_all(idle, CloseReason::PoolClosed);
         self.mailbox.call();
         let mut timer = self.clock.timer();
-        timer.reset(self.clock.now() + within);
+        timer.reset(self.clock.now() + within.min(crate::config::MAX_TIME));
         std::future::poll_fn(|cx| {
             if self.queue.poll_empty(cx.waker()) {
                 return Poll::Ready(());

@@ -53,6 +53,8 @@ pub(crate) struct Face {
     /// Since when it is idle, on the coarse clock.
     pub(crate) idle_since: AtomicU64,
     pub(crate) expires: AtomicU64,
+    /// When keepalive last asked, on the coarse clock.
+    pub(crate) asked: AtomicU64,
     /// Since when it is leased, on the coarse clock.
     pub(crate) leased_since: AtomicU64,
     site: AtomicPtr<Location<'static>>,
@@ -68,6 +70,7 @@ impl Default for Face {
             id: AtomicU64::new(0),
             idle_since: AtomicU64::new(0),
             expires: AtomicU64::new(u64::MAX),
+            asked: AtomicU64::new(0),
             leased_since: AtomicU64::new(0),
             site: AtomicPtr::new(ptr::null_mut()),
             evicted: AtomicBool::new(false),
@@ -97,6 +100,7 @@ impl Face {
         self.id.store(body.id, Ordering::Relaxed);
         self.idle_since.store(now, Ordering::Relaxed);
         self.expires.store(body.expires, Ordering::Relaxed);
+        self.asked.store(now, Ordering::Relaxed);
         self.evicted.store(false, Ordering::Relaxed);
         self.succeeded.store(false, Ordering::Relaxed);
     }

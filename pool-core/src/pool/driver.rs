@@ -53,10 +53,10 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Makes sure, while a request waits, that somebody keeps the time.
-    pub(super) fn keep_driven(self: &Arc<Self>) {
-        if !self.mailbox.is_alive() {
-            self.ensure_driver();
-        }
+    ///
+    /// False if nobody does: the runtime that the pool's work ran on has ended, and here is none.
+    pub(super) fn keep_driven(self: &Arc<Self>) -> bool {
+        self.mailbox.is_alive() || (self.ensure_driver() && self.mailbox.is_alive())
     }
 
     /// What follows when a request has joined the queue.
@@ -133,20 +133,13 @@ impl<M: Manager> Inner<M> {
         };
         let limits = self.queue.limits();
         if limits.busy_connecting != at_once {
-            let _ = self
-                .queue
-                .set_limits(|limits| limits.busy_connecting = at_once);
+            self.pace(|limits| limits.busy_connecting = at_once);
         }
         if census.waiting == 0 {
             return u64::MAX;
         }
         self.open_for_waiters();
-        let pause = if limits.connect_after > now {
-            limits.connect_after
-        } else {
-            u64::MAX
-        };
-        again.unwrap_or(u64::MAX).min(pause)
+        again.unwrap_or(u64::MAX)
     }
 
     /// Passes on hand-offs that nobody collected.
@@ -160,12 +153,12 @@ impl<M: Manager> Inner<M> {
                     let connection = loan.get().id;
                     self.observe(|| Event::HandOffRevoked { connection });
                     if !mutant(112) {
-                        self.give(loan);
+                        self.pass(loan);
                     }
                 }
-                *sweep = pending.then_some(now + lease);
+                *sweep = (pending || self.queue.expects_uncollected()).then_some(now + lease);
             }
-            None if self.queue.has_uncollected() => *sweep = Some(now + lease),
+            None if self.queue.expects_uncollected() => *sweep = Some(now + lease),
             _ => {}
         }
         sweep.unwrap_or(u64::MAX)
@@ -184,7 +177,10 @@ impl<M: Manager> Driver<M> {
         inner.announce_arrival();
         let revoke = inner.revoke(&mut self.sweep, now);
         let maintain = self.maintenance.run(inner, now);
-        expire.min(grow).min(revoke).min(maintain)
+        // Set by whatever began above, or by a connect that failed.
+        let pause = inner.queue.limits().connect_after;
+        let pause = if pause > now { pause } else { u64::MAX };
+        expire.min(grow).min(revoke).min(maintain).min(pause)
     }
 }
 
@@ -226,6 +222,11 @@ impl<M: Manager> Drop for Driver<M> {
         };
         for chore in inner.mailbox.dismiss() {
             inner.do_without_task(chore);
+        }
+        if !inner.is_over() {
+            // The ticker may have ended with this runtime: nothing is trusted until somebody has
+            // looked at the time.
+            inner.doubt_everything();
         }
         // Requests that wait on another runtime start a driver there.
         inner.queue.nudge_waiters();

@@ -31,25 +31,33 @@ impl<E: std::error::Error + 'static> Failures<E> {
     }
 
     /// Notes a failed connect, and says for how many milliseconds to pause.
-    pub(crate) fn connect_failed(&mut self, cause: Cause<E>, permanent: bool) -> u64 {
+    /// Connects that failed side by side count once. The old cause comes back, to be dropped
+    /// outside the lock: it is foreign code.
+    pub(crate) fn connect_failed(
+        &mut self,
+        attempt: u32,
+        cause: Cause<E>,
+        permanent: bool,
+    ) -> (u64, Option<Cause<E>>) {
         self.permanent = permanent;
-        self.last = Some(cause);
-        let doublings = self.in_a_row.min(30);
-        self.in_a_row = self.in_a_row.saturating_add(1);
+        let old = self.last.replace(cause);
+        self.in_a_row = self.in_a_row.max(attempt);
+        let doublings = self.in_a_row.saturating_sub(1).min(30);
         let whole = self.initial.saturating_mul(1 << doublings).min(self.cap);
-        whole / 2 + self.chance.below(whole.div_ceil(2) + 1)
+        let pause = whole / 2 + self.chance.below(whole.div_ceil(2) + 1);
+        (pause, old)
     }
 
     /// Notes a failed check.
-    pub(crate) fn check_failed(&mut self, cause: Cause<E>) {
-        self.last = Some(cause);
+    pub(crate) fn check_failed(&mut self, cause: Cause<E>) -> Option<Cause<E>> {
+        self.permanent = false;
+        self.last.replace(cause)
     }
 
-    /// Notes that a connection works.
-    pub(crate) fn succeeded(&mut self) {
-        self.last = None;
+    /// Notes that a connection works; says whether connects had failed before.
+    pub(crate) fn succeeded(&mut self) -> (bool, Option<Cause<E>>) {
         self.permanent = false;
-        self.in_a_row = 0;
+        (std::mem::take(&mut self.in_a_row) > 0, self.last.take())
     }
 
     /// Forgets the pause, as after a reopen.

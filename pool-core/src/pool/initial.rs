@@ -1,13 +1,22 @@
 //! Opening the first connections, for `build`.
 
 use std::sync::Arc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::Inner;
 use crate::{Error, Manager, Phase};
 
 impl<M: Manager> Inner<M> {
+    /// Whether timers work here. tokio's panic on a runtime without time.
+    pub(crate) fn keeps_time(&self) -> bool {
+        let mut timer = self.clock.timer();
+        timer.reset(self.clock.now() + Duration::from_secs(1));
+        let mut cx = Context::from_waker(Waker::noop());
+        let poll = std::panic::AssertUnwindSafe(|| timer.poll_elapsed(&mut cx).is_pending());
+        std::panic::catch_unwind(poll).is_ok()
+    }
+
     /// Opens connections until `wanted` are there, within `acquire_timeout`.
     pub(crate) async fn open_initial(
         self: &Arc<Self>,
@@ -49,15 +58,9 @@ impl<M: Manager> Inner<M> {
 
     /// Starts connects until `wanted` slots are in use, as far as the limits allow now.
     pub(super) fn open_up_to(self: &Arc<Self>, wanted: usize) {
-        if self.now_millis() < self.queue.limits().connect_after {
-            return;
-        }
-        while let Some(berth) = self.queue.claim_for_refill(wanted) {
+        let now = self.now_millis();
+        while let Some(berth) = self.queue.claim_for_refill(wanted, now) {
             self.start_connect(berth, wanted);
-            if self.throttle.is_some() {
-                // The next is due when the throttle says so.
-                break;
-            }
         }
     }
 
@@ -72,7 +75,7 @@ impl<M: Manager> Inner<M> {
     pub(super) fn announce_arrival(&self) {
         let waker = self.arrival().take();
         if let Some(waker) = waker {
-            waker.wake();
+            crate::queue::wake(waker);
         }
     }
 }

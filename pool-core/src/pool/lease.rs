@@ -1,17 +1,17 @@
 //! A lease: one caller's hold on one connection, and its way back.
 
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::Inner;
 use super::body::{Body, Loan};
 use super::mailbox::Restore;
-use super::{Inner, millis};
 use crate::mutant::mutant;
-use crate::queue::Given;
+use crate::queue::{Given, wake};
 use crate::request::RequestInfo;
 use crate::status::ConnectionInfo;
 use crate::{CloseReason, Condition, ErrorClass, Event, Manager};
@@ -58,7 +58,11 @@ impl<M: Manager> PooledConnection<M> {
     /// Marks the start of a round trip that must not be left half done. Drivers whose connections
     /// notice that themselves (as the adapters of this workspace do) need not be told.
     pub fn begin(this: &mut Self) -> InFlight<'_, M> {
-        this.loan.get_mut().in_flight = true;
+        let body = this.loan.get_mut();
+        if mem::replace(&mut body.in_flight, true) {
+            // An earlier one was never finished, and cannot be any more.
+            body.doom.get_or_insert(CloseReason::InFlight);
+        }
         InFlight { lease: this }
     }
 
@@ -66,6 +70,9 @@ impl<M: Manager> PooledConnection<M> {
     pub fn detach(this: Self) -> M::Connection {
         let loan = this.into_loan();
         let inner = loan.get().home.strong();
+        inner.observe(|| Event::Released {
+            connection: loan.get().id,
+        });
         inner.detach(loan)
     }
 
@@ -73,6 +80,9 @@ impl<M: Manager> PooledConnection<M> {
     pub fn discard(this: Self) {
         let loan = this.into_loan();
         let inner = loan.get().home.strong();
+        inner.observe(|| Event::Released {
+            connection: loan.get().id,
+        });
         inner.close_loan(loan, CloseReason::Discarded);
     }
 
@@ -223,8 +233,10 @@ fn give_back<M: Manager>(mut loan: Loan<M>) {
     });
     loan.get_mut().fresh = now;
     loan.face().idle_since.store(now, Ordering::Relaxed);
+    let door = inner.queue.door(&loan);
     // From here on nothing of the pool may be touched, unless the loan comes back.
-    if let Err(loan) = inner.queue.put(loan) {
+    // SAFETY: the door is this loan's.
+    if let Err(loan) = unsafe { loan.leave(door) } {
         hand_on(loan);
     }
 }
@@ -235,7 +247,7 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
     let evicted = loan.face().evicted.load(Ordering::Relaxed);
     let body = loan.get_mut();
     let doubtful = (body.in_flight && !mutant(105)) || body.doom.is_some() || evicted;
-    let stale = body.epoch != inner.queue.epoch();
+    let stale = !inner.queue.is_current(body.epoch);
     if doubtful || stale || now >= body.expires || (std::thread::panicking() && !mutant(151)) {
         return Way::Close(reason(body, evicted, stale));
     }
@@ -307,10 +319,17 @@ impl<M: Manager> Inner<M> {
 
     /// As [`give`](Self::give), for a connection that was not used.
     pub(super) fn pass(&self, loan: Loan<M>) {
+        // What was decided while it was in a task's hands, or on its way to a waiter.
+        if !self.queue.is_current(loan.get().epoch) && !mutant(108) && !mutant(109) {
+            return self.close_loan(loan, CloseReason::Stale);
+        }
+        if loan.face().evicted.load(Ordering::Relaxed) {
+            return self.close_loan(loan, CloseReason::Evicted);
+        }
         match self.queue.give(loan, self.coarse.millis()) {
             Given::Kept(waker) => {
                 if let Some(waker) = waker {
-                    waker.wake();
+                    wake(waker);
                 }
             }
             Given::Retired(berth, body, phase) => {
@@ -345,8 +364,19 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// The time a check may take, for a caller with `left` milliseconds.
-    pub(super) fn check_limit(&self, left: u64) -> u64 {
-        millis(self.config.validation_timeout).min((left / 4).max(1))
+    /// Nothing is trusted until [`settle_doubt`](Self::settle_doubt).
+    pub(super) fn doubt_everything(&self) {
+        self.suspect_before.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// From now on only what was used before now is doubted.
+    pub(super) fn settle_doubt(&self) {
+        let now = self.now_millis();
+        let _ = self.suspect_before.compare_exchange(
+            u64::MAX,
+            now,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
     }
 }

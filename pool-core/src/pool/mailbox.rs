@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::body::{Berth, Loan};
+use crate::queue;
 use crate::{CloseReason, Manager};
 
 /// Work on a connection that needs a task.
@@ -153,6 +154,6 @@ impl<M: Manager> Mailbox<M> {
 
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
-        waker.wake();
+        queue::wake(waker);
     }
 }

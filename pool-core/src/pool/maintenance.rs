@@ -13,8 +13,6 @@ use crate::{CloseReason, Config, Manager};
 pub(super) struct Maintenance {
     every: u64,
     next: u64,
-    /// Last time keepalive looked.
-    kept_alive: u64,
 }
 
 /// What a run knows of one open connection.
@@ -22,6 +20,8 @@ struct Seen {
     index: u32,
     idle: bool,
     idle_since: u64,
+    /// When keepalive last asked.
+    asked: u64,
     expires: u64,
     succeeded: bool,
 }
@@ -34,7 +34,6 @@ impl Maintenance {
         Self {
             every: millis(config.maintenance_every()).max(1),
             next: now,
-            kept_alive: now,
         }
     }
 
@@ -78,11 +77,10 @@ impl Maintenance {
                 }) {
                     (spare, spare_idle, steps) = (spare - 1, spare_idle - 1, steps - 1);
                 }
-            } else if seen.idle && self.is_keepalive_due(inner, seen, now) {
-                steps -= usize::from(inner.check_idle(seen.index));
+            } else if seen.idle && Self::is_keepalive_due(inner, seen, now) {
+                steps -= usize::from(inner.check_idle(seen.index, now));
             }
         }
-        self.kept_alive = now;
     }
 
     /// How long before its end a connection gets a successor.
@@ -90,13 +88,11 @@ impl Maintenance {
         self.every.saturating_mul(2).max(inner.growth_every())
     }
 
-    fn is_keepalive_due<M: Manager>(&self, inner: &Inner<M>, seen: &Seen, now: u64) -> bool {
+    fn is_keepalive_due<M: Manager>(inner: &Inner<M>, seen: &Seen, now: u64) -> bool {
         let Some(keepalive) = inner.config.keepalive.map(millis) else {
             return false;
         };
-        // Due once per whole keepalive of being idle.
-        let turns = |at: u64| at.saturating_sub(seen.idle_since) / keepalive;
-        turns(now) > turns(self.kept_alive.max(seen.idle_since))
+        now.saturating_sub(seen.idle_since.max(seen.asked)) >= keepalive
     }
 }
 
@@ -113,6 +109,7 @@ impl<M: Manager> Inner<M> {
                     index,
                     idle: place == Whereabouts::Idle,
                     idle_since: face.idle_since.load(Ordering::Relaxed),
+                    asked: face.asked.load(Ordering::Relaxed),
                     expires: face.expires.load(Ordering::Relaxed),
                     succeeded: face.succeeded.load(Ordering::Relaxed),
                 });
@@ -141,9 +138,10 @@ impl<M: Manager> Inner<M> {
             let census = self.queue.census();
             let wanted = census.occupied - census.closing + 1;
             // Without room the old one has to go first; the refill replaces it.
-            if let Some(berth) = self.queue.claim_for_refill(wanted) {
+            if let Some(berth) = self.queue.claim_for_refill(wanted, now)
+                && self.start_connect(berth, wanted)
+            {
                 self.mark_succeeded(seen.index);
-                self.start_connect(berth, wanted);
                 return true;
             }
         }
@@ -180,10 +178,11 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    fn check_idle(&self, index: u32) -> bool {
+    fn check_idle(&self, index: u32, now: u64) -> bool {
         let Some(loan) = self.queue.take_at(index) else {
             return false;
         };
+        loan.face().asked.store(now, Ordering::Relaxed);
         let check = Restore {
             reset: false,
             released: false,

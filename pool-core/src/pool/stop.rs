@@ -56,7 +56,7 @@ impl Stop {
                 .collect()
         };
         for waker in wakers {
-            waker.wake();
+            crate::queue::wake(waker);
         }
     }
 

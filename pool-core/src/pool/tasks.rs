@@ -17,7 +17,7 @@ use super::{Inner, millis};
 use crate::error::Cause;
 use crate::hooks::Hook;
 use crate::mutant::mutant;
-use crate::queue::Stage;
+use crate::queue::{Limits, Stage, wake};
 use crate::{BoxFuture, CloseReason, Condition, ConnectCtx, ErrorClass, Event, Manager};
 
 /// How the preparation of a connection for a caller ended.
@@ -26,8 +26,6 @@ pub(super) enum Prepared<M: Manager> {
     Ready(PooledConnection<M>),
     /// It does not, and was sent away.
     Refused,
-    /// The caller's time ran out meanwhile; the connection was sent away.
-    OutOfTime,
 }
 
 /// Why work under a limit came to nothing.
@@ -67,8 +65,9 @@ impl<M: Manager> Inner<M> {
     // ---- connect ----
 
     /// Starts the connect for a claimed slot. `upto`: keep it even if nobody waits, as long as no
-    /// more slots than that are in use.
-    pub(super) fn start_connect(self: &Arc<Self>, berth: Berth<M>, upto: usize) {
+    /// more slots than that are in use. False if it could not be started, or not yet; connects are
+    /// paused then.
+    pub(super) fn start_connect(self: &Arc<Self>, berth: Berth<M>, upto: usize) -> bool {
         if let Some(throttle) = &self.throttle {
             let now = self.now_millis();
             let token = throttle
@@ -77,22 +76,27 @@ impl<M: Manager> Inner<M> {
                 .take(now);
             if let Err(at) = token {
                 self.pause_connects(at);
-                return self.free(berth);
+                self.free(berth);
+                return false;
             }
         }
         let connecting = Connecting {
             inner: Arc::clone(self),
             berth: Some(berth),
         };
-        self.start(Box::pin(connecting.run(upto)));
+        self.start(Box::pin(connecting.run(upto)))
     }
 
     /// No connect for a waiter before `at`.
     pub(super) fn pause_connects(&self, at: u64) {
-        let _ = self
-            .queue
-            .set_limits(|limits| limits.connect_after = limits.connect_after.max(at));
+        self.pace(|limits| limits.connect_after = limits.connect_after.max(at));
         self.mailbox.alarm(at);
+    }
+
+    /// Changes the limits that pace connects; not the maximum, so that nothing has to go for it.
+    pub(super) fn pace(&self, change: impl FnOnce(&mut Limits)) {
+        let retired = self.queue.set_limits(change);
+        debug_assert!(retired.is_empty(), "only a smaller maximum retires slots");
     }
 
     /// Starts as many connects as the waiters need and the limits allow.
@@ -100,29 +104,24 @@ impl<M: Manager> Inner<M> {
         let now = self.now_millis();
         while let Some(berth) = self.queue.claim_for_waiter(now) {
             self.start_connect(berth, 0);
-            if self.throttle.is_some() {
-                // One at a time: the next is due when the throttle says so.
-                break;
-            }
         }
     }
 
     /// Starts a connect that nobody waits for, if there is room and none is under way.
     pub(super) fn open_one_more(self: &Arc<Self>) {
-        let census = self.queue.census();
-        if census.connecting == 0
-            && census.occupied < census.max
-            && self.now_millis() >= self.queue.limits().connect_after
-            && let Some(berth) = self.queue.claim_for_refill(census.occupied + 1)
-        {
-            self.start_connect(berth, census.max);
+        if let Some(berth) = self.queue.claim_first(self.now_millis()) {
+            self.start_connect(berth, usize::MAX);
         }
     }
 
-    async fn open(&self, id: u64, epoch: u64) -> Result<M::Connection, (Cause<M::Error>, bool)> {
+    async fn open(
+        &self,
+        (id, epoch): (u64, u64),
+        attempt: u32,
+    ) -> Result<M::Connection, (Cause<M::Error>, bool)> {
         let timeout = self.config.connect_timeout;
         let cx = ConnectCtx {
-            attempt: self.failures().attempt(),
+            attempt,
             deadline: self.clock.now() + timeout,
             timeout,
             epoch,
@@ -145,7 +144,10 @@ impl<M: Manager> Inner<M> {
         match self.within(timeout, work).await {
             Ok(Ok(conn)) => Ok(conn),
             Ok(Err(OpenError::Connect(error))) => {
-                let permanent = self.manager.classify(&error) == ErrorClass::Permanent;
+                // Foreign code outside the limit's catch.
+                let classify = AssertUnwindSafe(|| self.manager.classify(&error));
+                let class = std::panic::catch_unwind(classify);
+                let permanent = class.is_ok_and(|class| class == ErrorClass::Permanent);
                 Err((Cause::Manager(Arc::new(error)), permanent))
             }
             Ok(Err(OpenError::Hook(reason))) => Err((Cause::Hook(reason.into()), false)),
@@ -197,7 +199,7 @@ impl<M: Manager> Inner<M> {
         self.counters.opened.fetch_add(1, Ordering::Relaxed);
         berth.face().renew(&body, now);
         let loan = berth.fill(body);
-        if epoch == self.queue.epoch() || mutant(109) {
+        if self.queue.is_current(epoch) || mutant(109) {
             self.give(loan);
         } else {
             // A reopen came in between.
@@ -205,26 +207,38 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    fn connect_failed(self: &Arc<Self>, id: u64, cause: Cause<M::Error>, permanent: bool) {
+    fn connect_failed(&self, (id, attempt): (u64, u32), cause: Cause<M::Error>, permanent: bool) {
         self.counters
             .connect_failures
             .fetch_add(1, Ordering::Relaxed);
-        self.observe_failure(id, &cause);
-        let pause = self.failures().connect_failed(cause, permanent);
+        let told = cause.clone();
+        let (pause, old) = self.failures().connect_failed(attempt, cause, permanent);
+        drop(old);
         self.pause_connects(self.now_millis() + pause);
         if permanent && !mutant(142) {
             self.fail_waiters();
         }
         self.announce_arrival();
+        self.observe_failure(id, &told);
     }
 
     fn observe_failure(&self, id: u64, cause: &Cause<M::Error>) {
         if self.features.observer {
-            let reason = &cause.to_string();
+            let text = std::panic::catch_unwind(AssertUnwindSafe(|| cause.to_string()));
+            let reason = text.as_deref().unwrap_or("an error whose text panics");
             self.observe_slowly(&Event::ConnectFailed {
                 connection: id,
                 reason,
             });
+        }
+    }
+
+    fn connect_succeeded(&self) {
+        let (paused, old) = self.failures().succeeded();
+        drop(old);
+        if paused {
+            // A throttle sets its own pause again.
+            self.pace(|limits| limits.connect_after = 0);
         }
     }
 
@@ -242,31 +256,30 @@ impl<M: Manager> Inner<M> {
 
     // ---- check ----
 
-    /// Readies a connection for a caller with `left` milliseconds: a check if it was idle for long,
-    /// then the hooks. Ends at once when the pool closes.
-    pub(super) async fn prepare(
-        self: Arc<Self>,
-        lease: PooledConnection<M>,
-        left: u64,
-    ) -> Prepared<M> {
-        let work = self.examine(lease, left);
+    /// Readies a connection for a caller: a check if it was idle for long, then the hooks, each
+    /// within its own limit. A caller waits for it as long as it likes and then lets it run on; it
+    /// ends at once when the pool closes.
+    pub(super) async fn prepare(self: Arc<Self>, lease: PooledConnection<M>) -> Prepared<M> {
+        // The connection came out of the idle ones without a look at the time: see `driver`.
+        self.keep_driven();
+        self.settle_doubt();
+        let work = self.examine(lease);
         let prepared = self.stop.unless(Level::Openings, work).await;
         prepared.unwrap_or(Prepared::Refused)
     }
 
     /// What `prepare` does. Dropped half way, it closes the connection.
-    async fn examine(&self, mut lease: PooledConnection<M>, left: u64) -> Prepared<M> {
-        let started = self.now_millis();
+    async fn examine(&self, mut lease: PooledConnection<M>) -> Prepared<M> {
         lease.loan().enter(Stage::Checking);
-        if self.is_doubtful(lease.loan().get(), started) && !mutant(110) {
-            let limit = Duration::from_millis(self.check_limit(left));
+        let doubtful = self.is_doubtful(lease.loan().get(), self.now_millis());
+        if doubtful && self.config.validate_on_acquire && !mutant(110) {
+            let limit = self.config.validation_timeout;
             if !self.validate(&mut lease, limit).await {
                 self.close_lease(lease, CloseReason::Invalid);
                 return Prepared::Refused;
             }
         }
-        let spent = self.now_millis().saturating_sub(started);
-        let limit = Duration::from_millis(left.saturating_sub(spent).max(1));
+        let limit = self.config.acquire_timeout;
         let agreed = match self.features.before_acquire {
             true => {
                 self.run_hooks(&self.hooks.before_acquire, &mut lease, limit)
@@ -283,16 +296,9 @@ impl<M: Manager> Inner<M> {
                 }
                 Prepared::Ready(lease)
             }
-            Ok(false) => {
+            Ok(false) | Err(_) => {
                 self.close_lease(lease, CloseReason::Hook);
                 Prepared::Refused
-            }
-            Err(cut) => {
-                self.close_lease(lease, CloseReason::Hook);
-                match cut {
-                    Cut::TimedOut => Prepared::OutOfTime,
-                    Cut::Panicked(_) => Prepared::Refused,
-                }
             }
         }
     }
@@ -320,7 +326,8 @@ impl<M: Manager> Inner<M> {
             Err(Cut::Panicked(text)) => Cause::Panicked(text.into()),
         };
         body.errors = body.errors.saturating_add(1);
-        self.failures().check_failed(cause);
+        let old = self.failures().check_failed(cause);
+        drop(old);
         false
     }
 
@@ -350,9 +357,12 @@ impl<M: Manager> Inner<M> {
 
     /// Lets a preparation whose caller has gone run to its end.
     pub(super) fn finish_alone(self: &Arc<Self>, prepare: BoxFuture<'static, Prepared<M>>) {
+        let inner = Arc::clone(self);
         self.start(Box::pin(async move {
-            // What comes out goes back by its destructor.
-            let _ = prepare.await;
+            // Nobody used it: it goes on as it is.
+            if let Prepared::Ready(lease) = prepare.await {
+                inner.pass(lease.into_loan());
+            }
         }));
     }
 
@@ -404,6 +414,7 @@ impl<M: Manager> Inner<M> {
     }
 
     async fn run_restore(self: Arc<Self>, mut lease: PooledConnection<M>, todo: Restore) {
+        lease.body_mut().doom = None;
         let work = self.make_clean(&mut lease, todo);
         let verdict = match self.stop.unless(Level::Openings, work).await {
             Some(verdict) => verdict,
@@ -424,7 +435,12 @@ impl<M: Manager> Inner<M> {
     pub(super) fn run_chore(self: &Arc<Self>, chore: Chore<M>) {
         match chore {
             Chore::Restore(loan, todo) => {
-                let lease = PooledConnection::new(loan);
+                let mut lease = PooledConnection::new(loan);
+                // Should nothing run the task, or its runtime drop it, the connection is closed.
+                lease
+                    .body_mut()
+                    .doom
+                    .get_or_insert(CloseReason::ResetFailed);
                 self.start(Box::pin(Arc::clone(self).run_restore(lease, todo)));
             }
             Chore::Close(berth, conn) => {
@@ -476,7 +492,7 @@ impl<M: Manager> Inner<M> {
     fn free(&self, berth: Berth<M>) {
         let vacated = self.queue.vacate(berth);
         for closer in vacated.closers {
-            closer.wake();
+            wake(closer);
         }
         // The caller holds a reference of its own, so this is not the last.
         drop(vacated.anchor);
@@ -506,12 +522,13 @@ impl<M: Manager> Connecting<M> {
         }
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
         let epoch = inner.queue.epoch();
+        let attempt = inner.failures().attempt();
         inner.observe(|| Event::ConnectStarted { connection: id });
         let started = inner.clock.now();
         let under_way = UnderWay::begin(&inner, id);
         let opened = inner
             .stop
-            .unless(Level::Openings, inner.open(id, epoch))
+            .unless(Level::Openings, inner.open((id, epoch), attempt))
             .await;
         drop(under_way);
         match opened {
@@ -519,7 +536,7 @@ impl<M: Manager> Connecting<M> {
             None => self.end(),
             Some(Ok(conn)) => {
                 let took = inner.clock.now().saturating_duration_since(started);
-                inner.failures().succeeded();
+                inner.connect_succeeded();
                 inner.note_connect_time(took);
                 inner.observe(|| Event::Connected {
                     connection: id,
@@ -532,8 +549,12 @@ impl<M: Manager> Connecting<M> {
                 inner.announce_arrival();
             }
             Some(Err((cause, permanent))) => {
+                // The pause first: what the slot's capacity is used for next must keep to it. A
+                // failure from before a reopen says nothing about what is there now.
+                if inner.queue.is_current(epoch) {
+                    inner.connect_failed((id, attempt), cause, permanent);
+                }
                 self.end();
-                inner.connect_failed(id, cause, permanent);
             }
         }
     }
@@ -550,10 +571,12 @@ impl<M: Manager> Drop for Connecting<M> {
         // Only if the runtime dropped the task, or could not take it: then trying again at once
         // would spin.
         if let Some(berth) = self.berth.take() {
-            self.inner.free(berth);
             if !self.inner.stop.is(Level::Openings) {
-                self.inner.connect_failed(0, Cause::TaskLost, true);
+                let attempt = self.inner.failures().attempt();
+                self.inner
+                    .connect_failed((0, attempt), Cause::TaskLost, true);
             }
+            self.inner.free(berth);
         }
     }
 }

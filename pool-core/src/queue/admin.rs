@@ -207,9 +207,10 @@ impl<K: Kind> Queue<K> {
         (revoked, pending)
     }
 
-    /// Whether the driver should sweep for uncollected hand-offs.
-    pub fn has_uncollected(&self) -> bool {
-        self.lock().uncollected
+    /// Whether hand-offs may be uncollected, or will be made: somebody should sweep for them.
+    pub fn expects_uncollected(&self) -> bool {
+        let state = self.lock();
+        state.uncollected || state.lanes.waiting() > 0
     }
 
     /// Counts everything at one moment.

@@ -64,11 +64,18 @@ impl<K: Kind> Queue<K> {
     }
 
     /// A vacant slot for a connect, as long as fewer than `upto` slots are in use and not closing.
-    pub fn claim_for_refill(&self, upto: usize) -> Option<Berth<K>> {
+    pub fn claim_for_refill(&self, upto: usize, now: u64) -> Option<Berth<K>> {
         let mut state = self.lock();
-        let limits = state.limits;
-        let room = state.occupied < limits.max && state.connecting < limits.max_connecting;
-        if state.phase != Phase::Open || !room || state.occupied - state.closing >= upto {
+        if !state.may_open(now) || state.occupied - state.closing >= upto {
+            return None;
+        }
+        state.occupy_for_connect(&self.slots)
+    }
+
+    /// A vacant slot for a connect that nobody waits for yet, if none is under way.
+    pub fn claim_first(&self, now: u64) -> Option<Berth<K>> {
+        let mut state = self.lock();
+        if !state.may_open(now) || state.connecting > 0 {
             return None;
         }
         state.occupy_for_connect(&self.slots)
@@ -88,7 +95,7 @@ impl<K: Kind> Queue<K> {
         let state = self.lock();
         // This connect is among those that are counted.
         let others = state.promising().saturating_sub(usize::from(!mutant(43)));
-        let wanted = state.lanes.waiting() > others || state.occupied <= upto;
+        let wanted = state.lanes.waiting() > others || state.occupied - state.closing <= upto;
         state.phase != Phase::Closed && state.surplus() == 0 && wanted
     }
 

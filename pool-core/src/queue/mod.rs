@@ -65,9 +65,10 @@ use std::fmt;
 use crossbeam_utils::CachePadded;
 
 pub use self::admin::{Census, Whereabouts};
+pub use self::fast::Door;
 pub use self::give::{Given, Vacated};
 pub use self::slot::{Berth, Loan, Stage};
-pub use self::wait::{Batch, Enqueued, Request, Waited};
+pub use self::wait::{Batch, Enqueued, Request, Waited, wake};
 pub use self::waiter::Waiter;
 
 use self::slot::Slots;

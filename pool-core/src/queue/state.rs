@@ -109,6 +109,14 @@ impl<K: Kind> State<K> {
             && now >= limits.connect_after
     }
 
+    /// Whether a connect may begin that nobody waits for.
+    pub(super) fn may_open(&self, now: u64) -> bool {
+        self.phase == Phase::Open
+            && self.occupied < self.limits.max
+            && self.connecting < self.limits.max_connecting
+            && now >= self.limits.connect_after
+    }
+
     /// Takes the lowest vacant slot, if there is one below the ceiling.
     pub(super) fn occupy(&mut self, slots: &Slots<K>) -> Option<Berth<K>> {
         let words = self.taken.len();

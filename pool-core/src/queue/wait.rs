@@ -106,9 +106,15 @@ impl Batch {
     /// Calls the wakers.
     pub fn wake(self) {
         for waker in self.wakers.into_iter().flatten() {
-            waker.wake();
+            wake(waker);
         }
     }
+}
+
+/// Calls a waker. It is foreign code: should it panic, those that come after it are called all the
+/// same, and a destructor that calls it goes on.
+pub fn wake(waker: Waker) {
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
 }
 
 impl<K: Kind> Queue<K> {
@@ -266,7 +272,7 @@ impl<K: Kind> Queue<K> {
                 .each(|node| wakers.extend(unsafe { entry(node).waker.take() }));
         }
         for waker in wakers {
-            waker.wake();
+            wake(waker);
         }
     }
 

@@ -124,32 +124,10 @@ impl Words {
         }
     }
 
-    /// Puts a slot back, unless SLOW is set. After `true` the caller owns nothing any more and must
-    /// not touch the queue again.
+    /// The word of a place, for [`put`].
     #[inline(always)]
-    pub(super) fn put(&self, place: Place) -> bool {
-        let word = &*self.words[place.word as usize];
-        let mut seen = word.load(Ordering::Relaxed);
-        if mutant(22) {
-            // Publish first, look afterwards.
-            return word.fetch_or(place.mask(), Ordering::Release) & SLOW == 0
-                || word.fetch_and(!place.mask(), Ordering::Acquire) & place.mask() == 0;
-        }
-        loop {
-            if seen & SLOW != 0 && !mutant(4) {
-                return false;
-            }
-            // Release, with the Acquire of `take` and `sweep`: this holder's writes to the slot.
-            let order = if mutant(5) {
-                Ordering::Relaxed
-            } else {
-                Ordering::Release
-            };
-            match word.compare_exchange_weak(seen, seen | place.mask(), order, Ordering::Relaxed) {
-                Ok(_) => return true,
-                Err(now) => seen = now,
-            }
-        }
+    pub(super) fn word(&self, place: Place) -> &AtomicU64 {
+        &self.words[place.word as usize]
     }
 
     /// Sets SLOW word by word until an idle slot turns up, and takes that one. Under the lock.
@@ -227,6 +205,33 @@ impl Words {
         self.words
             .iter()
             .any(|word| word.load(Ordering::Relaxed) & SLOW != 0)
+    }
+}
+
+/// Puts a slot back, unless SLOW is set. After `true` the caller owns nothing any more and must
+/// not touch the queue again; nor does this function, which therefore knows the one word alone.
+#[inline(always)]
+pub(super) fn put(word: &AtomicU64, place: Place) -> bool {
+    let mut seen = word.load(Ordering::Relaxed);
+    if mutant(22) {
+        // Publish first, look afterwards.
+        return word.fetch_or(place.mask(), Ordering::Release) & SLOW == 0
+            || word.fetch_and(!place.mask(), Ordering::Acquire) & place.mask() == 0;
+    }
+    loop {
+        if seen & SLOW != 0 && !mutant(4) {
+            return false;
+        }
+        // Release, with the Acquire of `take` and `sweep`: this holder's writes to the slot.
+        let order = if mutant(5) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        };
+        match word.compare_exchange_weak(seen, seen | place.mask(), order, Ordering::Relaxed) {
+            Ok(_) => return true,
+            Err(now) => seen = now,
+        }
     }
 }
 

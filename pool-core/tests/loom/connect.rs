@@ -30,7 +30,10 @@ fn l13_the_capacity_of_a_dead_connection_serves_a_waiter() {
 fn l13b_a_connect_is_not_called_off_while_somebody_waits() {
     model("L13b", || {
         let pool = empty(limits(1));
-        let berth = pool.queue.claim_for_refill(1).expect("there is room");
+        let berth = pool
+            .queue
+            .claim_for_refill(1, u64::MAX)
+            .expect("there is room");
         let leaver = waiting(acquire(&pool, 0));
         let stayer = waiting(acquire(&pool, 0));
         let connector = pool.clone();
@@ -54,7 +57,10 @@ fn l13b_a_connect_is_not_called_off_while_somebody_waits() {
 fn l13c_a_connect_that_nobody_needs_can_be_called_off() {
     model("L13c", || {
         let pool = empty(limits(1));
-        let berth = pool.queue.claim_for_refill(1).expect("there is room");
+        let berth = pool
+            .queue
+            .claim_for_refill(1, u64::MAX)
+            .expect("there is room");
         let waiter = waiting(acquire(&pool, 0));
         let connector = pool.clone();
         let threads = [
@@ -97,7 +103,7 @@ fn l22_a_refill_keeps_to_its_limit_and_serves_whoever_waits() {
         let pool = empty(limits(2));
         let refiller = pool.clone();
         let thread = spawn(move || {
-            while let Some(berth) = refiller.queue.claim_for_refill(1) {
+            while let Some(berth) = refiller.queue.claim_for_refill(1, u64::MAX) {
                 refiller.connect(berth);
             }
         });
@@ -113,7 +119,10 @@ fn l22_a_refill_keeps_to_its_limit_and_serves_whoever_waits() {
 fn l23_waiters_fail_or_are_served_when_no_connection_can_be_opened() {
     model("L23", || {
         let pool = empty(limits(1));
-        let berth = pool.queue.claim_for_refill(1).expect("there is room");
+        let berth = pool
+            .queue
+            .claim_for_refill(1, u64::MAX)
+            .expect("there is room");
         let connector = pool.clone();
         let thread = spawn(move || {
             loop {

@@ -45,7 +45,8 @@ pub async fn close_leaves_no_connection<S: Subject>(subject: S) {
     drop(out);
     let report = held.close(CLOSE).await;
     assert!(report.is_complete(), "{report:?}");
-    assert_open(&subject, 0).await;
+    // What comes back after the time was up is ended by its destructor, which waits for nobody.
+    until_open(&subject, 0).await;
 }
 
 /// The last handle takes the idle connections with it; a lease outlives it and is closed at its

@@ -20,7 +20,10 @@ pub async fn killed_connection_is_replaced<S: Killable>(subject: S) {
     for victim in &victims {
         subject.kill(*victim).await;
     }
-    assert!(S::ping(&mut held[0]).await.is_err(), "the kill is to be felt");
+    assert!(
+        S::ping(&mut held[0]).await.is_err(),
+        "the kill is to be felt"
+    );
     drop(held);
     let owners = Owners::default();
     let mut claims = Vec::new();

@@ -1,14 +1,15 @@
 //! Leases: whose they are, how many, and how they end.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pool_core::{CloseReason, Pool, PooledConnection};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::support::{Owners, assert_open, lease, ping, poll_once, pool, until, until_open};
 use super::Subject;
+use super::support::{Owners, assert_open, lease, ping, poll_once, pool, until, until_open};
 
 /// How many tasks compete.
 const TASKS: usize = 32;
@@ -40,13 +41,16 @@ pub async fn leases_are_exclusive_by_the_backends_identity<S: Subject>(subject: 
 /// However leases end, the backend never counts more connections than `max_size`.
 pub async fn at_most_max_size_connections_as_the_backend_counts<S: Subject>(subject: S) {
     let pool = pool(&subject, SIZE, |builder| builder).await;
+    let subject = Arc::new(subject);
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
-        let pool = pool.clone();
+        let (pool, subject) = (pool.clone(), Arc::clone(&subject));
         tasks.spawn(async move {
             for round in 0..ROUNDS {
                 let mut lease = lease(&pool).await;
                 ping::<S>(&mut lease).await;
+                let open = subject.open_now().await;
+                assert!((1..=SIZE as usize).contains(&open), "{open} at once");
                 // Where the count lags behind, a replaced connection would be counted with its
                 // successor.
                 if !S::LINGERS && (task + round) % 5 == 0 {
@@ -55,29 +59,23 @@ pub async fn at_most_max_size_connections_as_the_backend_counts<S: Subject>(subj
             }
         });
     }
-    let mut most = 0;
-    while !tasks.is_empty() {
-        most = most.max(subject.open_now().await);
-        while let Some(done) = tasks.try_join_next() {
-            done.expect("a task");
-        }
-        tokio::task::yield_now().await;
-    }
-    assert!((1..=SIZE as usize).contains(&most), "{most} at once");
+    tasks.join_all().await;
 }
 
 /// A call given up half-way under [`PooledConnection::begin`] costs its connection: nobody sees it
-/// again, and its place is filled anew.
+/// again, and its place is filled anew for who waits.
 pub async fn dropped_call_closes_the_connection<S: Subject>(subject: S) {
     let pool = pool(&subject, 1, |builder| builder).await;
     for patience in [0, 1, 20].map(Duration::from_millis) {
         let mut doomed = lease(&pool).await;
         let identity = S::identity(&doomed);
+        let mut waiting = pin!(pool.acquire());
+        assert!(!poll_once(waiting.as_mut()));
         let mut call = PooledConnection::begin(&mut doomed);
         assert!(timeout(patience, S::slow(&mut call)).await.is_err());
         drop(call);
         drop(doomed);
-        let mut next = lease(&pool).await;
+        let mut next = waiting.await.expect("the place is filled anew");
         assert_ne!(S::identity(&next), identity, "given up after {patience:?}");
         ping::<S>(&mut next).await;
     }

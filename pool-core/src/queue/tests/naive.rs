@@ -394,7 +394,7 @@ impl Pair {
     }
 
     fn refill(&mut self, upto: usize) {
-        let berth = self.queue.claim_for_refill(upto);
+        let berth = self.queue.claim_for_refill(upto, u64::MAX);
         let expected = self.phase == Phase::Open
             && self.occupied() < self.limits.max.min(upto)
             && self.berths.len() < self.limits.max_connecting;
