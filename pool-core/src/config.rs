@@ -113,7 +113,8 @@ settings! {
     acquire_timeout: Duration;
     /// How long one attempt to connect may take, hooks included. Default 10 s.
     connect_timeout: Duration;
-    /// How long a check may take; within an acquire at most a quarter of what is left. Default 5 s.
+    /// How long a check may take. An acquire waits for it for a quarter of its time at most and
+    /// goes on without it then. Default 5 s.
     validation_timeout: Duration;
     /// How long a reset may take. Default 5 s.
     reset_timeout: Duration;

@@ -7,7 +7,7 @@
 )]
 
 use std::collections::{BTreeSet, VecDeque};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, Once, OnceLock};
@@ -182,30 +182,21 @@ impl Scene {
         }
     }
 
-    /// Eight requests that are given up, at their first to fourth await points or after a random
-    /// time, and two that are not, all three times.
+    /// Eight users whose requests are given up, at their first to fourth await points, with a
+    /// grant in hand, after a random time or long after anybody looked at them; two whose requests
+    /// are not; all three times.
     async fn play(&self, seed: u64) {
-        let mut users = Vec::new();
-        for user in 0..10u64 {
-            let pool = self.pool.clone();
-            let mut chance = fastrand::Rng::with_seed(seed * 16 + user);
-            users.push(tokio::task::spawn(async move {
-                for round in 0..3 {
-                    let limit = match user {
-                        0..4 => ms(10_000),
-                        4..8 => ms(chance.u64(0..80)),
-                        _ => ms(10_000),
-                    };
-                    let polls = if user < 4 { user + round } else { u64::MAX };
-                    let acquire = GiveUpAfter(polls, Box::pin(pool.acquire()));
-                    match tokio::time::timeout(limit, acquire).await {
-                        Ok(Some(Ok(lease))) => use_up(&lease).await,
-                        Ok(_) => {}
-                        Err(_) => assert!(user < 8, "the wait never ends"),
+        let users: Vec<_> = (0..10u64)
+            .map(|user| {
+                let pool = self.pool.clone();
+                let mut chance = fastrand::Rng::with_seed(seed * 16 + user);
+                tokio::task::spawn(async move {
+                    for round in 0..3 {
+                        ask(&pool, user, round, &mut chance).await;
                     }
-                }
-            }));
-        }
+                })
+            })
+            .collect();
         for user in users {
             user.await.unwrap();
         }
@@ -242,6 +233,30 @@ impl Scene {
     }
 }
 
+/// One request, in the manner of that user.
+async fn ask(pool: &Pool<FakeManager>, user: u64, round: u64, chance: &mut fastrand::Rng) {
+    let acquire = Box::pin(pool.acquire());
+    let served = match user {
+        0..3 => GiveUp::after(user + round, acquire).await,
+        3..5 => GiveUp::when_woken(acquire).await,
+        5 => {
+            let _unread = GiveUp::unread(acquire).await;
+            return pass(ms(chance.u64(0..150))).await;
+        }
+        6..8 => {
+            let patience = ms(chance.u64(0..80));
+            tokio::time::timeout(patience, acquire).await.ok()
+        }
+        _ => {
+            let ended = tokio::time::timeout(ms(10_000), acquire).await;
+            Some(ended.expect("the wait never ends"))
+        }
+    };
+    if let Some(Ok(lease)) = served {
+        use_up(&lease).await;
+    }
+}
+
 /// Uses a connection so that it must be reset.
 async fn use_up(lease: &PooledConnection<FakeManager>) {
     let owned = lease.own();
@@ -251,23 +266,50 @@ async fn use_up(lease: &PooledConnection<FakeManager>) {
     drop(owned);
 }
 
-/// A future that is dropped after so many polls.
-struct GiveUpAfter<F>(u64, Pin<Box<F>>);
+/// A request that is dropped after so many polls: at once, or when it is next woken, so perhaps
+/// with a grant in hand.
+struct GiveUp<F> {
+    polls: u64,
+    at_once: bool,
+    request: Pin<Box<F>>,
+}
 
-impl<F: Future> Future for GiveUpAfter<F> {
+impl<F: Future> GiveUp<F> {
+    fn after(polls: u64, request: Pin<Box<F>>) -> Self {
+        Self {
+            polls,
+            at_once: true,
+            request,
+        }
+    }
+
+    fn when_woken(request: Pin<Box<F>>) -> Self {
+        Self {
+            polls: 1,
+            at_once: false,
+            request,
+        }
+    }
+
+    /// Polls a request once, and gives it back to be left alone.
+    async fn unread(mut request: Pin<Box<F>>) -> Pin<Box<F>> {
+        let _ = poll_fn(|cx| Poll::Ready(request.as_mut().poll(cx).is_ready())).await;
+        request
+    }
+}
+
+impl<F: Future> Future for GiveUp<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if this.0 == 0 {
+        if self.polls == 0 {
             return Poll::Ready(None);
         }
-        this.0 -= 1;
-        if this.0 == 0 {
-            // The task itself goes on: dropping needs no wake of the request's own.
+        self.polls -= 1;
+        if self.polls == 0 && self.at_once {
             cx.waker().wake_by_ref();
         }
-        this.1.as_mut().poll(cx).map(Some)
+        self.request.as_mut().poll(cx).map(Some)
     }
 }
 

@@ -248,14 +248,19 @@ async fn a_check_that_hangs_is_cut_at_its_limit_and_its_connection_replaced() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_check_gets_no_more_than_a_quarter_of_the_time_that_is_left() {
+async fn a_request_leaves_a_check_after_a_quarter_of_its_time_and_the_check_goes_on() {
     let backend = FakeBackend::new();
     let pool = with_a_doubtful_connection(&backend, ms(400)).await;
-    backend.rule(Step::Validate, |_| Action::hang());
+    pool.resize(2).unwrap();
+    backend.script(Step::Validate, [Action::delay(ms(200))]);
     let asked = now();
     let lease = pool.acquire().await.unwrap();
     assert!(is_about(asked.elapsed(), 100), "{:?}", asked.elapsed());
     assert_eq!(lease.id(), 2);
+    pass(ms(110)).await;
+    let status = pool.status();
+    assert_eq!((status.idle, status.checking), (1, 0), "{status:?}");
+    assert_eq!(backend.counts().abandoned, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -289,11 +289,11 @@ impl<'a, M: Manager> Acquire<'a, M> {
                 {
                     inner.finish_alone(prepare.work);
                 }
-                if inner.now_millis() >= self.times.deadline {
-                    let error = inner.timed_out(Phase::Checking, self.times.started);
-                    return Poll::Ready(Some(Err(error)));
-                }
             }
+        }
+        if inner.now_millis() >= self.times.deadline {
+            let error = inner.timed_out(Phase::Checking, self.times.started);
+            return Poll::Ready(Some(Err(error)));
         }
         // The next idle one, if there is one; its place in the queue is kept otherwise.
         match inner.queue.take(home()) {
@@ -558,6 +558,7 @@ impl<M: Manager> Inner<M> {
         let none_open = census.occupied == census.connecting + census.closing;
         let phase = match phase {
             Phase::Waiting if none_open && census.max > 0 => Phase::Connecting,
+            Phase::Waiting if census.leased == 0 && census.checking > 0 => Phase::Checking,
             phase => phase,
         };
         let waited = Duration::from_millis(self.now_millis().saturating_sub(started));

@@ -87,15 +87,13 @@ impl<M: Manager> Inner<M> {
         self.growth_every.store(growth.every(), Ordering::Relaxed);
     }
 
-    pub(super) fn connect_began(&self, connection: u64) {
+    /// Notes that a connect has begun, and that it has ended when what this returns is dropped.
+    pub(super) fn connect_under_way(&self, connection: u64) -> UnderWay<'_, M> {
         self.growth().began(connection, self.now_millis());
-    }
-
-    pub(super) fn connect_ended(&self, connection: u64) {
-        let now = self.now_millis();
-        let mut growth = self.growth();
-        growth.ended(connection);
-        self.queue.set_overdue(growth.overdue(now));
+        UnderWay {
+            inner: self,
+            connection,
+        }
     }
 
     fn growth(&self) -> MutexGuard<'_, Growth> {
@@ -162,6 +160,21 @@ impl<M: Manager> Inner<M> {
             _ => {}
         }
         sweep.unwrap_or(u64::MAX)
+    }
+}
+
+/// A connect that waiters count on, for as long as it is not overdue.
+pub(super) struct UnderWay<'a, M: Manager> {
+    inner: &'a Inner<M>,
+    connection: u64,
+}
+
+impl<M: Manager> Drop for UnderWay<'_, M> {
+    fn drop(&mut self) {
+        let now = self.inner.now_millis();
+        let mut growth = self.inner.growth();
+        growth.ended(self.connection);
+        self.inner.queue.set_overdue(growth.overdue(now));
     }
 }
 

@@ -525,7 +525,7 @@ impl<M: Manager> Connecting<M> {
         let attempt = inner.failures().attempt();
         inner.observe(|| Event::ConnectStarted { connection: id });
         let started = inner.clock.now();
-        let under_way = UnderWay::begin(&inner, id);
+        let under_way = inner.connect_under_way(id);
         let opened = inner
             .stop
             .unless(Level::Openings, inner.open((id, epoch), attempt))
@@ -578,25 +578,6 @@ impl<M: Manager> Drop for Connecting<M> {
             }
             self.inner.free(berth);
         }
-    }
-}
-
-/// Counts a connect as under way until dropped.
-struct UnderWay<'a, M: Manager> {
-    inner: &'a Inner<M>,
-    connection: u64,
-}
-
-impl<'a, M: Manager> UnderWay<'a, M> {
-    fn begin(inner: &'a Inner<M>, connection: u64) -> Self {
-        inner.connect_began(connection);
-        Self { inner, connection }
-    }
-}
-
-impl<M: Manager> Drop for UnderWay<'_, M> {
-    fn drop(&mut self) {
-        self.inner.connect_ended(self.connection);
     }
 }
 
