@@ -556,14 +556,16 @@ async fn last_handle_ends_connects_checks_resets_and_closes_under_way() {
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime can be had")
+}
+
 #[test]
 fn lease_may_come_back_after_its_runtime_and_its_pool_have_gone() {
     let backend = FakeBackend::new();
     let (builder, remains) = Remains::of(&backend);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let (pool, lease, dirty) = runtime.block_on(async {
         let pool = builder.build().await.unwrap();
         let (lease, dirty) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
@@ -584,12 +586,6 @@ fn lease_may_come_back_after_its_runtime_and_its_pool_have_gone() {
 fn pool_may_be_closed_on_another_runtime_than_its_first() {
     let backend = FakeBackend::new();
     let (builder, remains) = Remains::of(&backend);
-    let runtime = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-    };
     let first = runtime();
     let pool = first.block_on(builder.initial_size(3u32).build()).unwrap();
     drop(first);

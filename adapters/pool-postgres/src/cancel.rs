@@ -4,11 +4,17 @@ use crate::connection::PostgresConnection;
 use crate::error::Error;
 use crate::tls::Tls;
 use crate::transport::AlreadyConnected;
-use crate::watch::Watch;
+use crate::watch::{Look, Watch};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::Config;
+
+/// How long to wait for the effect of a cancel request before the next.
+const AGAIN: Duration = Duration::from_millis(50);
+/// How often to look whether the server has answered.
+const PACE: Duration = Duration::from_millis(1);
 
 /// A cancel request travels on a socket of its own, which does not count against the pool's size.
 /// So their number is bounded here, and so is the time each may take: a server that is down must
@@ -27,11 +33,19 @@ impl Cancel {
         }
     }
 
-    /// Sends a cancel request for whatever the connection is doing, by the way it was opened
-    /// itself. Whether it helped nobody can tell; failing to send it changes nothing either,
-    /// because the connection is closed afterwards.
+    /// Asks the server to cancel whatever the connection is doing, by the way it was opened itself,
+    /// until the server has answered. Once would not do: a request that overtakes its query finds
+    /// nothing to cancel, and the query would run on unseen. Failing changes nothing, because the
+    /// connection is closed afterwards.
     pub(crate) async fn send(&self, conn: &PostgresConnection, config: &Config, tls: &Tls) {
-        let _ = tokio::time::timeout(self.limit, self.try_send(conn, config, tls)).await;
+        let cancelling = async {
+            while self.try_send(conn, config, tls).await.is_ok() {
+                if timeout(AGAIN, at_rest(conn)).await.is_ok() {
+                    return;
+                }
+            }
+        };
+        let _ = timeout(self.limit, cancelling).await;
     }
 
     async fn try_send(
@@ -49,5 +63,12 @@ impl Cancel {
             .cancel_query_raw(transport, unwatched)
             .await?;
         Ok(())
+    }
+}
+
+/// Waits until no request is unanswered, or the connection has ended.
+async fn at_rest(conn: &PostgresConnection) {
+    while let Look::Working | Look::Uncertain = conn.watch().settled().await {
+        sleep(PACE).await;
     }
 }

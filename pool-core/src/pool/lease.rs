@@ -113,7 +113,9 @@ impl<M: Manager> PooledConnection<M> {
         if class != ErrorClass::Harmless {
             body.doom.get_or_insert(CloseReason::Broken);
             // What took this connection may have taken the others.
-            body.home.inner().suspect_all_idle();
+            if !mutant(152) {
+                body.home.inner().suspect_all_idle();
+            }
         }
         class
     }
