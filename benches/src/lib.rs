@@ -33,7 +33,10 @@ pub async fn full_pool(size: u32) -> Pool<Numbers> {
 /// Polls a future that needs no waiting.
 pub fn ready<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("had to wait"),
     }

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use pool_facade::{Cause, Error, ErrorClass, Phase, Pool};
-use pool_testkit::fake::{Action, FakeBackend, FakeError, FakeManager, Gate, Step};
+use pool_facade::{Cause, Error, ErrorClass, Hook, Phase, Pool, Refused};
+use pool_testkit::fake::{Action, FakeBackend, FakeConn, FakeError, FakeManager, Gate, Step};
 use pool_testkit::spawn::{CountingSpawn, Fate};
 
 fn ms(millis: u64) -> Duration {
@@ -531,4 +531,34 @@ async fn connects_that_hang_are_never_more_than_the_limit() {
     assert_eq!(counts.peak_connecting, 3, "{counts:?}");
     // Three at a time for a minute, each given up after ten seconds.
     assert!(counts.connects <= 3 * 7, "{counts:?}");
+}
+
+/// A far end that takes connections and drops them, or a hook that likes none of them, is asked as
+/// rarely as one that refuses.
+#[tokio::test(start_paused = true)]
+async fn connections_that_come_to_nothing_before_their_first_use_are_not_opened_in_a_loop() {
+    let dead_on_arrival = FakeBackend::new();
+    dead_on_arrival.rule(Step::Connect, |_| Action::break_connection());
+    let disliked = FakeBackend::new();
+    for (backend, hook) in [
+        (&dead_on_arrival, None),
+        (
+            &disliked,
+            Some(Hook::new(|_: &mut FakeConn, _| {
+                Err(Refused::new("none is good enough"))
+            })),
+        ),
+    ] {
+        let mut builder = Pool::builder(backend.manager()).acquire_timeout(ms(5000));
+        if let Some(hook) = hook {
+            builder = builder.before_acquire(hook);
+        }
+        let pool = builder.build().await.unwrap();
+        let asked = now();
+        let error = pool.acquire().await.unwrap_err();
+        assert!(matches!(error, Error::Timeout { .. }), "{error}");
+        assert!(asked.elapsed() <= ms(5010), "{:?}", asked.elapsed());
+        let opened = backend.calls(Step::Connect);
+        assert!((4..=20).contains(&opened), "{opened} connects in 5 s");
+    }
 }

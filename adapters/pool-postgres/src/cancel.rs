@@ -69,6 +69,10 @@ impl Cancel {
 /// Waits until no request is unanswered, or the connection has ended.
 async fn at_rest(conn: &PostgresConnection) {
     while let Look::Working | Look::Uncertain = conn.watch().settled().await {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "an end of the connection's own, within the time limit above; no pool knows of it"
+        )]
         sleep(PACE).await;
     }
 }

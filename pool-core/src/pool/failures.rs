@@ -13,6 +13,10 @@ pub(crate) struct Failures<E: std::error::Error + 'static> {
     permanent: bool,
     /// Failed connects since the last success.
     in_a_row: u32,
+    /// Connections in a row that came to nothing before their first use.
+    stillborn: u32,
+    /// When the pause after the last of those ends.
+    paused_until: u64,
     initial: u64,
     cap: u64,
     chance: Chance,
@@ -24,6 +28,8 @@ impl<E: std::error::Error + 'static> Failures<E> {
             last: None,
             permanent: false,
             in_a_row: 0,
+            stillborn: 0,
+            paused_until: 0,
             initial: super::millis(config.backoff_initial),
             cap: super::millis(config.backoff_max),
             chance: Chance(config.seed),
@@ -42,10 +48,33 @@ impl<E: std::error::Error + 'static> Failures<E> {
         self.permanent = permanent;
         let old = self.last.replace(cause);
         self.in_a_row = self.in_a_row.max(attempt);
-        let doublings = self.in_a_row.saturating_sub(1).min(30);
+        (self.pause(self.in_a_row), old)
+    }
+
+    /// Notes a connection that came to nothing before its first use, and says for how many
+    /// milliseconds to pause. Those that end within one pause count once; a quiet time, ten times
+    /// the longest pause, forgives.
+    pub(crate) fn stillborn(&mut self, now: u64) -> u64 {
+        if now
+            > self
+                .paused_until
+                .saturating_add(self.cap.saturating_mul(10))
+        {
+            self.stillborn = 0;
+        }
+        if now >= self.paused_until {
+            self.stillborn = self.stillborn.saturating_add(1);
+        }
+        let pause = self.pause(self.stillborn);
+        self.paused_until = now.saturating_add(pause);
+        pause
+    }
+
+    /// The pause after so many failures in a row.
+    fn pause(&mut self, failures: u32) -> u64 {
+        let doublings = failures.saturating_sub(1).min(30);
         let whole = self.initial.saturating_mul(1 << doublings).min(self.cap);
-        let pause = whole / 2 + self.chance.below(whole.div_ceil(2) + 1);
-        (pause, old)
+        whole / 2 + self.chance.below(whole.div_ceil(2) + 1)
     }
 
     /// Notes a failed check.
@@ -62,6 +91,7 @@ impl<E: std::error::Error + 'static> Failures<E> {
 
     /// Forgets the pause, as after a reopen.
     pub(crate) fn forgive(&mut self) {
+        self.stillborn = 0;
         self.in_a_row = 0;
     }
 

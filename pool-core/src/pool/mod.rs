@@ -15,6 +15,7 @@
 mod acquire;
 mod admin;
 mod body;
+mod connect;
 mod driver;
 mod failures;
 mod growth;

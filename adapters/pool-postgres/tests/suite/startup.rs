@@ -22,6 +22,7 @@ fn everything(error: &Error) -> String {
 async fn refusing(code: &'static str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    #[expect(clippy::disallowed_methods, reason = "a server of the test's own")]
     tokio::task::spawn(async move {
         while let Ok((mut socket, _)) = listener.accept().await {
             let mut startup = [0; 1024];

@@ -194,6 +194,7 @@ async fn use_of_the_drivers_client_costs_no_round_trip_on_many_threads() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connection_can_be_used_from_a_spawned_task() {
     let (manager, mut conn) = open().await;
+    #[expect(clippy::disallowed_methods, reason = "a task of the test's own")]
     let task = tokio::task::spawn(async move {
         for number in 0..500i32 {
             conn.query_one("SELECT $1::int4", &[&number]).await.unwrap();
