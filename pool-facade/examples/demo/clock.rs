@@ -5,17 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 
-#[expect(clippy::disallowed_methods, reason = "an application owns its time")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-#[expect(clippy::disallowed_methods, reason = "an application owns its time")]
 pub(crate) async fn sleep(length: Duration) {
     tokio::time::sleep(length).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "an application owns its runtime")]
 pub(crate) fn spawn<T: Send + 'static>(
     task: impl Future<Output = T> + Send + 'static,
 ) -> JoinHandle<T> {
