@@ -47,8 +47,9 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Runs `hook` on each connection before it is leased, within the request's deadline. After a
-    /// refusal the request goes on with the next connection.
+    /// Runs `hook` on each connection before it is leased, within `acquire_timeout`. After a refusal
+    /// the request goes on with the next connection. A request whose deadline comes earlier leaves
+    /// the hook to itself; the connection serves the next one then.
     pub fn before_acquire(mut self, hook: Hook<M::Connection>) -> Self {
         self.hooks.before_acquire.push(hook);
         self

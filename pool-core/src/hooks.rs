@@ -33,7 +33,8 @@ enum Kind<C> {
 pub struct Hook<C>(Kind<C>);
 
 impl<C> Hook<C> {
-    /// A hook without I/O.
+    /// A hook without I/O. A closure that calls methods of the connection has to name its type:
+    /// `|conn: &mut MyConnection, _| …`.
     pub fn new(
         hook: impl Fn(&mut C, &ConnectionInfo) -> Result<(), Refused> + Send + Sync + 'static,
     ) -> Self {

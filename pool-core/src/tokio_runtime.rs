@@ -17,7 +17,11 @@ use crate::{BoxFuture, Clock, CoarseTime, Spawn, Timer};
 
 /// tokio's time, which tests can pause.
 ///
-/// The coarse times of all pools on a runtime are kept by one task there.
+/// The coarse times of all pools on a runtime are kept by one task there. They stand still while
+/// that runtime is not driven: between two calls of `block_on` on a `current_thread` runtime, say,
+/// or while the process is stopped. The first acquire after such a rest may take a connection for
+/// used just before it; until the task has run, `validate_on_acquire` and the times idle
+/// connections are closed at lag by as much. Deadlines do not: they are read from the exact time.
 #[derive(Debug)]
 pub struct TokioClock {
     coarse: Arc<CoarseTime>,

@@ -1,4 +1,114 @@
 //! One dependency: the composed async connection pool.
+//!
+//! # A pool in three steps
+//!
+//! **Say how to connect.** An adapter does (`sqlite`, `postgres`, behind features of these names), or a
+//! [`Manager`] of your own, whose one required method is `connect`:
+//!
+//! ```
+//! use pool_facade::{ConnectCtx, Manager, Pool};
+//! use tokio::net::TcpStream;
+//!
+//! struct Tcp(&'static str);
+//!
+//! impl Manager for Tcp {
+//!     type Connection = TcpStream;
+//!     type Error = std::io::Error;
+//!
+//!     async fn connect(&self, _cx: &ConnectCtx) -> std::io::Result<TcpStream> {
+//!         TcpStream::connect(self.0).await
+//!     }
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! **Build.** Every setting has a default that says why; `build` checks all of them together.
+//!
+//! ```
+//! # use std::{convert::Infallible, time::Duration};
+//! # use pool_facade::{ConnectCtx, Manager, Pool};
+//! # struct Numbers;
+//! # impl Manager for Numbers {
+//! #     type Connection = u64;
+//! #     type Error = Infallible;
+//! #     async fn connect(&self, cx: &ConnectCtx) -> Result<u64, Infallible> { Ok(cx.connection_id) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = Pool::builder(Numbers)
+//!     .max_size(20)
+//!     .min_idle(2)
+//!     .acquire_timeout(Duration::from_secs(5))
+//!     .build()
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **Acquire, use, drop.** The lease derefs to the connection. Dropping it gives it back, from any
+//! thread, on or off a runtime.
+//!
+//! ```
+//! # use std::{convert::Infallible, time::Duration};
+//! # use pool_facade::{ConnectCtx, Error, Manager, Pool, Priority};
+//! # struct Numbers;
+//! # impl Manager for Numbers {
+//! #     type Connection = u64;
+//! #     type Error = Infallible;
+//! #     async fn connect(&self, cx: &ConnectCtx) -> Result<u64, Infallible> { Ok(cx.connection_id) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let pool = Pool::builder(Numbers).max_size(1).build().await?;
+//! let lease = pool.acquire().await?;
+//! assert_eq!(*lease, 1);
+//!
+//! let hurried = pool.request().priority(Priority::High).within(Duration::from_millis(50));
+//! match hurried.acquire().await {
+//!     Err(Error::Timeout { phase, waited, cause }) => eprintln!("{phase} for {waited:?}: {cause:?}"),
+//!     other => drop(other?),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What comes back, and in which state
+//!
+//! A clean connection goes straight to the next request. One with an open transaction or changed
+//! settings is reset in the background first. One that was dropped in the middle of a round trip, or
+//! by a panicking task, is closed. The adapters know which is which; a manager of your own says so in
+//! [`condition`](Manager::condition), and callers can mark round trips with
+//! [`PooledConnection::begin`]. Tell the pool about errors with [`PooledConnection::report`]: it
+//! closes what is broken and looks twice at what else was idle.
+//!
+//! # Operating it
+//!
+//! | to | call |
+//! | --- | --- |
+//! | see what is going on | [`Pool::status`], [`Pool::holders`], an [`Observer`] |
+//! | change its size | [`Pool::resize`], up to `max_size_ceiling` |
+//! | hold requests back during a failover | [`Pool::suspend`], [`Pool::reopen`], [`Pool::resume`] |
+//! | get rid of connections | [`Pool::evict`], [`Pool::retain`], [`PooledConnection::discard`] |
+//! | end | [`Pool::close`], which names whoever still holds one |
+//!
+//! # Coming from another pool
+//!
+//! | here | bb8 | deadpool | sqlx | r2d2 |
+//! | --- | --- | --- | --- | --- |
+//! | `acquire` | `get` | `get` | `acquire` | `get` |
+//! | `acquire_timeout` | `connection_timeout` | `timeouts.wait` and others | `acquire_timeout` | `connection_timeout` |
+//! | `max_size`, `min_size` | `max_size`, – | `max_size`, – | `max_connections`, `min_connections` | `max_size`, – |
+//! | `min_idle` | `min_idle` | – | – | `min_idle` |
+//! | `validate_on_acquire` | `test_on_check_out` | `recycle` | `test_before_acquire` | `test_on_check_out` |
+//! | `Manager::condition` | `has_broken` | `recycle` | – | `has_broken` |
+//! | `detach` | – | `Object::take` | `detach` | – |
+//!
+//! # Limits
+//!
+//! - A lease is never taken from its holder. Bound your own work; [`Pool::holders`] finds the rest.
+//! - A pool's work needs a runtime that is driven: tokio by default, or whatever implements
+//!   [`Spawn`] and [`Clock`].
+//! - A connection that was idle for less than `validation_bypass` is trusted without a round trip.
 
 pub use pool_core::{
     Acquire, AddError, BoxFuture, BuildError, Builder, CacheStats, Cause, Clock, CloseReason,

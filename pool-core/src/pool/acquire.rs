@@ -491,7 +491,6 @@ impl<M: Manager> Inner<M> {
             reset: true,
             released: false,
             validate: false,
-            close_after: None,
         };
         self.restore(lease.into_loan(), restore);
         Look::Gone

@@ -266,7 +266,6 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
             reset: condition == Condition::Dirty,
             released: true,
             validate: inner.config.validate_on_return,
-            close_after: None,
         }),
     }
 }

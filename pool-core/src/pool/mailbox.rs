@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::body::{Berth, Loan};
+use crate::Manager;
 use crate::queue;
-use crate::{CloseReason, Manager};
 
 /// Work on a connection that needs a task.
 pub(crate) enum Chore<M: Manager> {
@@ -25,7 +25,6 @@ pub(crate) struct Restore {
     pub(crate) released: bool,
     /// Ask the far end.
     pub(crate) validate: bool,
-    pub(crate) close_after: Option<CloseReason>,
 }
 
 /// The driver's inbox. At most one chore per slot, so it is bounded.

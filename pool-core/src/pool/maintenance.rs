@@ -187,7 +187,6 @@ impl<M: Manager> Inner<M> {
             reset: false,
             released: false,
             validate: true,
-            close_after: None,
         };
         self.restore(loan, check);
         true

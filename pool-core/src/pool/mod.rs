@@ -52,6 +52,10 @@ use crate::{Builder, Clock, CloseReason, CoarseTime, Config, Event, Manager, Obs
 
 /// A pool of connections. A cheap handle: clone it freely.
 ///
+/// The pool's own work runs on the runtime that it was built on; when that has ended, on the one of
+/// the next request that waits. A runtime that lives but is not driven (a `current_thread` one
+/// outside `block_on`) holds the work up, deadlines of requests on other runtimes included.
+///
 /// When the last handle is dropped the pool ends as if closed with no time to spare: idle
 /// connections are dropped, waits are over, background work stops. Leases may live on; their
 /// connections are dropped when they come back.

@@ -213,7 +213,7 @@ impl<M: Manager> Inner<M> {
                 return Some(CloseReason::Hook);
             }
         }
-        todo.close_after
+        None
     }
 
     async fn run_restore(self: Arc<Self>, mut lease: PooledConnection<M>, todo: Restore) {
