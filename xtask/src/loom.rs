@@ -40,7 +40,7 @@ pub(crate) struct Args {
     /// Only models (with --mutants: only bugs of models) whose name contains this.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// Wall limit of one model in seconds [default: 120; with --deep 1800].
+    /// Wall limit of one model in seconds [default: 300; with --deep 1800].
     #[arg(long, value_name = "S")]
     limit: Option<u64>,
     /// How many models at a time.
@@ -56,7 +56,7 @@ impl Args {
             (None, false, true) => 2,
             (None, false, false) => 3,
         };
-        let limit = self.limit.unwrap_or(if self.deep { 1800 } else { 120 });
+        let limit = self.limit.unwrap_or(if self.deep { 1800 } else { 300 });
         Bound {
             preemptions,
             limit: Duration::from_secs(limit),

@@ -6,7 +6,7 @@ use crate::harness::{
     Acquire, Handle, acquire, block_on, finish, join, model, request, spawn, spawn_user, use_once,
     waiting,
 };
-use crate::shim::deep_model;
+use crate::shim::wide_model;
 
 /// Takes an idle connection and puts it back, if there is one.
 fn try_once(pool: &Handle) {
@@ -66,7 +66,7 @@ fn l3_no_wake_up_is_lost_between_three_users() {
 
 #[test]
 fn l3b_no_wake_up_is_lost_between_four_users() {
-    deep_model("L3b", || {
+    wide_model("L3b", || {
         let pool = Handle::full(1, 1).shared();
         let threads = [(); 3].map(|()| spawn_user(&pool, 0));
         use_once(&pool, 0);
@@ -77,7 +77,7 @@ fn l3b_no_wake_up_is_lost_between_four_users() {
 
 #[test]
 fn l3c_no_wake_up_is_lost_between_four_users_of_two_words() {
-    deep_model("L3c", || {
+    wide_model("L3c", || {
         let pool = Handle::full(2, 2).shared();
         let threads = [0, 1, 0].map(|home| spawn_user(&pool, home));
         use_once(&pool, 1);

@@ -34,13 +34,9 @@ pub(crate) fn model(name: &str, body: impl Fn() + Send + Sync + 'static) {
     run(name, None, body);
 }
 
-/// A model that is too big for everyday bounds: it runs, with two preemptions, only where the
-/// bound asked for is four or more.
-pub(crate) fn deep_model(name: &str, body: impl Fn() + Send + Sync + 'static) {
-    let bound = std::env::var("LOOM_MAX_PREEMPTIONS").ok();
-    if cfg!(not(pool_loom)) || bound.is_some_and(|bound| bound.parse().unwrap_or(0_u32) >= 4) {
-        run(name, Some(2), body);
-    }
+/// A model with four threads: too big for more than two preemptions, whatever is asked for.
+pub(crate) fn wide_model(name: &str, body: impl Fn() + Send + Sync + 'static) {
+    run(name, Some(2), body);
 }
 
 fn report(name: &str, iterations: usize, took: Duration) {
