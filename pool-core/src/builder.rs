@@ -105,7 +105,7 @@ impl<M: Manager> Builder<M> {
                 .or_else(default_spawner)
                 .ok_or(BuildError::NoRuntime)?,
         });
-        if !pool.inner().keeps_time() || !pool.inner().ensure_driver() {
+        if !pool.inner().ensure_driver() {
             return Err(BuildError::NoRuntime);
         }
         if initial > 0 {

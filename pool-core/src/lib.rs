@@ -67,8 +67,8 @@
 //!
 //! # What it costs
 //!
-//! Acquire and drop of an idle connection: two read-modify-writes on one cache line; no allocation,
-//! no lock, no clock, no task. Waiting: one short lock to join, one to be served, no allocation.
+//! Acquire and drop of an idle connection that needs no check: two read-modify-writes on one cache
+//! line; no allocation, no lock, no clock, no task. Waiting: one short lock to join, one to be served, no allocation.
 
 mod mutant;
 

@@ -33,8 +33,9 @@ pub trait Manager: Send + Sync + 'static {
         cx: &ConnectCtx,
     ) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
 
-    /// Asks the far end whether the connection works. Bounded by `validation_timeout`; only called
-    /// when the connection was idle for longer than the bypass window. Default: it does.
+    /// Asks the far end whether the connection works. Bounded by `validation_timeout`. Called
+    /// when the connection was idle for longer than the bypass window or others of its kind were
+    /// found broken meanwhile, and by keepalive and `validate_on_return`. Default: it does.
     fn validate(
         &self,
         conn: &mut Self::Connection,

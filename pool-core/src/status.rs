@@ -87,7 +87,7 @@ pub struct Status {
     pub closing: usize,
     /// Requests that wait.
     pub waiting: usize,
-    /// Bumped by each reopen.
+    /// Bumped by each reopen, and by an eviction of all.
     pub epoch: u64,
     /// Connections opened so far.
     pub opened: u64,

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -76,77 +77,91 @@ impl Clock for TokioClock {
 /// The ticker of one runtime.
 #[derive(Default)]
 struct Ticker {
-    /// The shortest resolution asked for so far.
-    every: Duration,
-    times: Vec<Weak<CoarseTime>>,
+    /// Which task ticks: a finer resolution is served at once by a new one, and the old one ends.
+    term: u64,
+    /// What is ticked, and how often at least.
+    times: Vec<(Weak<CoarseTime>, Duration)>,
 }
+
+impl Ticker {
+    /// The shortest resolution that anybody needs.
+    fn every(&self) -> Option<Duration> {
+        self.times.iter().map(|(_, every)| *every).min()
+    }
+}
+
+static NEXT_TERM: AtomicU64 = AtomicU64::new(1);
 
 static TICKERS: LazyLock<Mutex<HashMap<Id, Ticker>>> = LazyLock::new(Mutex::default);
 
 fn keep_ticking(runtime: &Handle, time: &Arc<CoarseTime>, resolution: Duration) {
     let id = runtime.id();
-    let mut is_new = false;
-    {
+    let term = {
         let mut tickers = lock_tickers();
-        let ticker = tickers.entry(id).or_insert_with(|| {
-            is_new = true;
-            Ticker {
-                every: resolution,
-                times: Vec::new(),
-            }
-        });
-        ticker.every = ticker.every.min(resolution);
-        let known = |known: &Weak<CoarseTime>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(time));
-        if !ticker.times.iter().any(known) {
-            ticker.times.push(Arc::downgrade(time));
+        let ticker = tickers.entry(id).or_default();
+        let before = ticker.every();
+        ticker
+            .times
+            .retain(|(known, _)| !std::ptr::eq(known.as_ptr(), Arc::as_ptr(time)));
+        ticker.times.push((Arc::downgrade(time), resolution));
+        if before.is_some_and(|every| every <= resolution) {
+            return;
         }
-    }
-    if is_new {
-        // Outside the lock: a runtime that is ending drops the task at once, which takes it.
-        #[expect(clippy::disallowed_methods, reason = "this is the spawner")]
-        runtime.spawn(tick(TickerEnd(Some(id))));
-    }
+        // Unique in the process, so that no task takes another's ticker for its own.
+        ticker.term = NEXT_TERM.fetch_add(1, Ordering::Relaxed);
+        ticker.term
+    };
+    // Outside the lock: a runtime that is ending drops the task at once, which takes it.
+    #[expect(clippy::disallowed_methods, reason = "this is the spawner")]
+    runtime.spawn(tick(TickerTask { runtime: id, term }));
 }
 
 fn lock_tickers() -> MutexGuard<'static, HashMap<Id, Ticker>> {
     TICKERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ticks until no pool of the runtime is left.
-async fn tick(mut end: TickerEnd) {
-    while let Some(every) = end.tick() {
+/// Ticks until no pool of the runtime is left, or another task does it.
+async fn tick(task: TickerTask) {
+    while let Some(every) = task.tick() {
         #[expect(clippy::disallowed_methods, reason = "this is the clock")]
         tokio::time::sleep(every).await;
     }
 }
 
-/// Forgets a ticker that ended with its runtime; empty once it has ended by itself.
-struct TickerEnd(Option<Id>);
+struct TickerTask {
+    runtime: Id,
+    term: u64,
+}
 
-impl TickerEnd {
-    /// Tells all pools the time; says how long to sleep, or that nobody is left.
-    fn tick(&mut self) -> Option<Duration> {
-        let id = self.0?;
+impl TickerTask {
+    /// Tells all pools the time; says how long to sleep, or that there is nothing left to do.
+    fn tick(&self) -> Option<Duration> {
         let mut tickers = lock_tickers();
-        let ticker = tickers.get_mut(&id)?;
+        let ticker = tickers
+            .get_mut(&self.runtime)
+            .filter(|ticker| ticker.term == self.term)?;
         let now = tokio_now();
         ticker
             .times
-            .retain(|time| time.upgrade().inspect(|time| time.tick(now)).is_some());
-        if ticker.times.is_empty() {
+            .retain(|(time, _)| time.upgrade().inspect(|time| time.tick(now)).is_some());
+        let every = ticker.every();
+        if every.is_none() {
             // Under the lock, so that nobody joins a ticker that is ending.
-            tickers.remove(&id);
-            self.0 = None;
-            return None;
+            tickers.remove(&self.runtime);
         }
-        Some(ticker.every)
+        every
     }
 }
 
-impl Drop for TickerEnd {
+impl Drop for TickerTask {
+    /// Forgets a ticker that ended with its runtime.
     fn drop(&mut self) {
-        if let Some(id) = self.0 {
-            lock_tickers().remove(&id);
+        let mut tickers = lock_tickers();
+        if tickers
+            .get(&self.runtime)
+            .is_some_and(|ticker| ticker.term == self.term)
+        {
+            tickers.remove(&self.runtime);
         }
     }
 }
@@ -181,10 +196,16 @@ impl Timer for TokioTimer {
             };
             self.sleep = Some(Box::pin(tokio::time::sleep_until(deadline)));
         }
-        match &mut self.sleep {
-            Some(sleep) => sleep.as_mut().poll(cx),
-            None => Poll::Pending,
+        let Some(sleep) = &mut self.sleep else {
+            return Poll::Pending;
+        };
+        if Handle::try_current().is_ok() {
+            return sleep.as_mut().poll(cx);
         }
+        // Elsewhere the timer's runtime may have ended, which tokio answers with a panic. No time
+        // will come any more then: it is up.
+        let polled = std::panic::AssertUnwindSafe(|| sleep.as_mut().poll(cx));
+        std::panic::catch_unwind(polled).unwrap_or(Poll::Ready(()))
     }
 }
 

@@ -540,20 +540,25 @@ async fn connections_that_come_to_nothing_before_their_first_use_are_not_opened_
     let dead_on_arrival = FakeBackend::new();
     dead_on_arrival.rule(Step::Connect, |_| Action::break_connection());
     let disliked = FakeBackend::new();
-    for (backend, hook) in [
-        (&dead_on_arrival, None),
+    let dislike = Hook::new(|_: &mut FakeConn, _| Err(Refused::new("none is good enough")));
+    let born_dirty = FakeBackend::new();
+    born_dirty.rule(Step::Reset, |_| Action::fail(ErrorClass::Connection));
+    let stain = Hook::new(|conn: &mut FakeConn, _| {
+        conn.dirty();
+        Ok(())
+    });
+    for (backend, builder) in [
+        (&dead_on_arrival, Pool::builder(dead_on_arrival.manager())),
         (
             &disliked,
-            Some(Hook::new(|_: &mut FakeConn, _| {
-                Err(Refused::new("none is good enough"))
-            })),
+            Pool::builder(disliked.manager()).before_acquire(dislike),
+        ),
+        (
+            &born_dirty,
+            Pool::builder(born_dirty.manager()).after_connect(stain),
         ),
     ] {
-        let mut builder = Pool::builder(backend.manager()).acquire_timeout(ms(5000));
-        if let Some(hook) = hook {
-            builder = builder.before_acquire(hook);
-        }
-        let pool = builder.build().await.unwrap();
+        let pool = builder.acquire_timeout(ms(5000)).build().await.unwrap();
         let asked = now();
         let error = pool.acquire().await.unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error}");

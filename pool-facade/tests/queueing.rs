@@ -530,3 +530,43 @@ async fn a_cancelled_waiter_passes_its_connection_on() {
     drop(lease);
     assert_eq!((pool.status().idle, backend.counts().connects), (1, 1));
 }
+
+/// A request whose connection fails its check has its place in the queue by its arrival, not by the
+/// moment at which the check failed.
+#[tokio::test(start_paused = true)]
+async fn requests_whose_checks_fail_are_served_in_the_order_in_which_they_came() {
+    let backend = FakeBackend::new();
+    let pool = Pool::builder(backend.manager())
+        .max_size(4)
+        .initial_size(4)
+        .max_connecting(1)
+        .build()
+        .await
+        .unwrap();
+    pass(ms(2000)).await;
+    backend.rule(Step::Validate, |_| {
+        Action::fail(pool_facade::ErrorClass::Connection).after(ms(20))
+    });
+    backend.rule(Step::Connect, |_| Action::delay(ms(40)));
+    let served = Served::default();
+    let tasks: Vec<_> = [("first", 0), ("second", 3), ("third", 6), ("fourth", 9)]
+        .into_iter()
+        .map(|(who, comes)| {
+            let (pool, served) = (pool.clone(), served.clone());
+            tokio::task::spawn(async move {
+                pass(ms(comes)).await;
+                let lease = pool.acquire().await.unwrap();
+                served.note(who);
+                pass(ms(1)).await;
+                drop(lease);
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(
+        *served.0.lock().unwrap(),
+        ["first", "second", "third", "fourth"]
+    );
+}

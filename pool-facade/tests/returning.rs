@@ -430,3 +430,16 @@ async fn lease_keeps_what_its_own_request_said_and_nothing_of_an_earlier_one() {
     let lease = pool.try_acquire().unwrap();
     assert!(PooledConnection::request(&lease).is_none());
 }
+
+/// An eviction holds wherever the connection is at that moment.
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_evicted_while_a_predicate_looks_at_it_is_closed() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend).initial_size(1).build().await.unwrap();
+    pool.retain(|conn, _| {
+        pool.evict(Evict::Connection(conn.id()));
+        true
+    });
+    assert_ne!(pool.acquire().await.unwrap().id(), 1);
+    assert_eq!(pool.status().closed_by(CloseReason::Evicted), 1);
+}

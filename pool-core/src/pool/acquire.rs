@@ -6,8 +6,8 @@ use std::mem::{self, ManuallyDrop, MaybeUninit};
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::body::{Loan, Slots};
@@ -61,6 +61,8 @@ enum Step<M: Manager> {
 struct Preparation<M: Manager> {
     work: BoxFuture<'static, Prepared<M>>,
     cut: Box<dyn Timer>,
+    /// The check is over: only hooks are left, which may take all the time the request has.
+    checked: Arc<AtomicBool>,
 }
 
 /// Where a step of the future led: `Ready(None)` to the next step.
@@ -181,8 +183,9 @@ impl<'a, M: Manager> Acquire<'a, M> {
         let share = if doubtful { (left / 4).max(1) } else { left };
         let mut cut = inner.clock.timer();
         cut.reset(inner.instant(now.saturating_add(share)));
-        let work = Box::pin(Arc::clone(inner).prepare(lease));
-        self.set_step(Step::Prepare(Box::new(Preparation { work, cut })));
+        let checked = Arc::new(AtomicBool::new(false));
+        let work = Box::pin(Arc::clone(inner).prepare(lease, Arc::clone(&checked)));
+        self.set_step(Step::Prepare(Box::new(Preparation { work, cut, checked })));
     }
 
     fn poll_look(mut self: Pin<&mut Self>, cx: &mut Context<'_>, again: bool) -> Stepped<M> {
@@ -275,33 +278,38 @@ impl<'a, M: Manager> Acquire<'a, M> {
 
     fn poll_prepare(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stepped<M> {
         let inner = self.inner();
-        let Step::Prepare(prepare) = self.as_mut().parts().0 else {
+        let times = self.times;
+        // Out of the step meanwhile: should it panic, it is not polled again.
+        let step = mem::replace(self.as_mut().parts().0, Step::Look { again: true });
+        let Step::Prepare(mut prepare) = step else {
             unreachable!("only called in this step")
         };
         match prepare.work.as_mut().poll(cx) {
             Poll::Ready(Prepared::Ready(lease)) => return Poll::Ready(Some(Ok(lease))),
             Poll::Ready(Prepared::Refused) => {}
             Poll::Pending => {
-                ready!(prepare.cut.poll_elapsed(cx));
-                // It took long enough for this request; the check goes on by itself.
-                if let Step::Prepare(prepare) =
-                    mem::replace(self.as_mut().parts().0, Step::Look { again: true })
-                {
-                    inner.finish_alone(prepare.work);
+                let mut cut = prepare.cut.poll_elapsed(cx);
+                let in_time = inner.now_millis() < times.deadline;
+                if cut.is_ready() && in_time && prepare.checked.load(Ordering::Relaxed) {
+                    prepare.cut.reset(inner.instant(times.deadline));
+                    cut = prepare.cut.poll_elapsed(cx);
                 }
+                if cut.is_pending() {
+                    self.set_step(Step::Prepare(prepare));
+                    return Poll::Pending;
+                }
+                // It took long enough for this request; the work goes on by itself.
+                inner.finish_alone(prepare.work);
             }
         }
-        if inner.now_millis() >= self.times.deadline {
-            let error = inner.timed_out(Phase::Checking, self.times.started);
+        if inner.now_millis() >= times.deadline {
+            let error = inner.timed_out(Phase::Checking, times.started);
             return Poll::Ready(Some(Err(error)));
         }
         // The next idle one, if there is one; its place in the queue is kept otherwise.
         match inner.queue.take(home()) {
             Some(loan) => Poll::Ready(self.consider(loan).map(Ok)),
-            None => {
-                self.set_step(Step::Look { again: true });
-                Poll::Ready(None)
-            }
+            None => Poll::Ready(None),
         }
     }
 
@@ -463,6 +471,9 @@ impl<M: Manager> Inner<M> {
         // From here on the lease's destructor closes the connection if foreign code panics.
         let mut lease = PooledConnection::new(loan);
         let doubtful = self.is_doubtful(lease.loan().get(), now);
+        if lease.loan().face().evicted.load(Ordering::Relaxed) {
+            return self.send_away(lease, CloseReason::Evicted);
+        }
         let body = lease.body_mut();
         if !self.queue.is_current(body.epoch) && !mutant(108) {
             return self.send_away(lease, CloseReason::Stale);
@@ -536,7 +547,8 @@ impl<M: Manager> Inner<M> {
         self: &Arc<Self>,
         lease: PooledConnection<M>,
     ) -> Option<PooledConnection<M>> {
-        let mut prepare: BoxFuture<'static, _> = Box::pin(Arc::clone(self).prepare(lease));
+        let mut prepare: BoxFuture<'static, _> =
+            Box::pin(Arc::clone(self).prepare(lease, Arc::default()));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         match prepare.as_mut().poll(&mut cx) {
             Poll::Ready(Prepared::Ready(lease)) => Some(lease),

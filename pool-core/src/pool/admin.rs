@@ -284,7 +284,7 @@ impl<M: Manager> Inner<M> {
     }
 
     async fn close(self: &Arc<Self>, within: Duration) -> CloseReport {
-        self.ensure_driver();
+        let driven = self.keep_driven();
         let idle = self.queue.close(None);
         self.stop.raise(Level::Openings);
         self.close_all(idle, CloseReason::PoolClosed);
@@ -295,7 +295,12 @@ impl<M: Manager> Inner<M> {
             if self.queue.poll_empty(cx.waker()) {
                 return Poll::Ready(());
             }
-            timer.poll_elapsed(cx)
+            // Where nothing keeps the time there is nothing to wait with.
+            if driven {
+                timer.poll_elapsed(cx)
+            } else {
+                Poll::Ready(())
+            }
         })
         .await;
         let still_held = self.holders();

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use super::body::{Berth, Body, Home};
 use super::stop::Level;
-use super::tasks::Cut;
 use super::{Inner, millis};
 use crate::error::Cause;
 use crate::mutant::mutant;
@@ -102,8 +101,7 @@ impl<M: Manager> Inner<M> {
                 Err((Cause::Manager(Arc::new(error)), permanent))
             }
             Ok(Err(OpenError::Hook(reason))) => Err((Cause::Hook(reason.into()), false)),
-            Err(Cut::TimedOut) => Err((Cause::TimedOut(timeout), false)),
-            Err(Cut::Panicked(text)) => Err((Cause::Panicked(text.into()), false)),
+            Err(cut) => Err((cut.into_cause(timeout), false)),
         }
     }
 
@@ -199,7 +197,10 @@ impl<M: Manager> Inner<M> {
     pub(super) fn note_end(&self, body: &Body<M>, reason: CloseReason) {
         let unfit = matches!(
             reason,
-            CloseReason::Broken | CloseReason::Invalid | CloseReason::Hook
+            CloseReason::Broken
+                | CloseReason::Invalid
+                | CloseReason::Hook
+                | CloseReason::ResetFailed
         );
         let now = self.now_millis();
         let age = now.saturating_sub(self.coarse.millis_at(body.created));
@@ -249,6 +250,7 @@ impl<M: Manager> Connecting<M> {
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
         let epoch = inner.queue.epoch();
         let attempt = inner.failures().attempt();
+        let successes = inner.failures().successes();
         inner.observe(|| Event::ConnectStarted { connection: id });
         let started = inner.clock.now();
         let under_way = inner.connect_under_way(id);
@@ -277,6 +279,9 @@ impl<M: Manager> Connecting<M> {
             Some(Err((cause, permanent))) => {
                 // The pause first: what the slot's capacity is used for next must keep to it. A
                 // failure from before a reopen says nothing about what is there now.
+                // Nor does how often connects had failed before others succeeded.
+                let outdone = inner.failures().successes() != successes;
+                let attempt = if outdone { 1 } else { attempt };
                 if inner.queue.is_current(epoch) {
                     inner.connect_failed((id, attempt), cause, permanent);
                 }

@@ -38,6 +38,11 @@ impl<M: Manager> Inner<M> {
         if !self.mailbox.enlist() {
             return true;
         }
+        if !self.keeps_time() {
+            // The driver could not live here.
+            self.dismiss_driver();
+            return false;
+        }
         // A ticker that ended with an earlier runtime starts again with the driver.
         let resolution = self.config.shortest_window() / 10;
         let _ = self
@@ -50,6 +55,13 @@ impl<M: Manager> Inner<M> {
             sweep: None,
         };
         self.start(Box::pin(driver))
+    }
+
+    /// No driver is there any more; what was left for it is done without.
+    fn dismiss_driver(&self) {
+        for chore in self.mailbox.dismiss() {
+            self.do_without_task(chore);
+        }
     }
 
     /// Makes sure, while a request waits, that somebody keeps the time.
@@ -233,9 +245,7 @@ impl<M: Manager> Drop for Driver<M> {
         let Some(inner) = self.inner.upgrade() else {
             return;
         };
-        for chore in inner.mailbox.dismiss() {
-            inner.do_without_task(chore);
-        }
+        inner.dismiss_driver();
         if !inner.is_over() {
             // The ticker may have ended with this runtime: nothing is trusted until somebody has
             // looked at the time.

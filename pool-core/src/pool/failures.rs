@@ -9,6 +9,10 @@ use crate::error::Cause;
 /// `initial * 2^(n-1)`, capped. A success ends it.
 pub(crate) struct Failures<E: std::error::Error + 'static> {
     last: Option<Cause<E>>,
+    /// `last` is of a check, or a reset.
+    of_check: bool,
+    /// Connects that succeeded so far.
+    successes: u64,
     /// The last failed connect was one that trying again will not mend.
     permanent: bool,
     /// Failed connects since the last success.
@@ -26,6 +30,8 @@ impl<E: std::error::Error + 'static> Failures<E> {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             last: None,
+            of_check: false,
+            successes: 0,
             permanent: false,
             in_a_row: 0,
             stillborn: 0,
@@ -46,6 +52,7 @@ impl<E: std::error::Error + 'static> Failures<E> {
         permanent: bool,
     ) -> (u64, Option<Cause<E>>) {
         self.permanent = permanent;
+        self.of_check = false;
         let old = self.last.replace(cause);
         self.in_a_row = self.in_a_row.max(attempt);
         (self.pause(self.in_a_row), old)
@@ -80,12 +87,24 @@ impl<E: std::error::Error + 'static> Failures<E> {
     /// Notes a failed check.
     pub(crate) fn check_failed(&mut self, cause: Cause<E>) -> Option<Cause<E>> {
         self.permanent = false;
+        self.of_check = true;
         self.last.replace(cause)
+    }
+
+    /// Notes a check that passed: an earlier one that failed is no cause of anything any more.
+    pub(crate) fn check_passed(&mut self) -> Option<Cause<E>> {
+        self.last.take_if(|_| self.of_check)
+    }
+
+    /// How many connects have succeeded.
+    pub(crate) fn successes(&self) -> u64 {
+        self.successes
     }
 
     /// Notes that a connection works; says whether connects had failed before.
     pub(crate) fn succeeded(&mut self) -> (bool, Option<Cause<E>>) {
         self.permanent = false;
+        self.successes += 1;
         (std::mem::take(&mut self.in_a_row) > 0, self.last.take())
     }
 

@@ -9,7 +9,7 @@ use crate::{Error, Manager, Phase};
 
 impl<M: Manager> Inner<M> {
     /// Whether timers work here. tokio's panic on a runtime without time.
-    pub(crate) fn keeps_time(&self) -> bool {
+    pub(super) fn keeps_time(&self) -> bool {
         let mut timer = self.clock.timer();
         timer.reset(self.clock.now() + Duration::from_secs(1));
         let mut cx = Context::from_waker(Waker::noop());

@@ -367,7 +367,9 @@ impl<M: Manager> Inner<M> {
 
     /// Nothing is trusted until [`settle_doubt`](Self::settle_doubt).
     pub(super) fn doubt_everything(&self) {
-        self.suspect_before.store(u64::MAX, Ordering::Relaxed);
+        if self.bypass != u64::MAX {
+            self.suspect_before.store(u64::MAX, Ordering::Relaxed);
+        }
     }
 
     /// From now on only what was used before now is doubted.

@@ -173,7 +173,9 @@ impl<M: Manager> Inner<M> {
 
     /// Puts a connection back as it was.
     pub(super) fn put_back(&self, loan: super::Loan<M>) {
-        if let Err(loan) = self.queue.put(loan) {
+        if loan.face().evicted.load(Ordering::Relaxed) {
+            self.close_loan(loan, CloseReason::Evicted);
+        } else if let Err(loan) = self.queue.put(loan) {
             self.pass(loan);
         }
     }

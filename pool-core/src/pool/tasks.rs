@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -35,6 +36,15 @@ pub(super) enum Cut {
     Panicked(String),
 }
 
+impl Cut {
+    pub(super) fn into_cause<E: std::error::Error>(self, limit: Duration) -> Cause<E> {
+        match self {
+            Self::TimedOut => Cause::TimedOut(limit),
+            Self::Panicked(text) => Cause::Panicked(text.into()),
+        }
+    }
+}
+
 impl<M: Manager> Inner<M> {
     /// Runs `work` for at most `limit`, catching panics.
     pub(super) async fn within<T>(
@@ -62,19 +72,31 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Readies a connection for a caller: a check if it was idle for long, then the hooks, each
-    /// within its own limit. A caller waits for it as long as it likes and then lets it run on; it
-    /// ends at once when the pool closes.
-    pub(super) async fn prepare(self: Arc<Self>, lease: PooledConnection<M>) -> Prepared<M> {
+    /// within its own limit; says when the check is over. A caller waits for it as long as it likes
+    /// and then lets it run on; it ends at once when the pool closes.
+    pub(super) async fn prepare(
+        self: Arc<Self>,
+        lease: PooledConnection<M>,
+        checked: Arc<AtomicBool>,
+    ) -> Prepared<M> {
         // The connection came out of the idle ones without a look at the time: see `driver`.
-        self.keep_driven();
+        if !self.keep_driven() {
+            // Where nothing keeps the time nothing can be asked.
+            self.close_lease(lease, CloseReason::Invalid);
+            return Prepared::Refused;
+        }
         self.settle_doubt();
-        let work = self.examine(lease);
+        let work = self.examine(lease, checked);
         let prepared = self.stop.unless(Level::Openings, work).await;
         prepared.unwrap_or(Prepared::Refused)
     }
 
     /// What `prepare` does. Dropped half way, it closes the connection.
-    async fn examine(&self, mut lease: PooledConnection<M>) -> Prepared<M> {
+    async fn examine(
+        &self,
+        mut lease: PooledConnection<M>,
+        checked: Arc<AtomicBool>,
+    ) -> Prepared<M> {
         lease.loan().enter(Stage::Checking);
         let doubtful = self.is_doubtful(lease.loan().get(), self.now_millis());
         if doubtful && self.config.validate_on_acquire && !mutant(110) {
@@ -84,6 +106,7 @@ impl<M: Manager> Inner<M> {
                 return Prepared::Refused;
             }
         }
+        checked.store(true, Ordering::Relaxed);
         let limit = self.config.acquire_timeout;
         let agreed = match self.features.before_acquire {
             true => {
@@ -121,18 +144,19 @@ impl<M: Manager> Inner<M> {
         let cause = match outcome {
             Ok(Ok(())) => {
                 body.fresh = self.coarse.millis_at(asked);
+                let old = self.failures().check_passed();
+                drop(old);
                 return true;
             }
             Ok(Err(error)) => Cause::Manager(Arc::new(error)),
-            Err(Cut::TimedOut) => {
-                self.suspect_all_idle();
-                Cause::TimedOut(limit)
+            Err(cut) => {
+                if matches!(cut, Cut::TimedOut) {
+                    self.suspect_all_idle();
+                }
+                cut.into_cause(limit)
             }
-            Err(Cut::Panicked(text)) => Cause::Panicked(text.into()),
         };
-        body.errors = body.errors.saturating_add(1);
-        let old = self.failures().check_failed(cause);
-        drop(old);
+        self.note_failure(body, cause);
         false
     }
 
@@ -184,22 +208,36 @@ impl<M: Manager> Inner<M> {
         }
     }
 
+    /// Makes a connection clean. Notes the cause of a failure.
+    async fn reset(&self, lease: &mut PooledConnection<M>) -> bool {
+        let limit = self.config.reset_timeout;
+        let body = lease.body_mut();
+        body.in_flight = true;
+        let reset = self.manager.reset(&mut body.conn);
+        let outcome = self.within(limit, reset).await;
+        body.in_flight = false;
+        let cause = match outcome {
+            Ok(Ok(())) => return self.manager.condition(&mut body.conn) == Condition::Clean,
+            Ok(Err(error)) => Cause::Manager(Arc::new(error)),
+            Err(cut) => cut.into_cause(limit),
+        };
+        self.note_failure(body, cause);
+        false
+    }
+
+    fn note_failure(&self, body: &mut Body<M>, cause: Cause<M::Error>) {
+        body.errors = body.errors.saturating_add(1);
+        let old = self.failures().check_failed(cause);
+        drop(old);
+    }
+
     async fn make_clean(
         &self,
         lease: &mut PooledConnection<M>,
         todo: Restore,
     ) -> Option<CloseReason> {
-        if todo.reset {
-            let body = lease.body_mut();
-            body.in_flight = true;
-            let reset = self.manager.reset(&mut body.conn);
-            let outcome = self.within(self.config.reset_timeout, reset).await;
-            body.in_flight = false;
-            let clean = matches!(outcome, Ok(Ok(())))
-                && self.manager.condition(&mut lease.body_mut().conn) == Condition::Clean;
-            if !clean && !mutant(111) {
-                return Some(CloseReason::ResetFailed);
-            }
+        if todo.reset && !self.reset(lease).await && !mutant(111) {
+            return Some(CloseReason::ResetFailed);
         }
         if todo.validate && !self.validate(lease, self.config.validation_timeout).await {
             return Some(CloseReason::Invalid);
@@ -256,7 +294,7 @@ impl<M: Manager> Inner<M> {
                 {
                     self.vacate(berth);
                 }
-                self.start(Box::pin(closing.run(conn)));
+                self.start(Box::pin(Closing::run(conn, closing)));
             }
         }
     }
@@ -310,11 +348,13 @@ struct Closing<M: Manager> {
 }
 
 impl<M: Manager> Closing<M> {
-    async fn run(self, conn: M::Connection) {
-        let inner = Arc::clone(&self.inner);
+    /// The connection first: should the task never run, arguments are dropped in this order, and the
+    /// slot must not be free before its connection is gone.
+    async fn run(conn: M::Connection, closing: Self) {
+        let inner = Arc::clone(&closing.inner);
         let work = inner.within(inner.config.close_timeout, inner.manager.close(conn));
         let _ = inner.stop.unless(Level::Everything, work).await;
-        drop(self);
+        drop(closing);
     }
 }
 

@@ -30,22 +30,43 @@ impl<K: Kind> Lanes<K> {
         self.waiting
     }
 
+    /// Puts a waiter behind all others of its class; one that joins `again`, behind those that
+    /// arrived before it, so that the order within a lane is that of the arrivals.
+    ///
     /// # Safety
     ///
     /// Under the lock; `node` is pinned and stands in no lane.
-    pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>, in_front: bool) {
-        // SAFETY: of the caller.
+    pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>, again: bool) {
+        // SAFETY: of the caller; members of a lane are alive.
         unsafe {
             let entry = entry(node);
             entry.in_lane = true;
-            let lane = &mut self.lanes[usize::from(entry.class)];
-            if in_front {
-                lane.push_front(node);
+            let class = usize::from(entry.class);
+            let younger = if again {
+                self.first_after(class, order(node))
             } else {
-                lane.push_back(node);
+                None
+            };
+            match younger {
+                Some(younger) => self.lanes[class].insert_before(younger, node),
+                None => self.lanes[class].push_back(node),
             }
         }
         self.waiting += 1;
+    }
+
+    /// The first waiter of a class that comes after `own`.
+    fn first_after(&self, class: usize, own: (u64, u64)) -> Option<NonNull<Waiter<K>>> {
+        let lane = &self.lanes[class];
+        let mut at = lane.head();
+        while let Some(other) = at {
+            // SAFETY: members of a lane are alive, and the lock is held.
+            if unsafe { order(other) } > own {
+                break;
+            }
+            at = lane.next(other);
+        }
+        at
     }
 
     /// Takes a waiter out, if it is in.
@@ -81,6 +102,17 @@ impl<K: Kind> Lanes<K> {
             .iter()
             .filter_map(List::head)
             // SAFETY: members of a lane are alive, and the lock is held.
-            .min_by_key(|&head| unsafe { (entry(head).virtual_deadline, entry(head).ticket) })
+            .min_by_key(|&head| unsafe { order(head) })
     }
+}
+
+/// What waiters are ordered by.
+///
+/// # Safety
+///
+/// Under the lock; `node` is alive.
+unsafe fn order<K: Kind>(node: NonNull<Waiter<K>>) -> (u64, u64) {
+    // SAFETY: of the caller.
+    let entry = unsafe { entry(node) };
+    (entry.virtual_deadline, entry.arrival)
 }

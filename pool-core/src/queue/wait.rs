@@ -63,7 +63,7 @@ pub enum Waited<K: Kind> {
     Closed,
     /// Over: no connection can be opened and none is left to wait for.
     Failed,
-    /// A hand-off was not collected in time and went to somebody else: join again, in front.
+    /// A hand-off was not collected in time and went to somebody else: join again.
     Revoked,
 }
 
@@ -120,7 +120,7 @@ pub fn wake(waker: Waker) {
 impl<K: Kind> Queue<K> {
     /// Joins the queue, unless a slot turns out to be idle.
     ///
-    /// `again` says that the waiter was revoked: it comes in front of its lane, is not counted
+    /// `again` says that the waiter was revoked: it comes where its arrival puts it, is not counted
     /// against the limit, and only a closed pool refuses it.
     ///
     /// # Safety
@@ -270,6 +270,10 @@ impl<K: Kind> Queue<K> {
             state
                 .lanes
                 .each(|node| wakers.extend(unsafe { entry(node).waker.take() }));
+            if let Some(wheel) = &state.wheel {
+                // SAFETY: as above; these wait for a driver to tell them that they are late.
+                wheel.each_due(|node| wakers.extend(unsafe { entry(node).waker.take() }));
+            }
         }
         for waker in wakers {
             wake(waker);
@@ -371,7 +375,7 @@ impl<K: Kind> State<K> {
         waiter: &Waiter<K>,
         waker: Waker,
         request: &Request,
-        in_front: bool,
+        again: bool,
     ) -> Option<u64> {
         let node = NonNull::from(waiter);
         // SAFETY: under the lock, and of the caller.
@@ -383,7 +387,10 @@ impl<K: Kind> State<K> {
             entry.virtual_deadline = request.virtual_deadline;
             entry.deadline = request.deadline;
             waiter.state.store(QUEUED, Ordering::Relaxed);
-            self.lanes.push(node, in_front);
+            if !again {
+                entry.arrival = entry.ticket;
+            }
+            self.lanes.push(node, again);
             if request.deadline == u64::MAX {
                 return None;
             }

@@ -50,6 +50,9 @@ pub(super) struct Entry<K: Kind> {
     pub(super) ticket: u64,
     /// Time of arrival plus the offset of the class: the least one is served first.
     pub(super) virtual_deadline: u64,
+    /// Tells apart those that arrived in the same millisecond; kept when it joins again, and 0 if it
+    /// did not stand in the queue before that.
+    pub(super) arrival: u64,
     /// Milliseconds; `u64::MAX` for none.
     pub(super) deadline: u64,
     pub(super) class: u8,
@@ -83,6 +86,7 @@ impl<K: Kind> Waiter<K> {
                 waker: None,
                 ticket: 0,
                 virtual_deadline: 0,
+                arrival: 0,
                 deadline: u64::MAX,
                 class: 0,
                 in_lane: false,
@@ -157,20 +161,24 @@ impl<K: Kind, const WHICH: usize> List<K, WHICH> {
 
     /// # Safety
     ///
-    /// `node` is pinned and stands in no list of this kind.
-    pub(super) unsafe fn push_front(&mut self, node: NonNull<Waiter<K>>) {
+    /// `node` is pinned and stands in no list of this kind; `next` stands in this list.
+    pub(super) unsafe fn insert_before(
+        &mut self,
+        next: NonNull<Waiter<K>>,
+        node: NonNull<Waiter<K>>,
+    ) {
         // SAFETY: of the caller; members of the list are alive.
         unsafe {
+            let prev = links::<K, WHICH, _>(next, |links| links.prev.replace(node));
             links::<K, WHICH, _>(node, |links| {
-                links.prev = None;
-                links.next = self.head;
+                links.prev = prev;
+                links.next = Some(next);
             });
-            match self.head {
-                Some(head) => links::<K, WHICH, _>(head, |links| links.prev = Some(node)),
-                None => self.tail = Some(node),
+            match prev {
+                Some(prev) => links::<K, WHICH, _>(prev, |links| links.next = Some(node)),
+                None => self.head = Some(node),
             }
         }
-        self.head = Some(node);
     }
 
     /// # Safety

@@ -151,6 +151,15 @@ impl<K: Kind> Wheel<K> {
         self.reached = self.reached.max(now);
     }
 
+    /// Shows each waiter whose deadline has come to `see`, which must leave the wheel as it is.
+    pub(super) fn each_due(&self, mut see: impl FnMut(NonNull<Waiter<K>>)) {
+        let mut at = self.due.head();
+        while let Some(node) = at {
+            at = self.due.next(node);
+            see(node);
+        }
+    }
+
     /// A waiter whose deadline has come, taken out of the wheel.
     pub(super) fn pop_due(&mut self) -> Option<NonNull<Waiter<K>>> {
         let node = self.due.pop_front()?;
