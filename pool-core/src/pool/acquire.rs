@@ -222,11 +222,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         self.as_mut().ready_waiter();
         let waiter = self.as_ref().waiter();
         // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
-        let joined = unsafe {
-            inner
-                .queue
-                .enqueue(waiter, waker, &request, home(), again || mutant(131))
-        };
+        let joined = unsafe { inner.queue.enqueue(waiter, waker, &request, home(), again) };
         match joined {
             Enqueued::Granted(loan) => Poll::Ready(self.consider(loan).map(Ok)),
             Enqueued::Queued {

@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 
 use super::Kind;
 use super::waiter::{LANE, List, Waiter, entry};
+use crate::mutant::mutant;
 
 /// Priority classes.
 pub(super) const CLASSES: usize = 4;
@@ -42,7 +43,9 @@ impl<K: Kind> Lanes<K> {
             let entry = entry(node);
             entry.in_lane = true;
             let class = usize::from(entry.class);
-            let younger = if again {
+            let younger = if mutant(131) {
+                self.lanes[class].head()
+            } else if again {
                 self.first_after(class, order(node))
             } else {
                 None
