@@ -288,9 +288,9 @@ async fn a_wait_ends_by_its_deadline_and_says_phase_time_and_cause() {
     assert!(waited >= ms(200) && took <= ms(260), "{waited:?}, {took:?}");
     let cause = cause.expect("the last failed connect is named");
     assert!(cause.manager_error().is_some(), "{cause:?}");
-
     backend.clear(Step::Connect);
-    let _lease = pool.acquire().await.unwrap();
+    let patient = pool.request().within(ms(2000));
+    let _lease = patient.acquire().await.unwrap();
     let (result, _) = outcome(&pool).await;
     let waiting = matches!(
         result,
