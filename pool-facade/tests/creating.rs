@@ -563,7 +563,8 @@ async fn connections_that_come_to_nothing_before_their_first_use_are_not_opened_
         let error = pool.acquire().await.unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error}");
         assert!(asked.elapsed() <= ms(5010), "{:?}", asked.elapsed());
+        // At most 14 pauses, and two connects in each: one more may begin while one is reset.
         let opened = backend.calls(Step::Connect);
-        assert!((4..=20).contains(&opened), "{opened} connects in 5 s");
+        assert!((4..=28).contains(&opened), "{opened} connects in 5 s");
     }
 }
