@@ -1,6 +1,7 @@
 //! What an uncontended acquire and drop costs, and what a waited one costs.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pool_facade::{Manager, Pool};
@@ -13,6 +14,16 @@ use pool_testkit::spawn::CountingSpawn;
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
 
 const ROUNDS: u64 = 10_000;
+/// Entries into the lock that a snapshot counts between itself and the one before.
+const OWN: u64 = 2;
+
+/// The output of a future that does not wait.
+fn ready<F: Future>(future: F) -> F::Output {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("had to wait"),
+    }
+}
 
 async fn warm<M: Manager>(pool: &Pool<M>) {
     for _ in 0..3 {
@@ -47,20 +58,20 @@ async fn uncontended_acquire_reads_no_clock_takes_no_lock_and_spawns_nothing() {
         .await
         .unwrap();
     warm(&pool).await;
-    // Time stands still, so the driver sleeps, but for what it has left to do on its own thread: a
-    // few looks in all, where leases that looked would do so thousands of times.
-    let (reads, spawned) = (clock.reads(), spawn.counts().spawned);
-    let entries = pool.status().lock_entries;
-    for _ in 0..ROUNDS {
-        drop(pool.acquire().await.unwrap());
-    }
-    let taken = pool.status().lock_entries - entries;
-    let read = clock.reads() - reads;
-    assert!(read < 50, "{read} clock reads in {ROUNDS} rounds");
-    assert_eq!(spawn.counts().spawned - spawned, 0, "spawns");
+    // Time stands still, so the driver sleeps once it has done what is left to do on its own thread.
+    // A stretch of leases in which it did nothing shows what they cost by themselves: exactly nothing.
+    let untouched = (0..100).any(|_| {
+        let (reads, spawned) = (clock.reads(), spawn.counts().spawned);
+        let entries = pool.status().lock_entries;
+        for _ in 0..ROUNDS / 100 {
+            drop(ready(pool.acquire()).unwrap());
+        }
+        let taken = pool.status().lock_entries - entries;
+        (clock.reads(), spawn.counts().spawned, taken) == (reads, spawned, OWN)
+    });
     assert!(
-        taken < 50,
-        "{taken} entries into the lock in {ROUNDS} rounds"
+        untouched,
+        "each stretch of leases read the clock, spawned or took the lock"
     );
 }
 
