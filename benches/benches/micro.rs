@@ -38,7 +38,6 @@ fn contended(c: &mut Criterion, name: &str, size: u32, tasks: u64) {
             let per_task = rounds.div_ceil(tasks);
             let pool = &pool;
             let took = runtime.block_on(async {
-                #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
                 let begun = Instant::now();
                 let mut set = tokio::task::JoinSet::new();
                 for _ in 0..tasks {

@@ -1,6 +1,10 @@
 //! What the benchmarks share: a manager whose connections cost nothing, so that only the pool is
 //! measured.
 
+#[cfg(feature = "peers")]
+pub mod peers;
+pub mod record;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::task::{Context, Poll, Waker};

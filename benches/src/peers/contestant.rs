@@ -1,0 +1,68 @@
+//! What the harness asks of a pool, and no more.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backend::{Backend, Conn};
+use crate::record::Group;
+
+/// How a pool is to be made.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Most connections.
+    pub size: usize,
+    /// Open them all before the first acquire.
+    pub full: bool,
+    /// How long an acquire may take; `None` for ever, where the pool can be told so.
+    pub deadline: Option<Duration>,
+    /// Ask the far end before every use, where the pool can be told so.
+    pub check: bool,
+    /// Where connections lead.
+    pub backend: Arc<Backend>,
+}
+
+/// What a contestant cannot do, so that scenarios leave it out instead of measuring something else.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lacks {
+    /// It cannot wait: an acquire on an exhausted pool fails or spins.
+    pub waiting: bool,
+    /// It does not open connections by itself, or does so without being async.
+    pub connecting: bool,
+    /// It cannot check a connection before use.
+    pub checking: bool,
+    /// The deadline of an acquire cannot be switched off.
+    pub no_deadline: bool,
+    /// The deadline of an acquire cannot be switched on.
+    pub deadline: bool,
+    /// Its operations block the thread.
+    pub asynchrony: bool,
+}
+
+/// A pool under measure.
+pub trait Contestant: Clone + Send + Sync + 'static {
+    /// As in tables.
+    const NAME: &'static str;
+    /// The crate's version.
+    const VERSION: &'static str;
+    /// What kind of contestant it is.
+    const GROUP: Group;
+    /// What it cannot do.
+    const LACKS: Lacks;
+    /// Settings that could not be made comparable, and other honest remarks.
+    const REMARKS: &'static [&'static str];
+
+    /// What an acquire gives; gives the connection back when dropped.
+    type Lease<'a>: Send + 'a
+    where
+        Self: 'a;
+
+    /// Makes a pool.
+    fn build(setup: &Setup) -> impl Future<Output = Self> + Send;
+
+    /// A connection, or `None` when the deadline has passed.
+    fn acquire(&self) -> impl Future<Output = Option<Self::Lease<'_>>> + Send;
+
+    /// The connection of a lease.
+    fn conn<'l>(lease: &'l mut Self::Lease<'_>) -> &'l mut Conn;
+}

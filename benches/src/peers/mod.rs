@@ -1,0 +1,4 @@
+//! Every async pool that a Rust user can pick, and what the hardware allows, side by side.
+
+pub mod backend;
+pub mod contestant;
