@@ -79,6 +79,10 @@ impl<'a, M: Manager> Request<'a, M> {
         }
     }
 
+    pub(crate) fn pool(&self) -> &'a Pool<M> {
+        self.pool
+    }
+
     /// On whose behalf.
     pub fn user(mut self, user: impl Into<Arc<str>>) -> Self {
         self.info.user = Some(user.into());
@@ -115,7 +119,6 @@ impl<'a, M: Manager> Request<'a, M> {
     /// Asks. See [`Pool::acquire`].
     #[track_caller]
     pub fn acquire(self) -> Acquire<'a, M> {
-        let pool = self.pool;
-        Acquire::new(pool, Location::caller(), Some(Box::new(self)))
+        Acquire::told(self, Location::caller())
     }
 }

@@ -113,5 +113,5 @@ fn a_lease_is_one_pointer_and_an_acquire_is_small() {
     assert_eq!(size_of::<pool_facade::PooledConnection<M>>(), 8);
     assert_eq!(size_of::<Option<pool_facade::PooledConnection<M>>>(), 8);
     let acquire = size_of::<pool_facade::Acquire<'_, M>>();
-    assert!(acquire <= 168, "{acquire} bytes");
+    assert!(acquire <= 96, "{acquire} bytes");
 }

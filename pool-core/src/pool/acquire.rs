@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::future::Future;
-use std::mem::{self, ManuallyDrop, MaybeUninit};
+use std::marker::PhantomPinned;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,52 +14,89 @@ use std::time::Duration;
 use super::body::{Loan, Slots};
 use super::home_word::home;
 use super::lease::PooledConnection;
-use super::mailbox::Restore;
+use super::look::Look;
 use super::tasks::Prepared;
 use super::{Inner, Pool, millis};
 use crate::mutant::mutant;
-use crate::queue::{self, Enqueued, Waited, Waiter};
-use crate::request::Request;
-use crate::{BoxFuture, Cause, CloseReason, Condition, Error, Event, Manager, Phase, Timer};
+use crate::queue::{self, Enqueued, Ticket, Waited, Waiter};
+use crate::request::{Priority, Request};
+use crate::{BoxFuture, Condition, Error, Event, Manager, Phase, Timer};
 
 /// A request for a connection; see [`Pool::acquire`].
 ///
 /// Cancel safe: dropping it loses nothing.
+///
+/// 96 bytes, since every task that waits, or could, pays for them: what a request never needs at the
+/// same time shares a [`Room`].
 #[must_use = "futures do nothing unless awaited"]
 pub struct Acquire<'a, M: Manager> {
-    pool: &'a Pool<M>,
+    origin: Origin<'a, M>,
+    room: MaybeUninit<Room<M>>,
+    step: Step,
+    _pin: PhantomPinned,
+}
+
+/// Who asks, and where.
+enum Origin<'a, M: Manager> {
+    Plain {
+        pool: &'a Pool<M>,
+        site: &'static Location<'static>,
+    },
+    /// One that said more about itself.
+    Told(Box<Told<'a, M>>),
+}
+
+struct Told<'a, M: Manager> {
+    request: Request<'a, M>,
     site: &'static Location<'static>,
-    // What needs dropping is dropped by hand, so that a request which found an idle connection, as
-    // nearly all do, drops nothing.
-    request: ManuallyDrop<Option<Box<Request<'a, M>>>>,
-    step: ManuallyDrop<Step<M>>,
-    /// When the request first had to wait and when it must be over, in milliseconds of the pool's
-    /// clock. Unset before.
-    times: Times,
-    /// Initialised when the request first joins the queue, that is with `joined`.
-    waiter: MaybeUninit<Waiter<Slots<M>>>,
-    joined: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Times {
-    started: u64,
-    deadline: u64,
-}
-
-enum Step<M: Manager> {
-    /// Looks for an idle connection; `again` if it has waited before and keeps its place.
-    Look { again: bool },
-    /// Stands in the queue.
-    Wait,
-    /// Has a connection that is being checked.
-    Prepare(Box<Preparation<M>>),
-    /// Is over.
+/// How far a request is, and with that, what is in its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+#[repr(u16)]
+enum Step {
+    /// Has not looked for an idle connection yet. Nothing is in the room. Two different bytes, or the
+    /// compiler fills the room with the one.
+    New = 0x0100,
+    /// Looks for a place in the queue; has started its time. `since`.
+    Join,
+    /// Is over. Nothing is in the room.
     Done,
+    /// Stands in the queue. `waiter`.
+    Wait,
+    /// Has a connection that is being checked. `preparation`.
+    Prepare,
+}
+
+/// What a request needs for the step it is at. Read and written by the functions next to
+/// [`Acquire::enter`] alone, which keep it and the step in line.
+union Room<M: Manager> {
+    since: Since,
+    waiter: ManuallyDrop<Waiter<Slots<M>>>,
+    preparation: ManuallyDrop<Box<Preparation<M>>>,
+}
+
+/// When a request first had to wait, and its place since.
+#[derive(Clone, Copy, Debug)]
+struct Since {
+    /// Milliseconds of the pool's clock.
+    started: u64,
+    /// When it must be over.
+    deadline: u64,
+    /// Its place among the others; 0 while it has none.
+    ticket: Ticket,
+}
+
+/// What a request moves on to.
+enum Next<M: Manager> {
+    Join(Since),
+    Wait,
+    Prepare(Box<Preparation<M>>),
 }
 
 /// A connection that is being readied, and how long the request waits for that one.
 struct Preparation<M: Manager> {
+    since: Since,
     work: BoxFuture<'static, Prepared<M>>,
     cut: Box<dyn Timer>,
     /// The check is over: only hooks are left, which may take all the time the request has.
@@ -68,102 +106,166 @@ struct Preparation<M: Manager> {
 /// Where a step of the future led: `Ready(None)` to the next step.
 type Stepped<M> = Poll<Option<Result<PooledConnection<M>, Error<<M as Manager>::Error>>>>;
 
-/// What a look at a connection says.
-enum Look<M: Manager> {
-    Ready(PooledConnection<M>),
-    Prepare(PooledConnection<M>),
-    Gone,
-}
-
 impl<'a, M: Manager> Acquire<'a, M> {
-    pub(crate) fn new(
-        pool: &'a Pool<M>,
-        site: &'static Location<'static>,
-        request: Option<Box<Request<'a, M>>>,
-    ) -> Self {
+    #[inline]
+    pub(crate) fn new(pool: &'a Pool<M>, site: &'static Location<'static>) -> Self {
+        Self::from(Origin::Plain { pool, site })
+    }
+
+    pub(crate) fn told(request: Request<'a, M>, site: &'static Location<'static>) -> Self {
+        Self::from(Origin::Told(Box::new(Told { request, site })))
+    }
+
+    #[inline]
+    fn from(origin: Origin<'a, M>) -> Self {
         Self {
-            pool,
-            site,
-            request: ManuallyDrop::new(request),
-            step: ManuallyDrop::new(Step::Look { again: false }),
-            times: Times::default(),
-            waiter: MaybeUninit::uninit(),
-            joined: false,
+            origin,
+            room: MaybeUninit::uninit(),
+            step: Step::New,
+            _pin: PhantomPinned,
         }
     }
 
     fn inner(&self) -> &'a Arc<Inner<M>> {
-        self.pool.inner()
-    }
-
-    /// The waiter, pinned with the future; there once the request has joined the queue.
-    fn waiter(self: Pin<&Self>) -> Pin<&Waiter<Slots<M>>> {
-        assert!(self.joined, "the waiter is made when the request joins");
-        // SAFETY: structural: `waiter` is never moved out of a pinned `Acquire`; it is initialised.
-        unsafe { self.map_unchecked(|this| this.waiter.assume_init_ref()) }
-    }
-
-    /// Makes the waiter, once.
-    fn ready_waiter(self: Pin<&mut Self>) {
-        if !self.joined {
-            // SAFETY: nothing is moved.
-            let this = unsafe { self.get_unchecked_mut() };
-            this.waiter.write(Waiter::new());
-            this.joined = true;
+        match &self.origin {
+            Origin::Plain { pool, .. } => pool.inner(),
+            Origin::Told(told) => told.request.pool().inner(),
         }
     }
 
-    /// Everything but the waiter.
-    #[inline(always)]
-    fn parts(self: Pin<&mut Self>) -> (&mut Step<M>, &mut Times) {
-        // SAFETY: neither is pinned structurally; the waiter is not touched.
-        let this = unsafe { self.get_unchecked_mut() };
-        (&mut this.step, &mut this.times)
+    fn site(&self) -> &'static Location<'static> {
+        match &self.origin {
+            Origin::Plain { site, .. } => site,
+            Origin::Told(told) => told.site,
+        }
     }
 
-    #[inline(always)]
-    fn set_step(self: Pin<&mut Self>, step: Step<M>) {
-        *self.parts().0 = step;
+    fn request(&self) -> Option<&Request<'a, M>> {
+        match &self.origin {
+            Origin::Plain { .. } => None,
+            Origin::Told(told) => Some(&told.request),
+        }
     }
 
-    /// Starts the request's time, once.
-    fn start(mut self: Pin<&mut Self>) -> Times {
-        if self.times.deadline == 0 {
+    fn priority(&self) -> Priority {
+        self.request()
+            .map(|request| request.info.priority)
+            .unwrap_or_default()
+    }
+
+    /// Moves on. What was in the room must have been taken out, and the waiter have left the queue.
+    fn enter(&mut self, next: Next<M>) {
+        let (room, step) = match next {
+            Next::Join(since) => (Room { since }, Step::Join),
+            Next::Wait => return self.step = Step::Wait,
+            Next::Prepare(preparation) => {
+                let preparation = ManuallyDrop::new(preparation);
+                (Room { preparation }, Step::Prepare)
+            }
+        };
+        self.room.write(room);
+        self.step = step;
+    }
+
+    /// Puts a waiter in the room, which becomes the request's once it has joined the queue.
+    ///
+    /// The request is pinned, and stays where it is until the waiter has left the queue.
+    fn furnish(&mut self) -> Pin<&Waiter<Slots<M>>> {
+        let waiter = ManuallyDrop::new(Waiter::new());
+        let room = self.room.write(Room { waiter });
+        // SAFETY: just written.
+        let waiter = unsafe { &room.waiter };
+        // SAFETY: of the caller. The waiter needs no dropping: one in no queue holds no waker.
+        unsafe { Pin::new_unchecked(&**waiter) }
+    }
+
+    /// What is in the room.
+    ///
+    /// # Safety
+    ///
+    /// Something is, by the step.
+    unsafe fn room(&self) -> &Room<M> {
+        // SAFETY: of the caller.
+        unsafe { self.room.assume_init_ref() }
+    }
+
+    /// The waiter that stands in the queue.
+    fn waiter(&self) -> Pin<&Waiter<Slots<M>>> {
+        assert!(self.step == Step::Wait, "only then it is in the room");
+        // SAFETY: as the step says; pinned since `furnish`.
+        unsafe { Pin::new_unchecked(&*self.room().waiter) }
+    }
+
+    /// Takes the preparation out.
+    fn take_preparation(&mut self) -> Box<Preparation<M>> {
+        assert!(self.step == Step::Prepare, "only then it is in the room");
+        self.step = Step::Done;
+        // SAFETY: as the step said, and it is taken once, since the step has changed.
+        ManuallyDrop::into_inner(unsafe { std::ptr::read(&raw const self.room().preparation) })
+    }
+
+    /// When it began to wait, unless it never did.
+    fn since(&self) -> Option<Since> {
+        match self.step {
+            Step::New | Step::Done => None,
+            // SAFETY: as the step says.
+            Step::Join => Some(unsafe { self.room().since }),
+            Step::Wait => {
+                let waiter = self.waiter();
+                Some(Since {
+                    started: waiter.virtual_deadline() - self.priority().offset(),
+                    deadline: waiter.deadline(),
+                    ticket: waiter.ticket(),
+                })
+            }
+            // SAFETY: as the step says.
+            Step::Prepare => Some(unsafe { &self.room().preparation }.since),
+        }
+    }
+
+    /// When it began to wait, which is now if it never did.
+    fn start(&self) -> Since {
+        self.since().unwrap_or_else(|| {
             let inner = self.inner();
             let started = inner.now_millis();
-            let (within, deadline) = match &*self.request {
-                Some(request) => (request.within, request.deadline),
-                None => (None, None),
-            };
-            let within = match (within, deadline) {
-                (None, None) => Some(inner.config.acquire_timeout),
-                (within, _) => within,
-            };
-            let latest = [
-                within.map(|within| started.saturating_add(millis(within))),
-                deadline.map(|deadline| inner.coarse.millis_at(deadline)),
-            ];
-            let deadline = latest
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(u64::MAX - 1)
-                .max(1);
-            *self.as_mut().parts().1 = Times { started, deadline };
-        }
-        self.times
+            Since {
+                started,
+                deadline: self.deadline(started),
+                ticket: 0,
+            }
+        })
     }
 
-    /// Asks whether a connection may be used as it is, and takes the next step if so.
-    fn consider(self: Pin<&mut Self>, loan: Loan<M>) -> Option<PooledConnection<M>> {
+    /// When a request that starts now must be over.
+    fn deadline(&self, started: u64) -> u64 {
         let inner = self.inner();
-        match inner.look(loan, inner.coarse.millis()) {
+        let (within, deadline) = match self.request() {
+            Some(request) => (request.within, request.deadline),
+            None => (None, None),
+        };
+        let within = match (within, deadline) {
+            (None, None) => Some(inner.config.acquire_timeout),
+            (within, _) => within,
+        };
+        let latest = [
+            within.map(|within| started.saturating_add(millis(within))),
+            deadline.map(|deadline| inner.coarse.millis_at(deadline)),
+        ];
+        latest.into_iter().flatten().min().unwrap_or(u64::MAX - 1)
+    }
+
+    /// Asks whether a connection may be used as it is, and takes the next step if not.
+    fn consider(&mut self, loan: Loan<M>) -> Option<PooledConnection<M>> {
+        // From here on its destructor closes the connection if foreign code panics.
+        self.examine(PooledConnection::new(loan))
+    }
+
+    #[inline(never)]
+    fn examine(&mut self, lease: PooledConnection<M>) -> Option<PooledConnection<M>> {
+        let inner = self.inner();
+        match inner.glance(lease, inner.coarse.millis()) {
             Look::Ready(lease) => Some(lease),
-            Look::Gone => {
-                let again = self.times.deadline != 0;
-                self.set_step(Step::Look { again });
-                None
-            }
+            Look::Gone => None,
             Look::Prepare(lease) => {
                 self.start_preparing(lease);
                 None
@@ -174,132 +276,122 @@ impl<'a, M: Manager> Acquire<'a, M> {
     /// Has a connection readied. A check may keep a request for a quarter of the time it has left,
     /// so that a second connection gets a chance; hooks alone may take all of it.
     #[cold]
-    fn start_preparing(mut self: Pin<&mut Self>, lease: PooledConnection<M>) {
+    fn start_preparing(&mut self, lease: PooledConnection<M>) {
         let inner = self.inner();
-        let times = self.as_mut().start();
+        let mut since = self.start();
+        if since.ticket == 0 {
+            // Should it come to nothing, the request joins the queue where it stands now.
+            since.ticket = inner.queue.ticket();
+        }
         let now = inner.now_millis();
-        let left = times.deadline.saturating_sub(now);
+        let left = since.deadline.saturating_sub(now);
         let doubtful = inner.is_doubtful(lease.loan().get(), now);
         let share = if doubtful { (left / 4).max(1) } else { left };
         let mut cut = inner.clock.timer();
         cut.reset(inner.instant(now.saturating_add(share)));
         let checked = Arc::new(AtomicBool::new(false));
         let work = Box::pin(Arc::clone(inner).prepare(lease, Arc::clone(&checked)));
-        self.set_step(Step::Prepare(Box::new(Preparation { work, cut, checked })));
+        self.enter(Next::Prepare(Box::new(Preparation {
+            since,
+            work,
+            cut,
+            checked,
+        })));
     }
 
-    fn poll_look(mut self: Pin<&mut Self>, cx: &mut Context<'_>, again: bool) -> Stepped<M> {
-        let inner = self.inner();
-        if !again && let Some(loan) = inner.queue.take(home()) {
-            return Poll::Ready(self.consider(loan).map(Ok));
+    fn poll_new(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
+        match self.inner().queue.take(home()) {
+            Some(loan) => Poll::Ready(self.consider(loan).map(Ok)),
+            None => self.poll_join(cx),
         }
-        self.as_mut().poll_join(cx, again)
     }
 
     /// Joins the queue.
-    fn poll_join(mut self: Pin<&mut Self>, cx: &mut Context<'_>, again: bool) -> Stepped<M> {
+    fn poll_join(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
         let inner = self.inner();
-        let times = self.as_mut().start();
-        let priority = self
-            .request
-            .as_ref()
-            .map(|request| request.info.priority)
-            .unwrap_or_default();
+        let since = self.start();
+        let priority = self.priority();
         let request = queue::Request {
             class: priority.class(),
-            now: if again {
-                inner.now_millis()
+            now: if since.ticket == 0 {
+                since.started
             } else {
-                times.started
+                inner.now_millis()
             },
-            virtual_deadline: times.started.saturating_add(priority.offset()),
-            deadline: times.deadline,
+            virtual_deadline: since.started + priority.offset(),
+            deadline: since.deadline,
+            ticket: since.ticket,
+            home: home(),
         };
+        // Until it has joined: whatever happens here, the time it began stays.
+        self.enter(Next::Join(since));
         if request.deadline <= request.now {
-            return Poll::Ready(Some(Err(inner.timed_out(Phase::Waiting, times.started))));
+            let error = inner.timed_out(Phase::Waiting, since.started);
+            return Poll::Ready(Some(Err(error)));
         }
         let waker = cx.waker().clone();
-        self.as_mut().ready_waiter();
-        let waiter = self.as_ref().waiter();
+        let waiter = self.furnish();
         // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
-        let joined = unsafe { inner.queue.enqueue(waiter, waker, &request, home(), again) };
+        let joined = unsafe { inner.queue.enqueue(waiter, waker, &request) };
+        if let Enqueued::Queued { connect, room } = joined {
+            self.enter(Next::Wait);
+            inner.waiter_joined(connect, room, request.deadline, request.now);
+            return Poll::Pending;
+        }
+        self.enter(Next::Join(since));
         match joined {
             Enqueued::Granted(loan) => Poll::Ready(self.consider(loan).map(Ok)),
-            Enqueued::Queued {
-                connect,
-                room,
-                turn,
-            } => {
-                self.set_step(Step::Wait);
-                inner.waiter_joined(connect, room, turn, request.now);
-                Poll::Pending
-            }
             Enqueued::Full { waiting } => Poll::Ready(Some(Err(Error::QueueFull { waiting }))),
             Enqueued::Refused(queue::Phase::Closed) => Poll::Ready(Some(Err(Error::Closed))),
             Enqueued::Refused(_) => Poll::Ready(Some(Err(Error::Suspended))),
+            Enqueued::Queued { .. } => unreachable!("dealt with above"),
         }
     }
 
-    fn poll_wait(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stepped<M> {
+    fn poll_wait(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
         let inner = self.inner();
-        let waited = inner.queue.poll_waiter(self.as_ref().waiter(), cx.waker());
-        let started = self.times.started;
-        match waited {
-            Waited::Pending => match inner.keep_driven() {
-                true => return Poll::Pending,
-                false => {
-                    // Nobody keeps the time, so nothing would end this wait.
-                    self.as_ref().leave_queue();
-                    let error = inner.not_driven(started);
-                    return Poll::Ready(Some(Err(error)));
-                }
-            },
-            Waited::Granted(loan) => {
-                self.as_mut().set_step(Step::Look { again: true });
-                return Poll::Ready(self.consider(loan).map(Ok));
-            }
-            Waited::Revoked => self.set_step(Step::Look { again: true }),
-            Waited::Expired => {
-                return Poll::Ready(Some(Err(inner.timed_out(Phase::Waiting, started))));
-            }
-            Waited::Closed => return Poll::Ready(Some(Err(Error::Closed))),
-            Waited::Failed => match inner.cannot_connect(started) {
-                Some(error) => return Poll::Ready(Some(Err(error))),
-                // A connect has succeeded since.
-                None => self.set_step(Step::Look { again: true }),
-            },
+        let waited = inner.queue.poll_waiter(self.waiter(), cx.waker());
+        if matches!(waited, Waited::Pending) && inner.keep_driven() {
+            return Poll::Pending;
         }
-        Poll::Ready(None)
+        let since = self.start();
+        if matches!(waited, Waited::Pending) {
+            // Nobody keeps the time, so nothing would end this wait.
+            self.leave_queue();
+            self.enter(Next::Join(since));
+            return Poll::Ready(Some(Err(inner.not_driven(since.started))));
+        }
+        // The wait is over, so the waiter stands in no queue.
+        self.enter(Next::Join(since));
+        Poll::Ready(match waited {
+            Waited::Granted(loan) => self.consider(loan).map(Ok),
+            Waited::Expired => Some(Err(inner.timed_out(Phase::Waiting, since.started))),
+            Waited::Closed => Some(Err(Error::Closed)),
+            // If a connect has succeeded since, it joins again, as after a revocation.
+            Waited::Failed => inner.cannot_connect(since.started).map(Err),
+            Waited::Revoked | Waited::Pending => None,
+        })
     }
 
-    fn poll_prepare(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stepped<M> {
+    fn poll_prepare(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
         let inner = self.inner();
-        let times = self.times;
-        // Out of the step meanwhile: should it panic, it is not polled again.
-        let step = mem::replace(self.as_mut().parts().0, Step::Look { again: true });
-        let Step::Prepare(mut prepare) = step else {
-            unreachable!("only called in this step")
-        };
-        match prepare.work.as_mut().poll(cx) {
+        // Out of the room meanwhile: should it panic, it is not polled again.
+        let mut prepare = self.take_preparation();
+        let since = prepare.since;
+        let polled = prepare.work.as_mut().poll(cx);
+        if polled.is_pending() && prepare.goes_on(inner, cx) {
+            self.enter(Next::Prepare(prepare));
+            return Poll::Pending;
+        }
+        self.enter(Next::Join(since));
+        match polled {
             Poll::Ready(Prepared::Ready(lease)) => return Poll::Ready(Some(Ok(lease))),
             Poll::Ready(Prepared::Refused) => {}
-            Poll::Pending => {
-                let mut cut = prepare.cut.poll_elapsed(cx);
-                let in_time = inner.now_millis() < times.deadline;
-                if cut.is_ready() && in_time && prepare.checked.load(Ordering::Relaxed) {
-                    prepare.cut.reset(inner.instant(times.deadline));
-                    cut = prepare.cut.poll_elapsed(cx);
-                }
-                if cut.is_pending() {
-                    self.set_step(Step::Prepare(prepare));
-                    return Poll::Pending;
-                }
-                // It took long enough for this request; the work goes on by itself.
-                inner.finish_alone(prepare.work);
-            }
+            // It took long enough for this request; the work goes on by itself.
+            Poll::Pending => inner.finish_alone(prepare.work),
         }
-        if inner.now_millis() >= times.deadline {
-            let error = inner.timed_out(Phase::Checking, times.started);
+        if inner.now_millis() >= since.deadline {
+            let error = inner.timed_out(Phase::Checking, since.started);
             return Poll::Ready(Some(Err(error)));
         }
         // The next idle one, if there is one; its place in the queue is kept otherwise.
@@ -309,11 +401,12 @@ impl<'a, M: Manager> Acquire<'a, M> {
         }
     }
 
-    fn poll_step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Stepped<M> {
-        match *self.step {
-            Step::Look { again } => self.poll_look(cx, again),
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
+        match self.step {
+            Step::New => self.poll_new(cx),
+            Step::Join => self.poll_join(cx),
             Step::Wait => self.poll_wait(cx),
-            Step::Prepare(_) => self.poll_prepare(cx),
+            Step::Prepare => self.poll_prepare(cx),
             Step::Done => panic!("an acquire was polled after it had ended"),
         }
     }
@@ -321,54 +414,70 @@ impl<'a, M: Manager> Acquire<'a, M> {
     /// Steps until the request has ended or must wait. Bounded: a step that does neither has sent a
     /// connection away.
     fn poll_steps(
-        mut self: Pin<&mut Self>,
+        &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<PooledConnection<M>, Error<M::Error>>> {
         loop {
-            match self.as_mut().poll_step(cx) {
+            match self.poll_step(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(result)) => return Poll::Ready(result),
                 Poll::Ready(None) => {}
+                Poll::Ready(Some(result)) => {
+                    let since = self.since();
+                    self.step = Step::Done;
+                    return Poll::Ready(match result {
+                        Ok(lease) => Ok(self.granted(lease, since)),
+                        Err(error) => Err(self.refused(error, since)),
+                    });
+                }
             }
         }
     }
 
+    /// How long it has waited.
+    fn waited(&self, since: Option<Since>) -> Duration {
+        since.map_or(Duration::ZERO, |since| {
+            Duration::from_millis(self.inner().now_millis().saturating_sub(since.started))
+        })
+    }
+
     /// The end of a request that was granted: what is noted about the lease.
-    fn granted(&self, mut lease: PooledConnection<M>) -> PooledConnection<M> {
+    fn granted(&self, mut lease: PooledConnection<M>, since: Option<Since>) -> PooledConnection<M> {
         let inner = self.inner();
-        let info = self
-            .request
-            .as_ref()
-            .map(|request| Arc::new(request.info.clone()));
-        lease.note(self.site, inner.coarse.millis(), info);
-        let waited = || match self.times.deadline {
-            0 => Duration::ZERO,
-            _ => Duration::from_millis(inner.now_millis().saturating_sub(self.times.started)),
-        };
+        lease.note(self.site(), inner.coarse.millis());
+        if let Some(request) = self.request() {
+            lease.tell(request.info.clone());
+        }
         inner.observe(|| Event::Acquired {
             connection: lease.loan().get().id,
-            waited: waited(),
-            site: self.site,
+            waited: self.waited(since),
+            site: self.site(),
         });
         lease
     }
 
     #[cold]
-    fn refused(&self, error: Error<M::Error>) -> Error<M::Error> {
+    fn refused(&self, error: Error<M::Error>, since: Option<Since>) -> Error<M::Error> {
         let inner = self.inner();
         if inner.features.observer {
-            let started = if self.times.deadline == 0 {
-                inner.now_millis()
-            } else {
-                self.times.started
-            };
-            let waited = Duration::from_millis(inner.now_millis().saturating_sub(started));
             inner.observe_slowly(&Event::Refused {
                 reason: &error.to_string(),
-                waited,
+                waited: self.waited(since),
             });
         }
         error
+    }
+}
+
+impl<M: Manager> Preparation<M> {
+    /// Whether work that is not over may keep the request waiting.
+    fn goes_on(&mut self, inner: &Inner<M>, cx: &mut Context<'_>) -> bool {
+        let mut cut = self.cut.poll_elapsed(cx);
+        let in_time = inner.now_millis() < self.since.deadline;
+        if cut.is_ready() && in_time && self.checked.load(Ordering::Relaxed) {
+            self.cut.reset(inner.instant(self.since.deadline));
+            cut = self.cut.poll_elapsed(cx);
+        }
+        cut.is_pending()
     }
 }
 
@@ -376,54 +485,47 @@ impl<M: Manager> Future for Acquire<'_, M> {
     type Output = Result<PooledConnection<M>, Error<M::Error>>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: nothing is moved out; a waiter in the room is not touched while it is queued.
+        let this = unsafe { self.get_unchecked_mut() };
         // The way nearly all requests go, in line: an idle connection, good as it is.
-        if matches!(*self.step, Step::Look { again: false }) && self.request.is_none() {
-            let inner = self.inner();
+        if this.step == Step::New
+            && let Origin::Plain { pool, site } = this.origin
+        {
+            let inner = pool.inner();
             let now = inner.coarse.millis();
             if let Some(loan) = inner.queue.take(home()) {
-                match inner.look(loan, now) {
-                    Look::Ready(mut lease) if !inner.features.observer => {
-                        lease.note(self.site, now, None);
-                        self.set_step(Step::Done);
-                        return Poll::Ready(Ok(lease));
-                    }
-                    Look::Ready(lease) => {
-                        self.as_mut().set_step(Step::Done);
-                        return Poll::Ready(Ok(self.granted(lease)));
-                    }
-                    Look::Prepare(lease) => {
-                        self.as_mut().start_preparing(lease);
-                    }
-                    Look::Gone => {}
+                // From here on its destructor closes the connection if foreign code panics.
+                let mut lease = PooledConnection::new(loan);
+                if inner.trusts(&lease, now)
+                    && inner.manager.condition(&mut lease) == Condition::Clean
+                {
+                    lease.note(site, now);
+                    this.step = Step::Done;
+                    return Poll::Ready(Ok(lease));
+                }
+                if let Some(lease) = this.examine(lease) {
+                    this.step = Step::Done;
+                    return Poll::Ready(Ok(this.granted(lease, None)));
                 }
             }
         }
-        let polled = self.as_mut().poll_steps(cx);
-        let Poll::Ready(result) = polled else {
-            return Poll::Pending;
-        };
-        self.as_mut().set_step(Step::Done);
-        Poll::Ready(match result {
-            Ok(lease) => Ok(self.granted(lease)),
-            Err(error) => Err(self.refused(error)),
-        })
+        this.poll_steps(cx)
     }
 }
 
 impl<M: Manager> Drop for Acquire<'_, M> {
     #[inline]
     fn drop(&mut self) {
-        if self.request.is_some() || !matches!(*self.step, Step::Done) {
+        if self.step > Step::Done {
             self.drop_slowly();
         }
-        // The waiter needs no dropping: one that stands in no queue holds no waker.
     }
 }
 
 impl<M: Manager> Acquire<'_, M> {
     /// Stops waiting; what was on its way goes to the next.
-    fn leave_queue(self: Pin<&Self>) {
+    fn leave_queue(&self) {
         if let Some(loan) = self.inner().queue.cancel(self.waiter())
             && !mutant(101)
         {
@@ -434,163 +536,29 @@ impl<M: Manager> Acquire<'_, M> {
     /// Leaves the queue, or a check to itself.
     #[cold]
     fn drop_slowly(&mut self) {
-        drop(self.request.take());
-        match mem::replace(&mut *self.step, Step::Done) {
-            Step::Look { .. } | Step::Done => {}
-            // SAFETY: a queued acquire was pinned, and is not moved again before it is gone.
-            Step::Wait => unsafe { Pin::new_unchecked(&*self) }.leave_queue(),
-            Step::Prepare(prepare) => self.inner().finish_alone(prepare.work),
+        match self.step {
+            Step::New | Step::Join | Step::Done => {}
+            // A queued acquire was pinned, and is not moved again before it is gone.
+            Step::Wait => self.leave_queue(),
+            Step::Prepare => {
+                let work = self.take_preparation().work;
+                self.inner().finish_alone(work);
+            }
         }
     }
 }
 
 impl<M: Manager> fmt::Debug for Acquire<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let step = match *self.step {
-            Step::Look { .. } => "new",
+        let step = match self.step {
+            Step::New | Step::Join => "new",
             Step::Wait => "waiting",
-            Step::Prepare(_) => "checking",
+            Step::Prepare => "checking",
             Step::Done => "done",
         };
         f.debug_struct("Acquire")
             .field("step", &step)
-            .field("site", &self.site)
+            .field("site", &self.site())
             .finish()
-    }
-}
-
-impl<M: Manager> Inner<M> {
-    /// Looks at a connection that was taken for a caller: usable as it is, to be checked first, or
-    /// not usable and sent away.
-    #[inline(always)]
-    fn look(&self, loan: Loan<M>, now: u64) -> Look<M> {
-        // From here on the lease's destructor closes the connection if foreign code panics.
-        let mut lease = PooledConnection::new(loan);
-        let doubtful = self.is_doubtful(lease.loan().get(), now);
-        if lease.loan().face().evicted.load(Ordering::Relaxed) {
-            return self.send_away(lease, CloseReason::Evicted);
-        }
-        let body = lease.body_mut();
-        if !self.queue.is_current(body.epoch) && !mutant(108) {
-            return self.send_away(lease, CloseReason::Stale);
-        }
-        // Maintenance looks now and then only.
-        if now >= body.expires {
-            return self.send_away(lease, CloseReason::Lifetime);
-        }
-        match self.manager.condition(&mut body.conn) {
-            Condition::Clean if doubtful || self.features.before_acquire => Look::Prepare(lease),
-            Condition::Clean => Look::Ready(lease),
-            Condition::Dirty => self.send_to_reset(lease),
-            Condition::Broken => self.send_away(lease, CloseReason::Broken),
-        }
-    }
-
-    #[cold]
-    fn send_away(&self, lease: PooledConnection<M>, reason: CloseReason) -> Look<M> {
-        self.close_loan(lease.into_loan(), reason);
-        Look::Gone
-    }
-
-    #[cold]
-    fn send_to_reset(&self, lease: PooledConnection<M>) -> Look<M> {
-        let restore = Restore {
-            reset: true,
-            released: false,
-            validate: false,
-        };
-        self.restore(lease.into_loan(), restore);
-        Look::Gone
-    }
-
-    pub(super) fn try_acquire(
-        self: &Arc<Self>,
-        site: &'static Location<'static>,
-    ) -> Option<PooledConnection<M>> {
-        let now = self.coarse.millis();
-        while let Some(loan) = self.queue.take(home()) {
-            match self.look(loan, now) {
-                Look::Ready(mut lease) => {
-                    lease.note(site, now, None);
-                    self.observe(|| Event::Acquired {
-                        connection: lease.loan().get().id,
-                        waited: Duration::ZERO,
-                        site,
-                    });
-                    return Some(lease);
-                }
-                // Its fate is decided in the background if it takes waiting; one at a time, or a
-                // single call would take all idle connections out.
-                Look::Prepare(lease) => {
-                    let mut lease = self.prepare_at_once(lease)?;
-                    lease.note(site, now, None);
-                    self.observe(|| Event::Acquired {
-                        connection: lease.loan().get().id,
-                        waited: Duration::ZERO,
-                        site,
-                    });
-                    return Some(lease);
-                }
-                Look::Gone => {}
-            }
-        }
-        self.open_one_more();
-        None
-    }
-
-    /// Prepares a connection if that takes no waiting; else leaves it to a task.
-    fn prepare_at_once(
-        self: &Arc<Self>,
-        lease: PooledConnection<M>,
-    ) -> Option<PooledConnection<M>> {
-        let mut prepare: BoxFuture<'static, _> =
-            Box::pin(Arc::clone(self).prepare(lease, Arc::default()));
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        match prepare.as_mut().poll(&mut cx) {
-            Poll::Ready(Prepared::Ready(lease)) => Some(lease),
-            Poll::Ready(_) => None,
-            Poll::Pending => {
-                self.finish_alone(prepare);
-                None
-            }
-        }
-    }
-
-    /// The error of a request that ran out of time.
-    #[cold]
-    fn timed_out(&self, phase: Phase, started: u64) -> Error<M::Error> {
-        self.counters.timeouts.fetch_add(1, Ordering::Relaxed);
-        let cause = self.failures().last().filter(|_| !mutant(143));
-        let census = self.queue.census();
-        let none_open = census.occupied == census.connecting + census.closing;
-        let phase = match phase {
-            Phase::Waiting if none_open && census.max > 0 => Phase::Connecting,
-            Phase::Waiting if census.leased == 0 && census.checking > 0 => Phase::Checking,
-            phase => phase,
-        };
-        let waited = Duration::from_millis(self.now_millis().saturating_sub(started));
-        Error::Timeout {
-            phase,
-            waited,
-            cause,
-        }
-    }
-
-    /// The error of a request that waits where nothing can keep the time for it.
-    #[cold]
-    fn not_driven(&self, started: u64) -> Error<M::Error> {
-        let waited = Duration::from_millis(self.now_millis().saturating_sub(started));
-        Error::Connect {
-            cause: Cause::TaskLost,
-            waited,
-        }
-    }
-
-    /// The error of a request that no connection can be opened for.
-    #[cold]
-    fn cannot_connect(&self, started: u64) -> Option<Error<M::Error>> {
-        let waited = Duration::from_millis(self.now_millis().saturating_sub(started));
-        let cause = self.failures().last()?;
-        Some(Error::Connect { cause, waited })
     }
 }

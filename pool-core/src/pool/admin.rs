@@ -266,6 +266,8 @@ impl<M: Manager> Inner<M> {
                 found = Some(index);
             }
         });
+        // Whoever gets it from here on looks.
+        self.queue.bump_revision();
         let Some(loan) = found.and_then(|index| self.queue.take_at(index)) else {
             return false;
         };

@@ -32,15 +32,19 @@ pub(crate) struct Body<M: Manager> {
     pub(crate) id: u64,
     pub(crate) epoch: u64,
     pub(crate) created: Instant,
+    /// The revision of the queue at which it was last looked at closely and found in order.
+    pub(crate) seen: u64,
+    /// Until when it may be given out without a close look, on the coarse clock: before it is too
+    /// old or was unused for too long.
+    pub(crate) good_until: u64,
     /// When it may no longer be given out, on the coarse clock.
     pub(crate) expires: u64,
     /// Since when it is known to work, on the coarse clock.
     pub(crate) fresh: u64,
     pub(crate) uses: u64,
     pub(crate) errors: u32,
-    /// A round trip is under way.
-    pub(crate) in_flight: bool,
-    /// What closes it when it comes back, whatever else is true.
+    /// What closes it when it comes back, whatever else is true. `InFlight` while a round trip is
+    /// under way.
     pub(crate) doom: Option<CloseReason>,
     pub(crate) request: Option<Arc<RequestInfo>>,
 }
@@ -106,7 +110,45 @@ impl Face {
     }
 }
 
+/// `Body::seen` of a connection that was never looked at.
+pub(crate) const NEVER_SEEN: u64 = u64::MAX;
+/// A bypass window that never ends. Small enough to be added to any time.
+pub(crate) const ENDLESS: u64 = 1 << 62;
+
 impl<M: Manager> Body<M> {
+    /// Notes that it worked at `now`.
+    #[inline(always)]
+    pub(crate) fn worked(&mut self, now: u64, bypass: u64) {
+        self.fresh = now;
+        self.good_until = self.would_be_good_until(now, bypass);
+    }
+
+    #[inline(always)]
+    pub(crate) fn would_be_good_until(&self, now: u64, bypass: u64) -> u64 {
+        (now + bypass).min(self.expires)
+    }
+
+    /// Marks it as lost should what is under way never end; false if it was lost already.
+    pub(crate) fn begin(&mut self) -> bool {
+        let first = self.doom.is_none();
+        self.doom.get_or_insert(CloseReason::InFlight);
+        first
+    }
+
+    /// What was under way has ended well.
+    pub(crate) fn finish(&mut self) {
+        if self.doom == Some(CloseReason::InFlight) {
+            self.doom = None;
+        }
+    }
+
+    /// Has it closed when it comes back.
+    pub(crate) fn condemn(&mut self, reason: CloseReason) {
+        if matches!(self.doom, None | Some(CloseReason::InFlight)) {
+            self.doom = Some(reason);
+        }
+    }
+
     pub(crate) fn info(&self, face: &Face, now: u64) -> ConnectionInfo {
         let inner = self.home.inner();
         let opened = inner.coarse.millis_at(self.created);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::body::{Berth, Body, Home};
+use super::body::{Berth, Body, Home, NEVER_SEEN};
 use super::stop::Level;
 use super::{Inner, millis};
 use crate::error::Cause;
@@ -137,11 +137,12 @@ impl<M: Manager> Inner<M> {
             id,
             epoch,
             created,
+            seen: NEVER_SEEN,
+            good_until: 0,
             expires,
             fresh: now,
             uses: 0,
             errors: 0,
-            in_flight: false,
             doom: None,
             request: None,
         };

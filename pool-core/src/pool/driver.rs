@@ -76,7 +76,7 @@ impl<M: Manager> Inner<M> {
         self: &Arc<Self>,
         connect: Option<Berth<M>>,
         room: bool,
-        turn: Option<u64>,
+        deadline: u64,
         now: u64,
     ) {
         self.keep_driven();
@@ -89,8 +89,7 @@ impl<M: Manager> Inner<M> {
         } else {
             u64::MAX
         };
-        self.mailbox
-            .alarm(turn.unwrap_or(u64::MAX).min(lease).min(growth));
+        self.mailbox.alarm(deadline.min(lease).min(growth));
     }
 
     pub(super) fn note_connect_time(&self, took: Duration) {

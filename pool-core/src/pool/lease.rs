@@ -1,14 +1,15 @@
 //! A lease: one caller's hold on one connection, and its way back.
 
 use std::fmt;
-use std::mem::{self, ManuallyDrop};
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Inner;
-use super::body::{Body, Loan};
+use super::body::{Body, Loan, NEVER_SEEN};
+use super::home_word::home;
 use super::mailbox::Restore;
 use crate::mutant::mutant;
 use crate::queue::{Given, wake};
@@ -46,6 +47,8 @@ pub struct PooledConnection<M: Manager> {
 #[must_use = "dropping it without `finish` dooms the connection"]
 pub struct InFlight<'a, M: Manager> {
     lease: &'a mut PooledConnection<M>,
+    /// Whether an end of this one makes the connection sound: not if an earlier one never ended.
+    redeems: bool,
 }
 
 impl<M: Manager> PooledConnection<M> {
@@ -58,12 +61,11 @@ impl<M: Manager> PooledConnection<M> {
     /// Marks the start of a round trip that must not be left half done. Drivers whose connections
     /// notice that themselves (as the adapters of this workspace do) need not be told.
     pub fn begin(this: &mut Self) -> InFlight<'_, M> {
-        let body = this.loan.get_mut();
-        if mem::replace(&mut body.in_flight, true) {
-            // An earlier one was never finished, and cannot be any more.
-            body.doom.get_or_insert(CloseReason::InFlight);
+        let redeems = this.loan.get_mut().begin();
+        InFlight {
+            lease: this,
+            redeems,
         }
-        InFlight { lease: this }
     }
 
     /// Takes the connection out of the pool, for good. Its place is free for a new one.
@@ -111,7 +113,7 @@ impl<M: Manager> PooledConnection<M> {
         let class = body.home.inner().manager.classify(error);
         body.errors = body.errors.saturating_add(1);
         if class != ErrorClass::Harmless {
-            body.doom.get_or_insert(CloseReason::Broken);
+            body.condemn(CloseReason::Broken);
             // What took this connection may have taken the others.
             if !mutant(152) {
                 body.home.inner().suspect_all_idle();
@@ -132,18 +134,17 @@ impl<M: Manager> PooledConnection<M> {
 
     /// Starts the lease: what is noted about it.
     #[inline(always)]
-    pub(super) fn note(
-        &mut self,
-        site: &'static Location<'static>,
-        now: u64,
-        request: Option<Arc<RequestInfo>>,
-    ) {
+    pub(super) fn note(&mut self, site: &'static Location<'static>, now: u64) {
         self.loan.face().lease(site, now);
+        self.loan.get_mut().uses += 1;
+    }
+
+    /// Keeps what the request said about itself. Whoever returns the connection must look at it
+    /// closely, and so finds this to drop.
+    pub(super) fn tell(&mut self, info: RequestInfo) {
         let body = self.loan.get_mut();
-        body.uses += 1;
-        if request.is_some() || body.request.is_some() {
-            body.request = request;
-        }
+        body.request = Some(Arc::new(info));
+        body.seen = NEVER_SEEN;
     }
 
     pub(super) fn into_loan(self) -> Loan<M> {
@@ -195,7 +196,9 @@ impl<M: Manager> fmt::Debug for PooledConnection<M> {
 impl<M: Manager> InFlight<'_, M> {
     /// The round trip is complete: the connection may be reused.
     pub fn finish(self) {
-        self.lease.loan.get_mut().in_flight = false;
+        if self.redeems {
+            self.lease.loan.get_mut().finish();
+        }
     }
 }
 
@@ -226,40 +229,94 @@ fn give_back<M: Manager>(mut loan: Loan<M>) {
     let home = loan.get().home;
     let inner = home.inner();
     let now = inner.coarse.millis();
-    match way(inner, &mut loan, now) {
-        Way::Straight => {}
-        way => return give_back_slowly(loan, way),
+    let body = loan.get_mut();
+    // All that is rare, in few words: see `Body`.
+    let good_until = body.would_be_good_until(now, inner.bypass);
+    if inner.features.on_release
+        || body.doom.is_some()
+        || body.seen != inner.queue.revision()
+        || good_until <= now
+        || std::thread::panicking()
+    {
+        return give_back_carefully(loan, now);
     }
-    inner.observe(|| Event::Released {
-        connection: loan.get().id,
-    });
-    loan.get_mut().fresh = now;
+    match condition(inner, body) {
+        Condition::Clean => {}
+        condition => return end_lease(loan, way_of(inner, condition)),
+    }
+    body.fresh = now;
+    body.good_until = good_until;
     loan.face().idle_since.store(now, Ordering::Relaxed);
-    let door = inner.queue.door(&loan);
     // From here on nothing of the pool may be touched, unless the loan comes back.
-    // SAFETY: the door is this loan's.
-    if let Err(loan) = unsafe { loan.leave(door) } {
+    // SAFETY: nothing is.
+    if let Err(loan) = unsafe { loan.leave() } {
         hand_on(loan);
     }
 }
 
-/// Decides without I/O. Cheap on the way that nearly all connections go.
+/// Asks the manager. A panic of foreign code must not leave `drop`.
 #[inline(always)]
+fn condition<M: Manager>(inner: &Inner<M>, body: &mut Body<M>) -> Condition {
+    if mutant(172) {
+        return inner.manager.condition(&mut body.conn);
+    }
+    catch_unwind(AssertUnwindSafe(|| inner.manager.condition(&mut body.conn)))
+        .unwrap_or(Condition::Broken)
+}
+
+/// Ends a lease after a look at everything.
+#[inline(never)]
+fn give_back_carefully<M: Manager>(mut loan: Loan<M>, now: u64) {
+    let home = loan.get().home;
+    let way = way(home.inner(), &mut loan, now);
+    end_lease(loan, way);
+}
+
+#[inline(never)]
+fn end_lease<M: Manager>(mut loan: Loan<M>, way: Way) {
+    let home = loan.get().home;
+    let inner = home.inner();
+    inner.observe(|| Event::Released {
+        connection: loan.get().id,
+    });
+    match way {
+        Way::Straight => {
+            inner.note_return(&mut loan);
+            // SAFETY: nothing of the pool is touched afterwards.
+            if let Err(loan) = unsafe { loan.leave() } {
+                hand_on(loan);
+            }
+        }
+        Way::Restore(restore) => home.strong().restore(loan, restore),
+        Way::Close(reason) => home.strong().close_loan(loan, reason),
+    }
+}
+
+/// Decides without I/O.
 fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
+    // Before the look at anything: what is decided after it shows in the next revision.
+    let revision = inner.queue.revision();
     let evicted = loan.face().evicted.load(Ordering::Relaxed);
     let body = loan.get_mut();
-    let doubtful = (body.in_flight && !mutant(105)) || body.doom.is_some() || evicted;
+    body.request = None;
+    let in_flight = body.doom == Some(CloseReason::InFlight);
+    let doomed = body.doom.is_some() && !(in_flight && mutant(105));
     let stale = !inner.queue.is_current(body.epoch);
-    if doubtful || stale || now >= body.expires || (std::thread::panicking() && !mutant(151)) {
+    let panicking = std::thread::panicking() && !mutant(151);
+    if doomed || evicted || stale || now >= body.expires || panicking {
         return Way::Close(reason(body, evicted, stale));
     }
-    if mutant(172) {
-        inner.manager.condition(&mut body.conn);
+    // What came back after a suspicion is no longer suspect.
+    if now >= inner.suspect_before.load(Ordering::Relaxed) {
+        body.seen = revision;
     }
-    // A panic of foreign code must not leave `drop`.
-    let condition = catch_unwind(AssertUnwindSafe(|| inner.manager.condition(&mut body.conn)));
-    match condition.unwrap_or(Condition::Broken) {
-        Condition::Clean if !inner.features.on_release => Way::Straight,
+    way_of(inner, condition(inner, body))
+}
+
+/// Where a connection goes for which nothing but its condition matters.
+fn way_of<M: Manager>(inner: &Inner<M>, condition: Condition) -> Way {
+    match condition {
+        Condition::Clean if !inner.features.restores => Way::Straight,
         Condition::Broken if !mutant(106) => Way::Close(CloseReason::Broken),
         Condition::Dirty if mutant(107) => Way::Straight,
         condition => Way::Restore(Restore {
@@ -275,8 +332,6 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
 fn reason<M: Manager>(body: &Body<M>, evicted: bool, stale: bool) -> CloseReason {
     if std::thread::panicking() {
         CloseReason::Panicked
-    } else if body.in_flight {
-        CloseReason::InFlight
     } else if let Some(doom) = body.doom {
         doom
     } else if evicted {
@@ -288,34 +343,25 @@ fn reason<M: Manager>(body: &Body<M>, evicted: bool, stale: bool) -> CloseReason
     }
 }
 
-#[cold]
-fn give_back_slowly<M: Manager>(loan: Loan<M>, way: Way) {
-    let inner = loan.get().home.strong();
-    inner.observe(|| Event::Released {
-        connection: loan.get().id,
-    });
-    match way {
-        Way::Straight => inner.give(loan),
-        Way::Restore(restore) => inner.restore(loan, restore),
-        Way::Close(reason) => inner.close_loan(loan, reason),
-    }
-}
-
 /// Gives a connection on by way of the lock.
-#[cold]
 #[inline(never)]
 fn hand_on<M: Manager>(loan: Loan<M>) {
     let inner = loan.get().home.strong();
-    inner.give(loan);
+    inner.hand_over(loan);
 }
 
 impl<M: Manager> Inner<M> {
     /// Gives a good connection to the next waiter, or makes it idle. The caller holds a reference.
     pub(super) fn give(&self, mut loan: Loan<M>) {
-        let now = self.coarse.millis();
-        loan.get_mut().fresh = now;
-        loan.face().idle_since.store(now, Ordering::Relaxed);
+        self.note_return(&mut loan);
         self.pass(loan);
+    }
+
+    /// Notes that a connection was in use until now.
+    fn note_return(&self, loan: &mut Loan<M>) {
+        let now = self.coarse.millis();
+        loan.get_mut().worked(now, self.bypass);
+        loan.face().idle_since.store(now, Ordering::Relaxed);
     }
 
     /// As [`give`](Self::give), for a connection that was not used.
@@ -327,7 +373,12 @@ impl<M: Manager> Inner<M> {
         if loan.face().evicted.load(Ordering::Relaxed) {
             return self.close_loan(loan, CloseReason::Evicted);
         }
-        match self.queue.give(loan, self.coarse.millis()) {
+        self.hand_over(loan);
+    }
+
+    /// Brings a connection to the queue, whatever the queue makes of it.
+    fn hand_over(&self, loan: Loan<M>) {
+        match self.queue.give(loan, self.coarse.millis(), home()) {
             Given::Kept(waker) => {
                 if let Some(waker) = waker {
                     wake(waker);
@@ -348,38 +399,5 @@ impl<M: Manager> Inner<M> {
         self.counters.detached.fetch_add(1, Ordering::Relaxed);
         self.vacate(berth);
         body.conn
-    }
-
-    /// Whether a connection was unused for so long that the far end must be asked first.
-    #[inline(always)]
-    pub(super) fn is_doubtful(&self, body: &Body<M>, now: u64) -> bool {
-        now.saturating_sub(body.fresh) >= self.bypass
-            || body.fresh < self.suspect_before.load(Ordering::Relaxed)
-    }
-
-    /// A check timed out or a connection was lost: whoever was idle meanwhile is suspect too.
-    pub(super) fn suspect_all_idle(&self) {
-        let now = self.now_millis();
-        if self.bypass != u64::MAX {
-            self.suspect_before.fetch_max(now, Ordering::Relaxed);
-        }
-    }
-
-    /// Nothing is trusted until [`settle_doubt`](Self::settle_doubt).
-    pub(super) fn doubt_everything(&self) {
-        if self.bypass != u64::MAX {
-            self.suspect_before.store(u64::MAX, Ordering::Relaxed);
-        }
-    }
-
-    /// From now on only what was used before now is doubted.
-    pub(super) fn settle_doubt(&self) {
-        let now = self.now_millis();
-        let _ = self.suspect_before.compare_exchange(
-            u64::MAX,
-            now,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
     }
 }

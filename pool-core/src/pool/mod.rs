@@ -22,6 +22,7 @@ mod growth;
 mod home_word;
 mod initial;
 mod lease;
+mod look;
 mod mailbox;
 mod maintenance;
 mod stop;
@@ -101,9 +102,29 @@ pub(crate) struct Inner<M: Manager> {
 /// What is switched on, decided at build time.
 #[derive(Clone, Copy, Debug)]
 struct Features {
-    before_acquire: bool,
+    /// Anything at all that an acquire must look at.
+    on_acquire: bool,
+    /// Anything at all that a return must look at.
     on_release: bool,
+    /// Hooks run before a connection is given out.
+    prepares: bool,
+    /// Hooks or checks run on what comes back.
+    restores: bool,
     observer: bool,
+}
+
+impl Features {
+    fn new(config: &Config, hooks: &Hooks<impl Sized>, observer: bool) -> Self {
+        let prepares = !hooks.before_acquire.is_empty() || mutant(181);
+        let restores = !hooks.after_release.is_empty() || config.validate_on_return || mutant(182);
+        Self {
+            on_acquire: prepares || observer,
+            on_release: restores || observer,
+            prepares,
+            restores,
+            observer,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -155,7 +176,7 @@ impl<M: Manager> Pool<M> {
     /// See [`Error`](crate::Error).
     #[track_caller]
     pub fn acquire(&self) -> Acquire<'_, M> {
-        Acquire::new(self, Location::caller(), None)
+        Acquire::new(self, Location::caller())
     }
 
     /// An idle connection, if there is one that needs no check; never waits. When there is none but
@@ -283,21 +304,15 @@ impl<M: Manager> Inner<M> {
         // A ticker must not be coarser than a tenth of what it measures, and need not be finer.
         let resolution = (config.shortest_window() / 10).clamp(MIN_RESOLUTION, MAX_RESOLUTION);
         let bypass = match config.validate_on_acquire {
-            true => millis(config.validation_bypass),
-            false => u64::MAX,
+            true => millis(config.validation_bypass).min(body::ENDLESS),
+            false => body::ENDLESS,
         };
         Self {
-            queue: Queue::new(config.ceiling() as usize, homes, limits),
+            queue: Queue::new(config.ceiling() as usize, homes, config.fair_queue, limits),
             coarse: clock.coarse(resolution),
             bypass,
             suspect_before: AtomicU64::new(0),
-            features: Features {
-                before_acquire: !hooks.before_acquire.is_empty() || mutant(181),
-                on_release: !hooks.after_release.is_empty()
-                    || config.validate_on_return
-                    || mutant(182),
-                observer: observer.is_some(),
-            },
+            features: Features::new(&config, &hooks, observer.is_some()),
             handles: AtomicUsize::new(1),
             next_id: AtomicU64::new(1),
             counters: Counters::default(),

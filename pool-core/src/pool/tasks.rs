@@ -108,7 +108,7 @@ impl<M: Manager> Inner<M> {
         }
         checked.store(true, Ordering::Relaxed);
         let limit = self.config.acquire_timeout;
-        let agreed = match self.features.before_acquire {
+        let agreed = match self.features.prepares {
             true => {
                 self.run_hooks(&self.hooks.before_acquire, &mut lease, limit)
                     .await
@@ -136,14 +136,14 @@ impl<M: Manager> Inner<M> {
         let asked = self.clock.now();
         let body = lease.body_mut();
         // Should the future be dropped half way, the connection is not reused.
-        body.in_flight = true;
+        body.begin();
         let outcome = self
             .within(limit, self.manager.validate(&mut body.conn))
             .await;
-        body.in_flight = false;
+        body.finish();
         let cause = match outcome {
             Ok(Ok(())) => {
-                body.fresh = self.coarse.millis_at(asked);
+                body.worked(self.coarse.millis_at(asked), self.bypass);
                 let old = self.failures().check_passed();
                 drop(old);
                 return true;
@@ -169,7 +169,7 @@ impl<M: Manager> Inner<M> {
     ) -> Result<bool, Cut> {
         let info = PooledConnection::info(lease);
         let body = lease.body_mut();
-        body.in_flight = true;
+        body.begin();
         let agreed = self
             .within(limit, async {
                 for hook in hooks {
@@ -180,7 +180,7 @@ impl<M: Manager> Inner<M> {
                 true
             })
             .await;
-        body.in_flight = false;
+        body.finish();
         agreed
     }
 
@@ -212,10 +212,10 @@ impl<M: Manager> Inner<M> {
     async fn reset(&self, lease: &mut PooledConnection<M>) -> bool {
         let limit = self.config.reset_timeout;
         let body = lease.body_mut();
-        body.in_flight = true;
+        body.begin();
         let reset = self.manager.reset(&mut body.conn);
         let outcome = self.within(limit, reset).await;
-        body.in_flight = false;
+        body.finish();
         let cause = match outcome {
             Ok(Ok(())) => return self.manager.condition(&mut body.conn) == Condition::Clean,
             Ok(Err(error)) => Cause::Manager(Arc::new(error)),
@@ -278,10 +278,7 @@ impl<M: Manager> Inner<M> {
             Chore::Restore(loan, todo) => {
                 let mut lease = PooledConnection::new(loan);
                 // Should nothing run the task, or its runtime drop it, the connection is closed.
-                lease
-                    .body_mut()
-                    .doom
-                    .get_or_insert(CloseReason::ResetFailed);
+                lease.body_mut().condemn(CloseReason::ResetFailed);
                 self.start(Box::pin(Arc::clone(self).run_restore(lease, todo)));
             }
             Chore::Close(berth, conn) => {

@@ -112,7 +112,7 @@ impl<K: Kind> Queue<K> {
         while batch.has_room()
             && let Some(loan) = state.unpark(&self.slots)
         {
-            let waker = state.place(&self.words, loan, now);
+            let waker = state.place(&self.words, loan, now, 0);
             if waker.is_some() {
                 batch.push(waker);
             }

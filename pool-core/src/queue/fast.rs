@@ -1,35 +1,28 @@
 //! The two operations of the fast path: one CAS each, no lock.
 
-use std::ptr::NonNull;
-
 use super::slot::Loan;
-use super::sync::AtomicU64;
 use super::words::put;
 use super::{Kind, Queue};
 
-/// The word that a slot is put back into.
-///
-/// The put is the last that its caller does to the queue, which may be gone before the call has
-/// returned. A reference to the queue must not be an argument then; one to the atomic may, since all
-/// of it may change, and end, at any time.
-#[derive(Debug)]
-pub struct Door(NonNull<AtomicU64>);
-
 impl<K: Kind> Loan<K> {
-    /// Makes the slot idle, as [`Queue::put`].
+    /// Makes the slot idle, as [`Queue::put`], for a holder that has no reference to the queue.
+    ///
+    /// A put is the last that its caller does to the queue, which may be gone before the call has
+    /// returned, so a reference to the queue must not be an argument. One to the word may, since all
+    /// of an atomic may change, and end, at any time.
     ///
     /// # Safety
     ///
-    /// The door was made for this loan. After `Ok` the queue may be gone.
+    /// After `Ok` the queue may be gone.
     ///
     /// # Errors
     ///
     /// The loan, as by [`Queue::put`].
     #[inline(always)]
-    pub unsafe fn leave(self, door: Door) -> Result<(), Self> {
-        let place = self.slot().place;
+    pub unsafe fn leave(self) -> Result<(), Self> {
+        let (word, bit) = (self.slot().word, self.slot().bit);
         // SAFETY: the word lives as long as the slot is lent, which ends with the put that succeeds.
-        if put(unsafe { door.0.as_ref() }, place) {
+        if put(unsafe { word.as_ref() }, bit) {
             Ok(())
         } else {
             Err(self)
@@ -58,15 +51,8 @@ impl<K: Kind> Queue<K> {
     /// The loan, when somebody waits, the pool must shrink, is suspended or closed.
     #[inline(always)]
     pub fn put(&self, loan: Loan<K>) -> Result<(), Loan<K>> {
-        let door = self.door(&loan);
-        // SAFETY: the door is of this queue, which `self` keeps alive.
-        unsafe { loan.leave(door) }
-    }
-
-    /// The way out for a loan whose holder has no reference to the queue.
-    #[inline(always)]
-    pub fn door(&self, loan: &Loan<K>) -> Door {
-        Door(NonNull::from(self.words.word(loan.slot().place)))
+        // SAFETY: `self` keeps the queue alive.
+        unsafe { loan.leave() }
     }
 
     /// A particular slot, if it is idle and nobody must be asked first, or if it is parked.

@@ -30,7 +30,8 @@ pub struct Vacated<K: Kind> {
 impl<K: Kind> Queue<K> {
     /// Brings a slot back: to the oldest waiter, else to idle; or retires it. Also ends a connect,
     /// a check or a reset. `now` in milliseconds; waiters whose deadline has passed are passed over.
-    pub fn give(&self, loan: Loan<K>, now: u64) -> Given<K> {
+    /// With bounded skew, waiters of the same `home` come first.
+    pub fn give(&self, loan: Loan<K>, now: u64, home: usize) -> Given<K> {
         let mut state = self.lock();
         state.leave_stage(loan.slot());
         loan.slot().enter(Stage::Open);
@@ -40,7 +41,7 @@ impl<K: Kind> Queue<K> {
             state.settle(&self.words);
             return Given::Retired(berth, value, phase);
         }
-        let waker = state.place(&self.words, loan, now);
+        let waker = state.place(&self.words, loan, now, home);
         state.settle(&self.words);
         Given::Kept(waker)
     }
@@ -55,7 +56,7 @@ impl<K: Kind> Queue<K> {
         if !state.wants_connect(now) || mutant(42) {
             return None;
         }
-        state.occupy_for_connect(&self.slots)
+        state.occupy_for_connect(&self.slots, &self.words)
     }
 
     /// Says how many of the connects under way take so long that waiters need others.
@@ -69,7 +70,7 @@ impl<K: Kind> Queue<K> {
         if !state.may_open(now) || state.occupied - state.closing >= upto {
             return None;
         }
-        state.occupy_for_connect(&self.slots)
+        state.occupy_for_connect(&self.slots, &self.words)
     }
 
     /// A vacant slot for a connect that nobody waits for yet, if none is under way.
@@ -78,7 +79,7 @@ impl<K: Kind> Queue<K> {
         if !state.may_open(now) || state.connecting > 0 {
             return None;
         }
-        state.occupy_for_connect(&self.slots)
+        state.occupy_for_connect(&self.slots, &self.words)
     }
 
     /// A vacant slot for a connection that is there already.
@@ -87,7 +88,7 @@ impl<K: Kind> Queue<K> {
         if state.phase == Phase::Closed || state.occupied >= state.limits.max {
             return None;
         }
-        state.occupy_for_connect(&self.slots)
+        state.occupy_for_connect(&self.slots, &self.words)
     }
 
     /// Whether a claimed connect is still needed, by the waiters or to have `upto` slots in use.
@@ -131,12 +132,18 @@ impl<K: Kind> Queue<K> {
 
 impl<K: Kind> State<K> {
     /// Puts an open slot where it belongs: parked, with a waiter, or idle.
-    pub(super) fn place(&mut self, words: &Words, loan: Loan<K>, now: u64) -> Option<Waker> {
+    pub(super) fn place(
+        &mut self,
+        words: &Words,
+        loan: Loan<K>,
+        now: u64,
+        home: usize,
+    ) -> Option<Waker> {
         if self.phase != Phase::Open {
             self.park(&loan);
             return None;
         }
-        match self.next_waiter(now) {
+        match self.next_waiter(now, home) {
             Some(node) => self.hand(node, &loan),
             None => {
                 words.publish(loan.slot().place);

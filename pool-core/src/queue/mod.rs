@@ -65,11 +65,10 @@ use std::fmt;
 use crossbeam_utils::CachePadded;
 
 pub use self::admin::{Census, Whereabouts};
-pub use self::fast::Door;
 pub use self::give::{Given, Vacated};
 pub use self::slot::{Berth, Loan, Stage};
 pub use self::wait::{Batch, Enqueued, Request, Waited, wake};
-pub use self::waiter::Waiter;
+pub use self::waiter::{Ticket, Waiter};
 
 use self::slot::Slots;
 use self::state::State;
@@ -123,6 +122,8 @@ pub struct Queue<K: Kind> {
     slots: Slots<K>,
     /// Bumped to make everything opened before stale.
     epoch: AtomicU64,
+    /// Bumped whenever something was decided that whoever gets a slot must look at.
+    revision: AtomicU64,
     state: CachePadded<Mutex<State<K>>>,
 }
 
@@ -133,9 +134,10 @@ unsafe impl<K: Kind> Send for Queue<K> {}
 unsafe impl<K: Kind> Sync for Queue<K> {}
 
 impl<K: Kind> Queue<K> {
-    /// An empty queue for up to `ceiling` slots with at least `homes` words.
+    /// An empty queue for up to `ceiling` slots with at least `homes` words. `fair` is strict order,
+    /// else waiters may be passed by up to 64 of their own class that came later.
     #[must_use]
-    pub fn new(ceiling: usize, homes: usize, limits: Limits) -> Self {
+    pub fn new(ceiling: usize, homes: usize, fair: bool, limits: Limits) -> Self {
         debug_assert!(limits.max <= ceiling);
         let words = homes
             .min(ceiling)
@@ -146,7 +148,8 @@ impl<K: Kind> Queue<K> {
             words: Words::new(words),
             slots: Slots::new(ceiling, words),
             epoch: AtomicU64::new(0),
-            state: CachePadded::new(Mutex::new(State::new(words, limits))),
+            revision: AtomicU64::new(0),
+            state: CachePadded::new(Mutex::new(State::new(words, fair, limits))),
         }
     }
 
@@ -169,7 +172,30 @@ impl<K: Kind> Queue<K> {
 
     /// Makes everything opened before stale, and returns the new epoch.
     pub fn bump_epoch(&self) -> u64 {
-        self.epoch.fetch_add(1, Ordering::Release) + 1
+        let epoch = self.epoch.fetch_add(1, Ordering::Release) + 1;
+        self.bump_revision();
+        epoch
+    }
+
+    /// The present revision: as long as it is what it was when a slot was last looked at closely,
+    /// nothing was decided about it since, neither by [`bump_epoch`](Self::bump_epoch) nor by
+    /// anything else that ended with [`bump_revision`](Self::bump_revision).
+    #[inline(always)]
+    pub fn revision(&self) -> u64 {
+        // Acquire, with the Release of `bump_revision`: what was decided before the bump.
+        let order = if mutant(62) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Acquire
+        };
+        self.revision.load(order)
+    }
+
+    /// Makes everybody who gets a slot look at it closely once.
+    pub fn bump_revision(&self) {
+        if !mutant(63) {
+            self.revision.fetch_add(1, Ordering::Release);
+        }
     }
 
     /// Whether what was opened in epoch `opened_in` may still be used. To be asked by whoever gets

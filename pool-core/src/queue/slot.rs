@@ -1,7 +1,7 @@
 //! Slots: where connections live.
 //!
 //! A slot is the permit: whoever has it in hands may have a connection, nobody else. Slots are
-//! allocated in chunks on demand and never move, so that a pointer to one is valid as long as the
+//! allocated one by one on demand and never move, so that a pointer to one is valid as long as the
 //! queue. What a thread holds is told by type: a [`Loan`] is a slot with a value in it, a [`Berth`]
 //! one without. Neither can be copied, and dropping one by mistake leaks its slot, nothing worse.
 
@@ -12,10 +12,7 @@ use std::ptr::NonNull;
 use super::Kind;
 use super::sync::diagnostic::{AtomicU8, Ordering};
 use super::sync::{AtomicU64, UnsafeCell};
-use super::words::{Place, SLOTS_PER_WORD};
-
-/// Slots per chunk.
-const CHUNK: usize = 8;
+use super::words::{Place, SLOTS_PER_WORD, Words};
 
 /// What is going on with a slot. Serves snapshots, and tells the queue which counter a slot leaves;
 /// only its holder changes it.
@@ -60,6 +57,10 @@ impl Stage {
 pub(super) struct Slot<K: Kind> {
     pub(super) index: u32,
     pub(super) place: Place,
+    /// The word of `place`, at hand for the put. Lives as long as the queue.
+    pub(super) word: NonNull<AtomicU64>,
+    /// The bit of `place`.
+    pub(super) bit: u64,
     stage: AtomicU8,
     /// The ticket of the waiter this slot was handed to and that has not collected it yet; else 0.
     pub(super) claim: AtomicU64,
@@ -73,12 +74,18 @@ pub(super) struct Slot<K: Kind> {
 }
 
 impl<K: Kind> Slot<K> {
-    fn new(index: usize, words: usize) -> Self {
+    fn new(index: usize, words: &Words) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the ceiling fits 32 bits")]
-        let (index, word, bit) = (index as u32, (index % words) as u32, (index / words) as u32);
+        let (index, count) = (index as u32, words.len() as u32);
+        let place = Place {
+            word: index % count,
+            bit: index / count,
+        };
         Self {
             index,
-            place: Place { word, bit },
+            place,
+            word: NonNull::from(words.word(place.word)),
+            bit: place.mask(),
             stage: AtomicU8::new(Stage::Vacant as u8),
             claim: AtomicU64::new(0),
             swept: UnsafeCell::new(0),
@@ -215,79 +222,73 @@ impl<K: Kind> fmt::Debug for Berth<K> {
     }
 }
 
-/// All slots up to the ceiling, allocated chunk by chunk.
+/// All slots up to the ceiling, each allocated when it is first needed.
 pub(super) struct Slots<K: Kind> {
-    words: usize,
-    ceiling: usize,
-    /// A chunk's pointer is written once, under the queue's lock, before any of its slots becomes
-    /// known to anybody; it is read under the lock or by somebody who got to know a slot.
-    chunks: Box<[Chunk<K>]>,
+    /// How to get from a place to an index: words are a power of two.
+    shift: u32,
+    /// A pointer is written once, under the queue's lock, before its slot becomes known to anybody;
+    /// it is read under the lock or by somebody who got to know the slot.
+    cells: Box<[Cell<K>]>,
 }
 
-/// The first of `CHUNK` slots, once they are allocated.
-type Chunk<K> = UnsafeCell<Option<NonNull<Slot<K>>>>;
+/// Where to find a slot, once it is allocated.
+type Cell<K> = UnsafeCell<Option<NonNull<Slot<K>>>>;
 
 impl<K: Kind> Slots<K> {
     pub(super) fn new(ceiling: usize, words: usize) -> Self {
         debug_assert!(ceiling <= words * SLOTS_PER_WORD);
-        let chunks = (0..ceiling.div_ceil(CHUNK)).map(|_| UnsafeCell::new(None));
         Self {
-            words,
-            ceiling,
-            chunks: chunks.collect(),
+            shift: words.trailing_zeros(),
+            cells: (0..ceiling).map(|_| UnsafeCell::new(None)).collect(),
         }
     }
 
     pub(super) fn ceiling(&self) -> usize {
-        self.ceiling
+        self.cells.len()
     }
 
     /// The slot at a place that was just taken from the idle set.
     #[inline(always)]
     pub(super) fn at(&self, place: Place) -> NonNull<Slot<K>> {
-        let index = place.bit as usize * self.words + place.word as usize;
-        self.known(index)
-            .expect("an idle slot's chunk is allocated")
+        let index = (place.bit as usize) << self.shift | place.word as usize;
+        debug_assert!(index < self.cells.len(), "no bit without a slot");
+        // SAFETY: bits are only ever set for slots, which are below the ceiling.
+        let cell = unsafe { self.cells.get_unchecked(index) };
+        // SAFETY: see `cells`: no write runs at the same time; and a slot was allocated before its
+        // bit was first set.
+        cell.with(|cell| unsafe { (*cell).unwrap_unchecked() })
     }
 
-    /// The slot with this index, if its chunk was ever needed. Under the lock, or for a slot that
-    /// the caller got to know.
+    /// The slot with this index, if it was ever needed. Under the lock, or for a slot that the
+    /// caller got to know.
     #[inline(always)]
     pub(super) fn known(&self, index: usize) -> Option<NonNull<Slot<K>>> {
-        // SAFETY: see `chunks`: no write runs at the same time.
-        let chunk = self.chunks[index / CHUNK].with(|chunk| unsafe { *chunk })?;
-        // SAFETY: a chunk has `CHUNK` slots.
-        Some(unsafe { chunk.add(index % CHUNK) })
+        // SAFETY: see `cells`: no write runs at the same time.
+        self.cells[index].with(|cell| unsafe { *cell })
     }
 
-    /// The slot with this index; allocates its chunk at need. Under the lock.
-    pub(super) fn ensure(&self, index: usize) -> NonNull<Slot<K>> {
+    /// The slot with this index; allocates it at need. Under the lock.
+    pub(super) fn ensure(&self, index: usize, words: &Words) -> NonNull<Slot<K>> {
         if let Some(slot) = self.known(index) {
             return slot;
         }
-        let first = index / CHUNK * CHUNK;
-        let slots: Box<[Slot<K>]> = (first..first + CHUNK)
-            .map(|index| Slot::new(index, self.words))
-            .collect();
-        let chunk = NonNull::from(Box::leak(slots)).cast::<Slot<K>>();
-        self.chunks[index / CHUNK].with_mut(|cell| {
-            // SAFETY: see `chunks`: under the lock, and nobody knows a slot of this chunk yet.
-            unsafe { *cell = Some(chunk) };
+        let slot = NonNull::from(Box::leak(Box::new(Slot::new(index, words))));
+        self.cells[index].with_mut(|cell| {
+            // SAFETY: see `cells`: under the lock, and nobody knows this slot yet.
+            unsafe { *cell = Some(slot) };
         });
-        // SAFETY: a chunk has `CHUNK` slots.
-        unsafe { chunk.add(index % CHUNK) }
+        slot
     }
 }
 
 impl<K: Kind> Drop for Slots<K> {
     fn drop(&mut self) {
-        for chunk in &self.chunks {
+        for cell in &self.cells {
             // SAFETY: `&mut self`: nobody else has access.
-            if let Some(chunk) = chunk.with(|chunk| unsafe { *chunk }) {
-                let slots = NonNull::slice_from_raw_parts(chunk, CHUNK);
-                // SAFETY: made by `Box::leak` of a slice of `CHUNK` slots in `ensure`. Values still
-                // inside are the queue's to drop first.
-                drop(unsafe { Box::from_raw(slots.as_ptr()) });
+            if let Some(slot) = cell.with(|cell| unsafe { *cell }) {
+                // SAFETY: made by `Box::leak` in `ensure`. A value still inside is the queue's to
+                // drop first.
+                drop(unsafe { Box::from_raw(slot.as_ptr()) });
             }
         }
     }

@@ -6,7 +6,7 @@ use std::task::Waker;
 use super::lanes::Lanes;
 use super::slot::{Berth, Loan, Slot, Slots, Stage};
 use super::sync::Ordering;
-use super::waiter::{HANDED, Waiter, entry};
+use super::waiter::{HANDED, Ticket, Waiter};
 use super::wheel::Wheel;
 use super::words::{Place, Words};
 use super::{Kind, Limits, Phase};
@@ -38,7 +38,7 @@ pub(super) struct State<K: Kind> {
     pub(super) served: u64,
     /// Some hand-off may not have been collected since the last sweep.
     pub(super) uncollected: bool,
-    next_ticket: u64,
+    next_ticket: Ticket,
     /// Keeps the memory while loans outlive the last handle.
     pub(super) anchor: Option<K::Anchor>,
     /// Wait for `occupied` to reach zero.
@@ -46,10 +46,10 @@ pub(super) struct State<K: Kind> {
 }
 
 impl<K: Kind> State<K> {
-    pub(super) fn new(words: usize, limits: Limits) -> Self {
+    pub(super) fn new(words: usize, fair: bool, limits: Limits) -> Self {
         Self {
             entries: 0,
-            lanes: Lanes::new(),
+            lanes: Lanes::new(fair, words),
             wheel: None,
             taken: vec![0; words].into(),
             parked: vec![0; words].into(),
@@ -68,9 +68,10 @@ impl<K: Kind> State<K> {
         }
     }
 
-    pub(super) fn ticket(&mut self) -> u64 {
+    pub(super) fn ticket(&mut self) -> Ticket {
         let ticket = self.next_ticket;
-        self.next_ticket += 1;
+        // Never 0, which stands for none.
+        self.next_ticket = ticket.checked_add(1).unwrap_or(1);
         ticket
     }
 
@@ -118,13 +119,12 @@ impl<K: Kind> State<K> {
     }
 
     /// Takes the lowest vacant slot, if there is one below the ceiling.
-    pub(super) fn occupy(&mut self, slots: &Slots<K>) -> Option<Berth<K>> {
-        let words = self.taken.len();
-        let index = (0..words)
-            .map(|word| self.taken[word].trailing_ones() as usize * words + word)
+    pub(super) fn occupy(&mut self, slots: &Slots<K>, words: &Words) -> Option<Berth<K>> {
+        let index = (0..words.len())
+            .map(|word| self.taken[word].trailing_ones() as usize * words.len() + word)
             .min()
             .filter(|index| *index < slots.ceiling())?;
-        let slot = slots.ensure(index);
+        let slot = slots.ensure(index, words);
         let berth = Berth(slot);
         let place = berth.slot().place;
         self.taken[place.word as usize] |= place.mask();
@@ -133,8 +133,12 @@ impl<K: Kind> State<K> {
     }
 
     /// Starts a connect in a vacant slot.
-    pub(super) fn occupy_for_connect(&mut self, slots: &Slots<K>) -> Option<Berth<K>> {
-        let berth = self.occupy(slots)?;
+    pub(super) fn occupy_for_connect(
+        &mut self,
+        slots: &Slots<K>,
+        words: &Words,
+    ) -> Option<Berth<K>> {
+        let berth = self.occupy(slots, words)?;
         berth.slot().enter(Stage::Connecting);
         self.connecting += 1;
         Some(berth)
@@ -168,8 +172,8 @@ impl<K: Kind> State<K> {
 
     /// The waiter to serve, out of its lane and the wheel. Those whose deadline has passed are set
     /// aside for the driver, whose timer is due by then.
-    pub(super) fn next_waiter(&mut self, now: u64) -> Option<NonNull<Waiter<K>>> {
-        while let Some(node) = self.lanes.first() {
+    pub(super) fn next_waiter(&mut self, now: u64, home: usize) -> Option<NonNull<Waiter<K>>> {
+        while let Some(node) = self.lanes.first(home) {
             // SAFETY: under the lock; it stands in a lane, so it is alive.
             unsafe {
                 self.lanes.remove(node);
@@ -177,7 +181,7 @@ impl<K: Kind> State<K> {
                     return Some(node);
                 };
                 wheel.remove(node);
-                if entry(node).deadline > now {
+                if node.as_ref().deadline.get() > now {
                     return Some(node);
                 }
                 wheel.set_aside(node);
@@ -192,21 +196,21 @@ impl<K: Kind> State<K> {
         self.served += 1;
         self.uncollected = true;
         // SAFETY: under the lock, and the node is still marked as queued, so it is alive.
-        let (waiter, entry) = unsafe { (node.as_ref(), entry(node)) };
-        let waker = entry.waker.take();
-        let slot = loan.slot();
+        let waiter = unsafe { node.as_ref() };
         // Release, with the Acquire of a revocation; the waiter itself is ordered by its state.
         let order = if mutant(51) {
             Ordering::Relaxed
         } else {
             Ordering::Release
         };
-        slot.claim.store(entry.ticket, order);
+        loan.slot().claim.store(u64::from(waiter.ticket()), order);
+        // SAFETY: `swept` is guarded by the lock. A waiter may be handed the same slot twice.
+        loan.slot().swept.with_mut(|swept| unsafe { *swept = 0 });
         if mutant(7) {
             waiter.state.store(HANDED, Ordering::Release);
         }
-        // SAFETY: only read after HANDED was seen.
-        waiter.slot.with_mut(|cell| unsafe { *cell = Some(loan.0) });
+        // SAFETY: under the lock, and the waiter is queued.
+        let waker = unsafe { waiter.set_slot(loan.0) };
         // Release, with the Acquire of `poll_waiter` and `cancel`: slot, claim and contents.
         let order = if mutant(8) {
             Ordering::Relaxed

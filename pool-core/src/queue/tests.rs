@@ -53,11 +53,11 @@ fn limits(max: usize) -> Limits {
 
 /// A queue with `idle` connections and room for no more.
 fn full(idle: usize) -> Queue<Plain> {
-    let queue = Queue::new(idle, 1, limits(idle));
+    let queue = Queue::new(idle, 1, true, limits(idle));
     let alive = Arc::default();
     for id in 0..idle {
         let berth = queue.claim_for_adoption().expect("there is room");
-        match queue.give(berth.fill(Conn::new(id, &alive)), 0) {
+        match queue.give(berth.fill(Conn::new(id, &alive)), 0, 0) {
             Given::Kept(waker) => assert!(waker.is_none()),
             Given::Retired(..) => panic!("there is room"),
         }
@@ -71,6 +71,8 @@ fn request(deadline: u64) -> Request {
         now: 0,
         virtual_deadline: 0,
         deadline,
+        ticket: 0,
+        home: 0,
     }
 }
 
@@ -82,7 +84,7 @@ fn with_no_waiting_allowed_the_first_one_is_refused_too() {
     let waiter = std::pin::pin!(Waiter::new());
     let waker = std::task::Waker::noop().clone();
     // SAFETY: it is not queued, and cancelled anyway.
-    let enqueued = unsafe { queue.enqueue(waiter.as_ref(), waker, &request(9), 0, false) };
+    let enqueued = unsafe { queue.enqueue(waiter.as_ref(), waker, &request(9)) };
     assert!(
         matches!(enqueued, Enqueued::Full { waiting: 0 }),
         "{enqueued:?}"
@@ -123,7 +125,7 @@ fn a_request_between_two_rounds_of_a_resume_is_not_left_behind() {
     for waiter in &waiters {
         let waker = std::task::Waker::noop().clone();
         // SAFETY: all are cancelled below.
-        let enqueued = unsafe { queue.enqueue(waiter.as_ref(), waker, &request(9), 0, false) };
+        let enqueued = unsafe { queue.enqueue(waiter.as_ref(), waker, &request(9)) };
         assert!(matches!(enqueued, Enqueued::Queued { .. }), "{enqueued:?}");
     }
     let first = queue.resume(0);

@@ -1,13 +1,12 @@
 //! Waiting: joining the queue, being served, leaving it.
 
-use std::mem;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::slot::{Berth, Loan};
 use super::sync::Ordering;
-use super::waiter::{CLOSED, EXPIRED, FAILED, HANDED, NEW, QUEUED, Waiter, entry};
+use super::waiter::{CLOSED, EXPIRED, FAILED, HANDED, NEW, QUEUED, Ticket, Waiter};
 use super::wheel::Wheel;
 use super::{Kind, Phase, Queue, State};
 use crate::mutant::mutant;
@@ -23,6 +22,12 @@ pub struct Request {
     pub virtual_deadline: u64,
     /// Milliseconds: when the wait ends; `u64::MAX` for never.
     pub deadline: u64,
+    /// What it was told apart by before, from [`Waiter::ticket`] or [`Queue::ticket`]; 0 if it joins
+    /// for the first time. One that joins again comes where its ticket puts it, is not counted
+    /// against the limit, and only a closed pool refuses it.
+    pub ticket: Ticket,
+    /// The same hint as for [`Queue::take`].
+    pub home: usize,
 }
 
 /// What became of a request that wanted to wait.
@@ -37,8 +42,6 @@ pub enum Enqueued<K: Kind> {
         connect: Option<Berth<K>>,
         /// More connections could be opened.
         room: bool,
-        /// When the wheel must be turned next.
-        turn: Option<u64>,
     },
     /// As many as may wait already.
     Full {
@@ -118,10 +121,13 @@ pub fn wake(waker: Waker) {
 }
 
 impl<K: Kind> Queue<K> {
-    /// Joins the queue, unless a slot turns out to be idle.
-    ///
-    /// `again` says that the waiter was revoked: it comes where its arrival puts it, is not counted
-    /// against the limit, and only a closed pool refuses it.
+    /// A ticket for a request that may join later, so that it joins where it stood now.
+    pub fn ticket(&self) -> Ticket {
+        self.lock().ticket()
+    }
+
+    /// Joins the queue, unless a slot turns out to be idle. [`expire`](Self::expire) must be called
+    /// when the request's deadline has come.
     ///
     /// # Safety
     ///
@@ -132,9 +138,8 @@ impl<K: Kind> Queue<K> {
         waiter: Pin<&Waiter<K>>,
         waker: Waker,
         request: &Request,
-        home: usize,
-        again: bool,
     ) -> Enqueued<K> {
+        let again = request.ticket != 0;
         let mut state = self.lock();
         if let Some(refused) = state.refuse(again) {
             drop(state);
@@ -142,7 +147,7 @@ impl<K: Kind> Queue<K> {
             return refused;
         }
         if !state.marked {
-            if let Some(place) = self.words.mark_or_take(home) {
+            if let Some(place) = self.words.mark_or_take(request.home) {
                 self.words.clear_slow();
                 drop(state);
                 drop(waker);
@@ -157,19 +162,15 @@ impl<K: Kind> Queue<K> {
             return full;
         }
         // SAFETY: the waiter stands in no list; it is pinned, and the caller cancels it in time.
-        let turn = unsafe { state.link(waiter.get_ref(), waker, request, again) };
+        unsafe { state.link(waiter.get_ref(), waker, request) };
         let wants = state.wants_connect(request.now);
         let connect = if wants {
-            state.occupy_for_connect(&self.slots)
+            state.occupy_for_connect(&self.slots, &self.words)
         } else {
             None
         };
         let room = state.occupied < state.limits.max;
-        Enqueued::Queued {
-            connect,
-            room,
-            turn,
-        }
+        Enqueued::Queued { connect, room }
     }
 
     /// How the wait stands; `waker` is the one to be called when that changes.
@@ -180,14 +181,8 @@ impl<K: Kind> Queue<K> {
         {
             let _state = self.lock();
             if waiter.state.load(Ordering::Relaxed) == QUEUED {
-                // SAFETY: under the lock.
-                let entry = unsafe { entry(NonNull::from(waiter.get_ref())) };
-                if entry
-                    .waker
-                    .as_ref()
-                    .is_some_and(|known| known.will_wake(waker))
-                    || mutant(14)
-                {
+                // SAFETY: under the lock, and queued.
+                if unsafe { waiter.will_wake(waker) } || mutant(14) {
                     return Waited::Pending;
                 }
             }
@@ -196,12 +191,11 @@ impl<K: Kind> Queue<K> {
         let mut fresh = Some(waker.clone());
         {
             let _state = self.lock();
-            if waiter.state.load(Ordering::Relaxed) == QUEUED {
-                // SAFETY: under the lock.
-                mem::swap(
-                    unsafe { &mut entry(NonNull::from(waiter.get_ref())).waker },
-                    &mut fresh,
-                );
+            if waiter.state.load(Ordering::Relaxed) == QUEUED
+                && let Some(waker) = fresh.take()
+            {
+                // SAFETY: under the lock, and queued.
+                fresh = unsafe { waiter.set_waker(waker) };
             }
         }
         drop(fresh);
@@ -269,10 +263,10 @@ impl<K: Kind> Queue<K> {
             // SAFETY: under the lock; members of a lane are alive.
             state
                 .lanes
-                .each(|node| wakers.extend(unsafe { entry(node).waker.take() }));
+                .each(|node| wakers.extend(unsafe { node.as_ref().take_waker() }));
             if let Some(wheel) = &state.wheel {
                 // SAFETY: as above; these wait for a driver to tell them that they are late.
-                wheel.each_due(|node| wakers.extend(unsafe { entry(node).waker.take() }));
+                wheel.each_due(|node| wakers.extend(unsafe { node.as_ref().take_waker() }));
             }
         }
         for waker in wakers {
@@ -289,7 +283,7 @@ impl<K: Kind> Queue<K> {
     fn end_waits(&self, state: &mut State<K>, outcome: u8) -> Batch {
         let mut batch = Batch::default();
         while !batch.is_full()
-            && let Some(node) = state.lanes.first()
+            && let Some(node) = state.lanes.first(0)
         {
             // SAFETY: under the lock; it stands in a lane, so it is queued and alive until its
             // state is stored.
@@ -323,13 +317,8 @@ impl<K: Kind> Queue<K> {
     /// Collects a hand-off, unless it was revoked.
     fn claim(&self, waiter: &Waiter<K>) -> Option<Loan<K>> {
         // SAFETY: HANDED was seen, so the slot is written, and nobody else uses the node any more.
-        let (slot, ticket) = unsafe {
-            let slot = waiter.slot.with(|slot| *slot);
-            (
-                slot.expect("a slot comes with HANDED"),
-                entry(NonNull::from(waiter)).ticket,
-            )
-        };
+        let slot = unsafe { waiter.slot() }.expect("a slot comes with HANDED");
+        let ticket = u64::from(waiter.ticket());
         // SAFETY: slots live as long as the queue.
         let claim = unsafe { &slot.as_ref().claim };
         if mutant(50) {
@@ -370,35 +359,25 @@ impl<K: Kind> State<K> {
     /// # Safety
     ///
     /// The waiter stands in no list, is pinned, and is unlinked before it is dropped.
-    unsafe fn link(
-        &mut self,
-        waiter: &Waiter<K>,
-        waker: Waker,
-        request: &Request,
-        again: bool,
-    ) -> Option<u64> {
+    unsafe fn link(&mut self, waiter: &Waiter<K>, waker: Waker, request: &Request) {
+        let again = request.ticket != 0;
+        let ticket = if again { request.ticket } else { self.ticket() };
+        waiter.ticket.set(ticket);
+        waiter.virtual_deadline.set(request.virtual_deadline);
+        waiter.deadline.set(request.deadline);
         let node = NonNull::from(waiter);
         // SAFETY: under the lock, and of the caller.
         unsafe {
-            let entry = entry(node);
-            entry.waker = Some(waker);
-            entry.ticket = self.ticket();
-            entry.class = request.class;
-            entry.virtual_deadline = request.virtual_deadline;
-            entry.deadline = request.deadline;
+            let none = waiter.set_waker(waker);
+            debug_assert!(none.is_none(), "one that stands in no queue holds no waker");
             waiter.state.store(QUEUED, Ordering::Relaxed);
-            if !again {
-                entry.arrival = entry.ticket;
+            self.lanes.push(node, request.class, request.home, again);
+            if request.deadline != u64::MAX {
+                let wheel = self
+                    .wheel
+                    .get_or_insert_with(|| Box::new(Wheel::new(request.now)));
+                wheel.insert(node);
             }
-            self.lanes.push(node, again);
-            if request.deadline == u64::MAX {
-                return None;
-            }
-            let wheel = self
-                .wheel
-                .get_or_insert_with(|| Box::new(Wheel::new(request.now)));
-            wheel.insert(node);
-            wheel.next_turn()
         }
     }
 
@@ -411,7 +390,7 @@ impl<K: Kind> State<K> {
             // SAFETY: it stood in the wheel, so it is queued and alive until its state is stored.
             unsafe {
                 self.lanes.remove(node);
-                batch.push(entry(node).waker.take());
+                batch.push(node.as_ref().take_waker());
                 node.as_ref().state.store(EXPIRED, Ordering::Release);
             }
         }
@@ -429,7 +408,7 @@ impl<K: Kind> State<K> {
             if let Some(wheel) = &mut self.wheel {
                 wheel.remove(node);
             }
-            entry(node).waker.take()
+            node.as_ref().take_waker()
         }
     }
 }

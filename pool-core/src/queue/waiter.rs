@@ -3,14 +3,17 @@
 //! The node lies inside the acquiring future, which is pinned, so waiting allocates nothing. A node
 //! that stands in a list is alive: its destructor takes the lock and unlinks it.
 
-use std::cell;
+use std::cell::Cell;
 use std::marker::PhantomPinned;
+use std::mem;
 use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::Kind;
+use super::lanes::NO_LANE;
 use super::slot::Slot;
 use super::sync::{AtomicU8, UnsafeCell};
+use super::wheel::NOWHERE;
 
 /// Waits for nothing (fresh, or finished).
 pub(super) const NEW: u8 = 0;
@@ -30,70 +33,173 @@ pub(super) const LANE: usize = 0;
 /// Index of the links of the deadline wheel.
 pub(super) const WHEEL: usize = 1;
 
+/// Tells requests apart, in the order in which they first joined; 0 for one that has not yet. It
+/// wraps, so two are compared by their distance; never are as many pending as would make that wrong.
+pub type Ticket = u32;
+
 /// One waiting request.
+///
+/// Every byte here is paid for by every request, waiting or not, so fields that are never needed at
+/// the same time share a place, and the small ones fill one word.
 pub struct Waiter<K: Kind> {
-    /// The only word that is read without the lock. Stored last by whoever ends the wait: the node
+    /// Guarded by the queue's lock, like all cells below; `ticket`, `virtual_deadline` and
+    /// `deadline` are written before the waiter joins only, so it may read them itself at any time.
+    links: [Links<K>; 2],
+    /// Guarded by the lock while the waiter is queued. The slot is written before `HANDED` is
+    /// stored and read after it was loaded.
+    parcel: UnsafeCell<Parcel<K>>,
+    /// When its class is served next: the time of arrival plus the offset of the class.
+    pub(super) virtual_deadline: Cell<u64>,
+    /// Milliseconds; `u64::MAX` for none.
+    pub(super) deadline: Cell<u64>,
+    /// Unique among those that wait and kept when it joins again.
+    pub(super) ticket: Cell<Ticket>,
+    /// Where in the wheel it stands.
+    pub(super) spoke: Cell<u16>,
+    /// The lane it stands in (one that is due may have left it already).
+    pub(super) lane: Cell<u8>,
+    /// The only field that is read without the lock. Stored last by whoever ends the wait: the node
     /// may be gone the moment after.
     pub(super) state: AtomicU8,
-    /// Written before `HANDED` is stored, read after it was loaded.
-    pub(super) slot: UnsafeCell<Option<NonNull<Slot<K>>>>,
-    /// Guarded by the queue's lock; `ticket` may be read by the waiter itself once handed.
-    pub(super) entry: cell::UnsafeCell<Entry<K>>,
     _pin: PhantomPinned,
 }
 
-/// What the queue notes about a waiter.
-pub(super) struct Entry<K: Kind> {
-    links: [Links<K>; 2],
-    pub(super) waker: Option<Waker>,
-    /// Unique among hand-offs, never 0.
-    pub(super) ticket: u64,
-    /// Time of arrival plus the offset of the class: the least one is served first.
-    pub(super) virtual_deadline: u64,
-    /// Tells apart those that arrived in the same millisecond; kept when it joins again, and 0 if it
-    /// did not stand in the queue before that.
-    pub(super) arrival: u64,
-    /// Milliseconds; `u64::MAX` for none.
-    pub(super) deadline: u64,
-    pub(super) class: u8,
-    /// Whether it stands in its lane (one that is due may have left it already).
-    pub(super) in_lane: bool,
-    /// Where in the wheel it stands.
-    pub(super) spoke: u16,
+/// What a waiter holds for others: whom to wake, and then what that one gets.
+enum Parcel<K: Kind> {
+    Waker(Waker),
+    Slot(Option<NonNull<Slot<K>>>),
+}
+
+impl<K: Kind> Parcel<K> {
+    const EMPTY: Self = Self::Slot(None);
 }
 
 struct Links<K: Kind> {
-    prev: Option<NonNull<Waiter<K>>>,
-    next: Option<NonNull<Waiter<K>>>,
+    prev: Cell<Option<NonNull<Waiter<K>>>>,
+    next: Cell<Option<NonNull<Waiter<K>>>>,
 }
 
 impl<K: Kind> Links<K> {
-    const NONE: Self = Self {
-        prev: None,
-        next: None,
-    };
+    const fn none() -> Self {
+        Self {
+            prev: Cell::new(None),
+            next: Cell::new(None),
+        }
+    }
 }
 
 impl<K: Kind> Waiter<K> {
     /// A waiter that does not wait yet.
     #[must_use]
+    #[inline]
     pub fn new() -> Self {
         Self {
+            links: [Links::none(), Links::none()],
+            parcel: UnsafeCell::new(Parcel::EMPTY),
+            virtual_deadline: Cell::new(0),
+            deadline: Cell::new(u64::MAX),
+            ticket: Cell::new(0),
+            spoke: Cell::new(NOWHERE),
+            lane: Cell::new(NO_LANE),
             state: AtomicU8::new(NEW),
-            slot: UnsafeCell::new(None),
-            entry: cell::UnsafeCell::new(Entry {
-                links: [Links::NONE; 2],
-                waker: None,
-                ticket: 0,
-                virtual_deadline: 0,
-                arrival: 0,
-                deadline: u64::MAX,
-                class: 0,
-                in_lane: false,
-                spoke: super::wheel::NOWHERE,
-            }),
             _pin: PhantomPinned,
         }
+    }
+
+    /// Its ticket; 0 if it has never joined.
+    pub fn ticket(&self) -> Ticket {
+        self.ticket.get()
+    }
+
+    /// The virtual deadline it joined with.
+    pub fn virtual_deadline(&self) -> u64 {
+        self.virtual_deadline.get()
+    }
+
+    /// The deadline it joined with.
+    pub fn deadline(&self) -> u64 {
+        self.deadline.get()
+    }
+
+    /// Before whom it is served: the earlier, the sooner.
+    pub(super) fn rank(&self) -> Rank {
+        Rank {
+            virtual_deadline: self.virtual_deadline.get(),
+            ticket: self.ticket.get(),
+        }
+    }
+
+    fn links<const WHICH: usize>(&self) -> &Links<K> {
+        &self.links[WHICH]
+    }
+
+    /// Leaves a waker, and takes the one that was there.
+    ///
+    /// # Safety
+    ///
+    /// Under the lock; the waiter is queued, or is about to be.
+    pub(super) unsafe fn set_waker(&self, waker: Waker) -> Option<Waker> {
+        // SAFETY: of the caller.
+        unsafe { self.swap(Parcel::Waker(waker)) }
+    }
+
+    /// Takes the waker.
+    ///
+    /// # Safety
+    ///
+    /// Under the lock; the waiter is queued.
+    pub(super) unsafe fn take_waker(&self) -> Option<Waker> {
+        // SAFETY: of the caller.
+        unsafe { self.swap(Parcel::EMPTY) }
+    }
+
+    /// Whether a waker would wake the same task.
+    ///
+    /// # Safety
+    ///
+    /// Under the lock; the waiter is queued.
+    pub(super) unsafe fn will_wake(&self, waker: &Waker) -> bool {
+        self.parcel.with(|parcel| {
+            // SAFETY: of the caller.
+            matches!(unsafe { &*parcel }, Parcel::Waker(known) if known.will_wake(waker))
+        })
+    }
+
+    /// Leaves a slot, and takes the waker.
+    ///
+    /// # Safety
+    ///
+    /// Under the lock; the waiter is queued.
+    pub(super) unsafe fn set_slot(&self, slot: NonNull<Slot<K>>) -> Option<Waker> {
+        // SAFETY: of the caller.
+        unsafe { self.swap(Parcel::Slot(Some(slot))) }
+    }
+
+    /// The slot that was left.
+    ///
+    /// # Safety
+    ///
+    /// By the waiter itself, after it has seen `HANDED`.
+    pub(super) unsafe fn slot(&self) -> Option<NonNull<Slot<K>>> {
+        // SAFETY: of the caller: nobody else uses the node any more.
+        self.parcel.with(|parcel| match unsafe { &*parcel } {
+            Parcel::Slot(slot) => *slot,
+            Parcel::Waker(_) => None,
+        })
+    }
+
+    /// # Safety
+    ///
+    /// As for [`set_waker`](Self::set_waker).
+    unsafe fn swap(&self, parcel: Parcel<K>) -> Option<Waker> {
+        self.parcel.with_mut(|old| {
+            // SAFETY: of the caller: the lock makes this the only access. What was there is moved
+            // out, so nothing foreign is dropped.
+            match mem::replace(unsafe { &mut *old }, parcel) {
+                Parcel::Waker(waker) => Some(waker),
+                Parcel::Slot(_) => None,
+            }
+        })
     }
 }
 
@@ -115,6 +221,35 @@ unsafe impl<K: Kind> Send for Waiter<K> {}
 // SAFETY: as above.
 unsafe impl<K: Kind> Sync for Waiter<K> {}
 
+/// What waiters are ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rank {
+    virtual_deadline: u64,
+    pub(super) ticket: Ticket,
+}
+
+impl Rank {
+    pub(super) const FIRST: Self = Self {
+        virtual_deadline: 0,
+        ticket: 0,
+    };
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let age = |rank: &Self| rank.ticket.wrapping_sub(other.ticket).cast_signed();
+        self.virtual_deadline
+            .cmp(&other.virtual_deadline)
+            .then_with(|| age(self).cmp(&0))
+    }
+}
+
 /// A doubly linked list through `links[WHICH]` of its members. Every call under the queue's lock.
 pub(super) struct List<K: Kind, const WHICH: usize> {
     head: Option<NonNull<Waiter<K>>>,
@@ -134,7 +269,7 @@ impl<K: Kind, const WHICH: usize> List<K, WHICH> {
     /// The one behind `node`, which stands in this list.
     pub(super) fn next(&self, node: NonNull<Waiter<K>>) -> Option<NonNull<Waiter<K>>> {
         // SAFETY: members of the list are alive, and the lock is held.
-        unsafe { links::<K, WHICH, _>(node, |links| links.next) }
+        unsafe { node.as_ref() }.links::<WHICH>().next.get()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -147,12 +282,11 @@ impl<K: Kind, const WHICH: usize> List<K, WHICH> {
     pub(super) unsafe fn push_back(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller; members of the list are alive.
         unsafe {
-            links::<K, WHICH, _>(node, |links| {
-                links.prev = self.tail;
-                links.next = None;
-            });
+            let links = node.as_ref().links::<WHICH>();
+            links.prev.set(self.tail);
+            links.next.set(None);
             match self.tail {
-                Some(tail) => links::<K, WHICH, _>(tail, |links| links.next = Some(node)),
+                Some(tail) => tail.as_ref().links::<WHICH>().next.set(Some(node)),
                 None => self.head = Some(node),
             }
         }
@@ -169,13 +303,12 @@ impl<K: Kind, const WHICH: usize> List<K, WHICH> {
     ) {
         // SAFETY: of the caller; members of the list are alive.
         unsafe {
-            let prev = links::<K, WHICH, _>(next, |links| links.prev.replace(node));
-            links::<K, WHICH, _>(node, |links| {
-                links.prev = prev;
-                links.next = Some(next);
-            });
+            let prev = next.as_ref().links::<WHICH>().prev.replace(Some(node));
+            let links = node.as_ref().links::<WHICH>();
+            links.prev.set(prev);
+            links.next.set(Some(next));
             match prev {
-                Some(prev) => links::<K, WHICH, _>(prev, |links| links.next = Some(node)),
+                Some(prev) => prev.as_ref().links::<WHICH>().next.set(Some(node)),
                 None => self.head = Some(node),
             }
         }
@@ -187,14 +320,14 @@ impl<K: Kind, const WHICH: usize> List<K, WHICH> {
     pub(super) unsafe fn remove(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller; members of the list are alive.
         unsafe {
-            let (prev, next) =
-                links::<K, WHICH, _>(node, |links| (links.prev.take(), links.next.take()));
+            let links = node.as_ref().links::<WHICH>();
+            let (prev, next) = (links.prev.take(), links.next.take());
             match prev {
-                Some(prev) => links::<K, WHICH, _>(prev, |links| links.next = next),
+                Some(prev) => prev.as_ref().links::<WHICH>().next.set(next),
                 None => self.head = next,
             }
             match next {
-                Some(next) => links::<K, WHICH, _>(next, |links| links.prev = prev),
+                Some(next) => next.as_ref().links::<WHICH>().prev.set(prev),
                 None => self.tail = prev,
             }
         }
@@ -206,23 +339,4 @@ impl<K: Kind, const WHICH: usize> List<K, WHICH> {
         unsafe { self.remove(head) };
         Some(head)
     }
-}
-
-/// # Safety
-///
-/// Under the lock; `node` is alive; no other reference to its entry is used meanwhile.
-pub(super) unsafe fn entry<'a, K: Kind>(node: NonNull<Waiter<K>>) -> &'a mut Entry<K> {
-    // SAFETY: of the caller: the lock makes this the only access.
-    unsafe { &mut *node.as_ref().entry.get() }
-}
-
-/// # Safety
-///
-/// `node` is alive and the lock is held.
-unsafe fn links<K: Kind, const WHICH: usize, R>(
-    node: NonNull<Waiter<K>>,
-    f: impl FnOnce(&mut Links<K>) -> R,
-) -> R {
-    // SAFETY: of the caller: the lock makes this the only access.
-    unsafe { f(&mut (*node.as_ref().entry.get()).links[WHICH]) }
 }

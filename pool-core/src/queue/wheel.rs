@@ -8,7 +8,7 @@
 use std::ptr::NonNull;
 
 use super::Kind;
-use super::waiter::{List, WHEEL, Waiter, entry};
+use super::waiter::{List, WHEEL, Waiter};
 
 const LEVELS: usize = 5;
 const SPOKES: usize = 64;
@@ -45,9 +45,10 @@ impl<K: Kind> Wheel<K> {
     /// Under the lock; `node` is pinned and stands nowhere in the wheel.
     pub(super) unsafe fn insert(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller.
-        let entry = unsafe { entry(node) };
-        let when = entry
+        let waiter = unsafe { node.as_ref() };
+        let when = waiter
             .deadline
+            .get()
             .clamp(self.reached + 1, self.reached + SPAN - 1);
         // The lowest level on which all higher digits agree with the time reached. Time may carry
         // into a digit beyond the last level; those stand on the last level as well.
@@ -57,7 +58,7 @@ impl<K: Kind> Wheel<K> {
         self.used[level] |= 1 << spoke;
         #[expect(clippy::cast_possible_truncation, reason = "at most 320")]
         let at = (level * SPOKES + spoke) as u16;
-        entry.spoke = at;
+        waiter.spoke.set(at);
         // SAFETY: of the caller.
         unsafe { self.spokes[usize::from(at)].push_back(node) };
     }
@@ -69,8 +70,7 @@ impl<K: Kind> Wheel<K> {
     /// Under the lock; `node` is alive.
     pub(super) unsafe fn remove(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller.
-        let entry = unsafe { entry(node) };
-        let at = std::mem::replace(&mut entry.spoke, NOWHERE);
+        let at = unsafe { node.as_ref() }.spoke.replace(NOWHERE);
         match at {
             NOWHERE => {}
             // SAFETY: `spoke` says that it stands there.
@@ -94,7 +94,7 @@ impl<K: Kind> Wheel<K> {
     pub(super) unsafe fn set_aside(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller.
         unsafe {
-            entry(node).spoke = DUE;
+            node.as_ref().spoke.set(DUE);
             self.due.push_back(node);
         }
     }
@@ -140,7 +140,7 @@ impl<K: Kind> Wheel<K> {
             while let Some(node) = spoke.pop_front() {
                 // SAFETY: members of a spoke are alive; this one has just left it.
                 unsafe {
-                    if entry(node).deadline <= when {
+                    if node.as_ref().deadline.get() <= when {
                         self.set_aside(node);
                     } else {
                         self.insert(node);
@@ -164,7 +164,7 @@ impl<K: Kind> Wheel<K> {
     pub(super) fn pop_due(&mut self) -> Option<NonNull<Waiter<K>>> {
         let node = self.due.pop_front()?;
         // SAFETY: it stood in the wheel, so it is alive, and the lock is held.
-        unsafe { entry(node).spoke = NOWHERE };
+        unsafe { node.as_ref() }.spoke.set(NOWHERE);
         Some(node)
     }
 }

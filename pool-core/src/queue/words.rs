@@ -40,6 +40,13 @@ impl Place {
     }
 }
 
+#[inline(always)]
+fn place(word: usize, bit: u32) -> Place {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 2^16 words")]
+    let word = word as u32;
+    Place { word, bit }
+}
+
 type Storage = Box<[CachePadded<AtomicU64>]>;
 
 /// The words. Their number is a power of two, so that a home is found with a mask.
@@ -63,21 +70,28 @@ impl Words {
     /// Takes an idle slot, from the home word if it has one.
     #[inline(always)]
     pub(super) fn take(&self, home: usize) -> Option<Place> {
-        let wrap = self.words.len() - 1;
-        for step in 0..self.words.len() {
-            let word = (home + step) & wrap;
-            if let Some(bit) = self.take_from(word) {
-                #[expect(clippy::cast_possible_truncation, reason = "at most 2^16 words")]
-                let word = word as u32;
-                return Some(Place { word, bit });
-            }
+        let first = home & (self.words.len() - 1);
+        match self.take_from(first) {
+            Some(bit) => Some(place(first, bit)),
+            None => self.take_elsewhere(first),
         }
-        None
+    }
+
+    /// Takes an idle slot from any other word.
+    #[inline(never)]
+    fn take_elsewhere(&self, home: usize) -> Option<Place> {
+        let wrap = self.words.len() - 1;
+        (1..self.words.len()).find_map(|step| {
+            let word = (home + step) & wrap;
+            self.take_from(word).map(|bit| place(word, bit))
+        })
     }
 
     #[inline(always)]
     fn take_from(&self, word: usize) -> Option<u32> {
-        let word = &*self.words[word];
+        debug_assert!(word < self.words.len(), "masked by the caller");
+        // SAFETY: both callers mask with the number of words, a power of two, less one.
+        let word = unsafe { self.words.get_unchecked(word) };
         let mut seen = word.load(Ordering::Relaxed);
         loop {
             // SLOW first: a newcomer overtakes nobody.
@@ -124,10 +138,9 @@ impl Words {
         }
     }
 
-    /// The word of a place, for [`put`].
-    #[inline(always)]
-    pub(super) fn word(&self, place: Place) -> &AtomicU64 {
-        &self.words[place.word as usize]
+    /// A word, for [`put`].
+    pub(super) fn word(&self, word: u32) -> &AtomicU64 {
+        &self.words[word as usize]
     }
 
     /// Sets SLOW word by word until an idle slot turns up, and takes that one. Under the lock.
@@ -153,12 +166,7 @@ impl Words {
             }
             let bit = idle & idle.wrapping_neg();
             word.fetch_and(!bit, Ordering::Acquire);
-            #[expect(clippy::cast_possible_truncation, reason = "at most 2^16 words")]
-            let word = at as u32;
-            return Some(Place {
-                word,
-                bit: bit.trailing_zeros(),
-            });
+            return Some(place(at, bit.trailing_zeros()));
         }
         None
     }
@@ -211,12 +219,12 @@ impl Words {
 /// Puts a slot back, unless SLOW is set. After `true` the caller owns nothing any more and must
 /// not touch the queue again; nor does this function, which therefore knows the one word alone.
 #[inline(always)]
-pub(super) fn put(word: &AtomicU64, place: Place) -> bool {
+pub(super) fn put(word: &AtomicU64, bit: u64) -> bool {
     let mut seen = word.load(Ordering::Relaxed);
     if mutant(22) {
         // Publish first, look afterwards.
-        return word.fetch_or(place.mask(), Ordering::Release) & SLOW == 0
-            || word.fetch_and(!place.mask(), Ordering::Acquire) & place.mask() == 0;
+        return word.fetch_or(bit, Ordering::Release) & SLOW == 0
+            || word.fetch_and(!bit, Ordering::Acquire) & bit == 0;
     }
     loop {
         if seen & SLOW != 0 && !mutant(4) {
@@ -228,7 +236,7 @@ pub(super) fn put(word: &AtomicU64, place: Place) -> bool {
         } else {
             Ordering::Release
         };
-        match word.compare_exchange_weak(seen, seen | place.mask(), order, Ordering::Relaxed) {
+        match word.compare_exchange_weak(seen, seen | bit, order, Ordering::Relaxed) {
             Ok(_) => return true,
             Err(now) => seen = now,
         }

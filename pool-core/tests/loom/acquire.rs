@@ -22,9 +22,7 @@ pub(crate) struct Acquire {
     pool: Shared,
     waiter: Waiter<Model>,
     waits: bool,
-    again: bool,
     request: Request,
-    home: usize,
 }
 
 pub(crate) fn request(class: u8, virtual_deadline: u64, deadline: u64) -> Request {
@@ -33,6 +31,8 @@ pub(crate) fn request(class: u8, virtual_deadline: u64, deadline: u64) -> Reques
         now: 0,
         virtual_deadline,
         deadline,
+        ticket: 0,
+        home: 0,
     }
 }
 
@@ -42,9 +42,7 @@ impl Acquire {
             pool: pool.clone(),
             waiter: Waiter::new(),
             waits: false,
-            again: false,
-            request,
-            home,
+            request: Request { home, ..request },
         }
     }
 
@@ -67,7 +65,8 @@ impl Acquire {
             let ended = match this.pool.queue.poll_waiter(waiter, waker) {
                 Waited::Pending => return Some(Poll::Pending),
                 Waited::Revoked => {
-                    (this.waits, this.again) = (false, true);
+                    this.waits = false;
+                    this.request.ticket = waiter.ticket();
                     return None;
                 }
                 Waited::Granted(loan) => {
@@ -81,15 +80,15 @@ impl Acquire {
             this.waits = false;
             return Some(Poll::Ready(Err(ended)));
         }
-        if !this.again
-            && let Some(loan) = this.pool.queue.take(this.home)
+        if this.request.ticket == 0
+            && let Some(loan) = this.pool.queue.take(this.request.home)
         {
             return this.check(loan).map(|lease| Poll::Ready(Ok(lease)));
         }
         // SAFETY: `drop` cancels.
         let enqueued = unsafe {
             let (queue, request) = (&this.pool.queue, &this.request);
-            queue.enqueue(waiter, waker.clone(), request, this.home, this.again)
+            queue.enqueue(waiter, waker.clone(), request)
         };
         match enqueued {
             Enqueued::Granted(loan) => this.check(loan).map(|lease| Poll::Ready(Ok(lease))),

@@ -93,7 +93,7 @@ impl Drop for Owner {
 impl Owner {
     /// Brings a slot back the slow way. The caller holds a strong reference.
     pub(crate) fn give_back(&self, loan: Loan<Model>, now: u64) {
-        match self.queue.give(loan, now) {
+        match self.queue.give(loan, now, 0) {
             Given::Kept(waker) => {
                 if let Some(waker) = waker {
                     waker.wake();
@@ -214,7 +214,7 @@ impl Handle {
     /// A pool with `idle` connections in up to `ceiling` slots, spread over `homes` words.
     pub(crate) fn new(idle: usize, ceiling: usize, homes: usize, limits: Limits) -> Self {
         let owner = Owner {
-            queue: Queue::new(ceiling, homes, limits),
+            queue: Queue::new(ceiling, homes, true, limits),
             handles: AtomicU64::new(1),
             ghost: StdArc::default(),
         };

@@ -88,6 +88,8 @@ impl Pair {
                 now: self.now,
                 virtual_deadline: self.now + OFFSETS[usize::from(class)],
                 deadline: patience.map_or(u64::MAX, |patience| self.now + patience),
+                ticket: 0,
+                home: number,
             },
             due_at: 0,
             stand: Stand::Queued,
@@ -117,13 +119,12 @@ impl Pair {
         one.wakes.0.store(0, SeqCst);
         // SAFETY: whoever is dropped from `requests` while it waits is cancelled first.
         let enqueued = unsafe {
-            self.queue.enqueue(
-                one.waiter.as_ref(),
-                one.waker(),
-                &one.request,
-                number,
-                again,
-            )
+            let request = Request {
+                ticket: if again { one.waiter.ticket() } else { 0 },
+                ..one.request
+            };
+            self.queue
+                .enqueue(one.waiter.as_ref(), one.waker(), &request)
         };
         match enqueued {
             Enqueued::Granted(loan) => {
@@ -139,32 +140,24 @@ impl Pair {
                 assert!(full && !refuses && waiting == self.waiting(), "full");
                 self.requests.remove(at);
             }
-            Enqueued::Queued { connect, turn, .. } => {
+            Enqueued::Queued { connect, .. } => {
                 assert!(!free && !refuses && !full, "queued");
-                self.link(at, again, turn);
+                self.link(at);
                 assert_eq!(connect.is_some(), self.wants_connect(), "a connect begins");
                 self.berths.extend(connect);
             }
         }
     }
 
-    fn link(&mut self, at: usize, again: bool, turn: Option<u64>) {
+    fn link(&mut self, at: usize) {
         let one = &mut self.requests[at];
         one.stand = Stand::Queued;
-        let lane = &mut self.lanes[usize::from(one.request.class)];
-        if again {
-            lane.push_front(one.number);
-        } else {
-            lane.push_back(one.number);
-        }
+        let place = (one.request.virtual_deadline, one.number);
+        self.lanes[usize::from(one.request.class)].insert(place);
         one.due_at = u64::MAX;
         if one.request.deadline != u64::MAX {
             let reached = *self.reached.get_or_insert(one.request.now);
             one.due_at = one.request.deadline.max(reached + 1);
-            assert!(
-                turn.is_some_and(|turn| turn <= one.due_at),
-                "a timer for it"
-            );
         }
     }
 
@@ -239,7 +232,7 @@ impl Pair {
     fn give(&mut self, loan: Loan<Plain>, held: usize) {
         let id = loan.get().id;
         let surplus = self.occupied() + held > self.limits.max;
-        match self.queue.give(loan, self.now) {
+        match self.queue.give(loan, self.now, id) {
             Given::Retired(berth, value, phase) => {
                 assert!(surplus || self.phase == Phase::Closed, "retired");
                 assert_eq!(phase, self.phase);

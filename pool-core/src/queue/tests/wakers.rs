@@ -88,15 +88,13 @@ fn queued(hostile: &Arc<Hostile>, waiter: std::pin::Pin<&Waiter<Plain>>, deadlin
     // SAFETY: every test below cancels.
     let enqueued = unsafe {
         let waker = hostile.waker();
-        hostile
-            .queue
-            .enqueue(waiter, waker, &request(deadline), 0, false)
+        hostile.queue.enqueue(waiter, waker, &request(deadline))
     };
     assert!(matches!(enqueued, Enqueued::Queued { .. }), "{enqueued:?}");
 }
 
 fn give(hostile: &Hostile, loan: super::Loan<Plain>) -> Option<Waker> {
-    match hostile.queue.give(loan, 0) {
+    match hostile.queue.give(loan, 0, 0) {
         Given::Kept(waker) => waker,
         Given::Retired(..) => panic!("nothing retires it"),
     }
@@ -126,7 +124,7 @@ fn every_touch_of_a_waker_happens_outside_the_lock() {
     assert!(matches!(queue.poll_waiter(waiter, &mine), Waited::Expired));
     queue.set_limits(|limits| limits.max_waiting = 0);
     // SAFETY: it is refused, so it is not queued.
-    let refused = unsafe { queue.enqueue(waiter, hostile.waker(), &request(9), 0, false) };
+    let refused = unsafe { queue.enqueue(waiter, hostile.waker(), &request(9)) };
     assert!(matches!(refused, Enqueued::Full { .. }), "{refused:?}");
     queue.set_limits(|limits| limits.max_waiting = 1);
     // Served: a wake.
@@ -140,7 +138,7 @@ fn every_touch_of_a_waker_happens_outside_the_lock() {
     assert!(!queue.poll_empty(&mine));
     assert!(queue.close(None).is_empty());
     assert!(matches!(queue.poll_waiter(waiter, &mine), Waited::Closed));
-    let Given::Retired(berth, value, _) = queue.give(loan, 0) else {
+    let Given::Retired(berth, value, _) = queue.give(loan, 0, 0) else {
         panic!("it is closed");
     };
     drop(value);

@@ -68,7 +68,7 @@ impl Pair {
         let node = self.node(number);
         // SAFETY: one thread; the waiter is pinned, outlives the wheel's use of it and is new.
         unsafe {
-            entry(node).deadline = deadline;
+            node.as_ref().deadline.set(deadline);
             self.wheel.insert(node);
         }
     }

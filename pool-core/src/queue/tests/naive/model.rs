@@ -1,6 +1,6 @@
 //! The model itself: what must be so.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -64,7 +64,8 @@ pub(super) struct Pair {
     pub(super) berths: Vec<Berth<Plain>>,
     pub(super) floating: BTreeSet<usize>,
     pub(super) requests: Vec<Waiting>,
-    pub(super) lanes: [VecDeque<usize>; 4],
+    /// By virtual deadline and arrival.
+    pub(super) lanes: [BTreeSet<(u64, usize)>; 4],
     pub(super) numbers: usize,
 }
 
@@ -78,7 +79,7 @@ impl Pair {
             connect_after: 0,
         };
         Self {
-            queue: Queue::new(CEILING, 2, limits),
+            queue: Queue::new(CEILING, 2, true, limits),
             alive: Arc::default(),
             limits,
             phase: Phase::Open,
@@ -94,7 +95,7 @@ impl Pair {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.lanes.iter().map(VecDeque::len).sum()
+        self.lanes.iter().map(BTreeSet::len).sum()
     }
 
     pub(super) fn handed(&self) -> usize {
@@ -138,7 +139,7 @@ impl Pair {
 
     pub(super) fn unlink(&mut self, number: usize) {
         for lane in &mut self.lanes {
-            lane.retain(|other| *other != number);
+            lane.retain(|(_, other)| *other != number);
         }
     }
 
@@ -146,14 +147,8 @@ impl Pair {
     /// nobody whose deadline has passed.
     pub(super) fn next(&mut self) -> Option<usize> {
         loop {
-            let heads: Vec<usize> = self
-                .lanes
-                .iter()
-                .filter_map(|lane| lane.front().copied())
-                .collect();
-            let first = heads
-                .into_iter()
-                .min_by_key(|&number| (self.find(number).request.virtual_deadline, number))?;
+            let heads = self.lanes.iter().filter_map(|lane| lane.first());
+            let (_, first) = *heads.min()?;
             self.unlink(first);
             let now = self.now;
             let one = self.find(first);

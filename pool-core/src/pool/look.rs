@@ -1,0 +1,225 @@
+//! What is looked at before a connection is given out, and what follows for those that may not be.
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::Inner;
+use super::body::{Body, ENDLESS};
+use super::home_word::home;
+use super::lease::PooledConnection;
+use super::mailbox::Restore;
+use super::tasks::Prepared;
+use crate::mutant::mutant;
+use crate::{BoxFuture, Cause, CloseReason, Condition, Error, Event, Manager, Phase};
+
+/// What a look at a connection says.
+pub(super) enum Look<M: Manager> {
+    Ready(PooledConnection<M>),
+    Prepare(PooledConnection<M>),
+    Gone,
+}
+
+impl<M: Manager> Inner<M> {
+    /// Whether a connection may be given out as long as its condition is good: nothing was decided
+    /// about it since it was last in somebody's hands, and it was not unused for long.
+    #[inline(always)]
+    pub(super) fn trusts(&self, lease: &PooledConnection<M>, now: u64) -> bool {
+        // All that is rare, in few words: see `Body`.
+        let body = lease.loan().get();
+        body.seen == self.queue.revision() && now < body.good_until && !self.features.on_acquire
+    }
+
+    /// Looks at a connection that was taken for a caller, and closely where that is called for.
+    pub(super) fn glance(&self, mut lease: PooledConnection<M>, now: u64) -> Look<M> {
+        if !self.trusts(&lease, now) {
+            return self.look(lease, now);
+        }
+        match self.manager.condition(&mut lease.body_mut().conn) {
+            Condition::Clean => Look::Ready(lease),
+            condition => self.turn_away(lease, condition),
+        }
+    }
+
+    /// Looks at a connection that was taken for a caller: usable as it is, to be checked first, or
+    /// not usable and sent away.
+    #[inline(never)]
+    fn look(&self, mut lease: PooledConnection<M>, now: u64) -> Look<M> {
+        // Before the look at anything: what is decided after it shows in the next revision.
+        let revision = self.queue.revision();
+        if lease.loan().face().evicted.load(Ordering::Relaxed) {
+            return self.send_away(lease, CloseReason::Evicted);
+        }
+        let body = lease.body_mut();
+        if !self.queue.is_current(body.epoch) && !mutant(108) {
+            return self.send_away(lease, CloseReason::Stale);
+        }
+        // Maintenance looks now and then only.
+        if now >= body.expires {
+            return self.send_away(lease, CloseReason::Lifetime);
+        }
+        let doubtful = self.is_doubtful(body, now);
+        if !doubtful {
+            body.seen = revision;
+        }
+        match self.manager.condition(&mut body.conn) {
+            Condition::Clean if doubtful || self.features.prepares => Look::Prepare(lease),
+            Condition::Clean => Look::Ready(lease),
+            condition => self.turn_away(lease, condition),
+        }
+    }
+
+    #[cold]
+    fn turn_away(&self, lease: PooledConnection<M>, condition: Condition) -> Look<M> {
+        match condition {
+            Condition::Dirty => self.send_to_reset(lease),
+            _ => self.send_away(lease, CloseReason::Broken),
+        }
+    }
+
+    #[cold]
+    fn send_away(&self, lease: PooledConnection<M>, reason: CloseReason) -> Look<M> {
+        self.close_loan(lease.into_loan(), reason);
+        Look::Gone
+    }
+
+    #[cold]
+    fn send_to_reset(&self, lease: PooledConnection<M>) -> Look<M> {
+        let restore = Restore {
+            reset: true,
+            released: false,
+            validate: false,
+        };
+        self.restore(lease.into_loan(), restore);
+        Look::Gone
+    }
+
+    #[inline]
+    pub(super) fn try_acquire(
+        self: &Arc<Self>,
+        site: &'static Location<'static>,
+    ) -> Option<PooledConnection<M>> {
+        let now = self.coarse.millis();
+        while let Some(loan) = self.queue.take(home()) {
+            match self.glance(PooledConnection::new(loan), now) {
+                Look::Ready(mut lease) => {
+                    lease.note(site, now);
+                    self.observe(|| Event::Acquired {
+                        connection: lease.loan().get().id,
+                        waited: Duration::ZERO,
+                        site,
+                    });
+                    return Some(lease);
+                }
+                // Its fate is decided in the background if it takes waiting; one at a time, or a
+                // single call would take all idle connections out.
+                Look::Prepare(lease) => {
+                    let mut lease = self.prepare_at_once(lease)?;
+                    lease.note(site, now);
+                    self.observe(|| Event::Acquired {
+                        connection: lease.loan().get().id,
+                        waited: Duration::ZERO,
+                        site,
+                    });
+                    return Some(lease);
+                }
+                Look::Gone => {}
+            }
+        }
+        self.open_one_more();
+        None
+    }
+
+    /// Prepares a connection if that takes no waiting; else leaves it to a task.
+    fn prepare_at_once(
+        self: &Arc<Self>,
+        lease: PooledConnection<M>,
+    ) -> Option<PooledConnection<M>> {
+        let mut prepare: BoxFuture<'static, _> =
+            Box::pin(Arc::clone(self).prepare(lease, Arc::default()));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match prepare.as_mut().poll(&mut cx) {
+            Poll::Ready(Prepared::Ready(lease)) => Some(lease),
+            Poll::Ready(_) => None,
+            Poll::Pending => {
+                self.finish_alone(prepare);
+                None
+            }
+        }
+    }
+
+    /// The error of a request that ran out of time.
+    #[cold]
+    pub(super) fn timed_out(&self, phase: Phase, started: u64) -> Error<M::Error> {
+        self.counters.timeouts.fetch_add(1, Ordering::Relaxed);
+        let cause = self.failures().last().filter(|_| !mutant(143));
+        let census = self.queue.census();
+        let none_open = census.occupied == census.connecting + census.closing;
+        let phase = match phase {
+            Phase::Waiting if none_open && census.max > 0 => Phase::Connecting,
+            Phase::Waiting if census.leased == 0 && census.checking > 0 => Phase::Checking,
+            phase => phase,
+        };
+        let waited = Duration::from_millis(self.now_millis().saturating_sub(started));
+        Error::Timeout {
+            phase,
+            waited,
+            cause,
+        }
+    }
+
+    /// The error of a request that waits where nothing can keep the time for it.
+    #[cold]
+    pub(super) fn not_driven(&self, started: u64) -> Error<M::Error> {
+        let waited = Duration::from_millis(self.now_millis().saturating_sub(started));
+        Error::Connect {
+            cause: Cause::TaskLost,
+            waited,
+        }
+    }
+
+    /// The error of a request that no connection can be opened for.
+    #[cold]
+    pub(super) fn cannot_connect(&self, started: u64) -> Option<Error<M::Error>> {
+        let waited = Duration::from_millis(self.now_millis().saturating_sub(started));
+        let cause = self.failures().last()?;
+        Some(Error::Connect { cause, waited })
+    }
+
+    /// Whether a connection was unused for so long that the far end must be asked first.
+    #[inline(always)]
+    pub(super) fn is_doubtful(&self, body: &Body<M>, now: u64) -> bool {
+        now.saturating_sub(body.fresh) >= self.bypass
+            || body.fresh < self.suspect_before.load(Ordering::Relaxed)
+    }
+
+    /// A check timed out or a connection was lost: whoever was idle meanwhile is suspect too.
+    pub(super) fn suspect_all_idle(&self) {
+        let now = self.now_millis();
+        if self.bypass != ENDLESS {
+            self.suspect_before.fetch_max(now, Ordering::Relaxed);
+            self.queue.bump_revision();
+        }
+    }
+
+    /// Nothing is trusted until [`settle_doubt`](Self::settle_doubt).
+    pub(super) fn doubt_everything(&self) {
+        if self.bypass != ENDLESS {
+            self.suspect_before.store(u64::MAX, Ordering::Relaxed);
+            self.queue.bump_revision();
+        }
+    }
+
+    /// From now on only what was used before now is doubted.
+    pub(super) fn settle_doubt(&self) {
+        let now = self.now_millis();
+        let _ = self.suspect_before.compare_exchange(
+            u64::MAX,
+            now,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+}
