@@ -16,11 +16,11 @@ use super::home_word::home;
 use super::lease::PooledConnection;
 use super::look::Look;
 use super::tasks::Prepared;
-use super::{Inner, Pool, millis};
+use super::{Inner, Pool};
 use crate::mutant::mutant;
 use crate::queue::{self, Enqueued, Ticket, Waited, Waiter};
 use crate::request::{Priority, Request};
-use crate::{BoxFuture, Condition, Error, Event, Manager, Phase, Timer};
+use crate::{BoxFuture, Error, Event, Manager, Phase, Timer};
 
 /// A request for a connection; see [`Pool::acquire`].
 ///
@@ -104,7 +104,10 @@ struct Preparation<M: Manager> {
 }
 
 /// Where a step of the future led: `Ready(None)` to the next step.
-type Stepped<M> = Poll<Option<Result<PooledConnection<M>, Error<<M as Manager>::Error>>>>;
+type Stepped<M> = Poll<Option<Acquired<M>>>;
+
+/// What a request ends with.
+type Acquired<M> = Result<PooledConnection<M>, Error<<M as Manager>::Error>>;
 
 impl<'a, M: Manager> Acquire<'a, M> {
     #[inline]
@@ -228,30 +231,16 @@ impl<'a, M: Manager> Acquire<'a, M> {
         self.since().unwrap_or_else(|| {
             let inner = self.inner();
             let started = inner.now_millis();
+            let deadline = match self.request() {
+                None => started + inner.acquire_timeout,
+                Some(request) => inner.deadline(request, started),
+            };
             Since {
                 started,
-                deadline: self.deadline(started),
+                deadline,
                 ticket: 0,
             }
         })
-    }
-
-    /// When a request that starts now must be over.
-    fn deadline(&self, started: u64) -> u64 {
-        let inner = self.inner();
-        let (within, deadline) = match self.request() {
-            Some(request) => (request.within, request.deadline),
-            None => (None, None),
-        };
-        let within = match (within, deadline) {
-            (None, None) => Some(inner.config.acquire_timeout),
-            (within, _) => within,
-        };
-        let latest = [
-            within.map(|within| started.saturating_add(millis(within))),
-            deadline.map(|deadline| inner.coarse.millis_at(deadline)),
-        ];
-        latest.into_iter().flatten().min().unwrap_or(u64::MAX - 1)
     }
 
     /// Asks whether a connection may be used as it is, and takes the next step if not.
@@ -263,7 +252,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
     #[inline(never)]
     fn examine(&mut self, lease: PooledConnection<M>) -> Option<PooledConnection<M>> {
         let inner = self.inner();
-        match inner.glance(lease, inner.coarse.millis()) {
+        match inner.look(lease, inner.coarse.millis()) {
             Look::Ready(lease) => Some(lease),
             Look::Gone => None,
             Look::Prepare(lease) => {
@@ -323,9 +312,8 @@ impl<'a, M: Manager> Acquire<'a, M> {
             ticket: since.ticket,
             home: home(),
         };
-        // Until it has joined: whatever happens here, the time it began stays.
-        self.enter(Next::Join(since));
         if request.deadline <= request.now {
+            self.enter(Next::Join(since));
             let error = inner.timed_out(Phase::Waiting, since.started);
             return Poll::Ready(Some(Err(error)));
         }
@@ -338,6 +326,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
             inner.waiter_joined(connect, room, request.deadline, request.now);
             return Poll::Pending;
         }
+        // Whatever happens from here on, the time it began stays.
         self.enter(Next::Join(since));
         match joined {
             Enqueued::Granted(loan) => Poll::Ready(self.consider(loan).map(Ok)),
@@ -351,6 +340,12 @@ impl<'a, M: Manager> Acquire<'a, M> {
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
         let inner = self.inner();
         let waited = inner.queue.poll_waiter(self.waiter(), cx.waker());
+        self.wait_over(waited)
+    }
+
+    /// What follows from how a wait stands.
+    fn wait_over(&mut self, waited: Waited<Slots<M>>) -> Stepped<M> {
+        let inner = self.inner();
         if matches!(waited, Waited::Pending) && inner.keep_driven() {
             return Poll::Pending;
         }
@@ -411,14 +406,12 @@ impl<'a, M: Manager> Acquire<'a, M> {
         }
     }
 
-    /// Steps until the request has ended or must wait. Bounded: a step that does neither has sent a
-    /// connection away.
-    fn poll_steps(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<PooledConnection<M>, Error<M::Error>>> {
+    /// Steps, from what one has led to, until the request has ended or must wait. Bounded: a step
+    /// that does neither has sent a connection away.
+    #[inline(never)]
+    fn go_on(&mut self, cx: &mut Context<'_>, mut stepped: Stepped<M>) -> Poll<Acquired<M>> {
         loop {
-            match self.poll_step(cx) {
+            match stepped {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(result)) => {
@@ -430,6 +423,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
                     });
                 }
             }
+            stepped = self.poll_step(cx);
         }
     }
 
@@ -494,23 +488,67 @@ impl<M: Manager> Future for Acquire<'_, M> {
         {
             let inner = pool.inner();
             let now = inner.coarse.millis();
-            if let Some(loan) = inner.queue.take(home()) {
-                // From here on its destructor closes the connection if foreign code panics.
-                let mut lease = PooledConnection::new(loan);
-                if inner.trusts(&lease, now)
-                    && inner.manager.condition(&mut lease) == Condition::Clean
-                {
-                    lease.note(site, now);
-                    this.step = Step::Done;
-                    return Poll::Ready(Ok(lease));
-                }
-                if let Some(lease) = this.examine(lease) {
-                    this.step = Step::Done;
-                    return Poll::Ready(Ok(this.granted(lease, None)));
-                }
+            let Some(loan) = inner.queue.take(home()) else {
+                return this.wait(cx);
+            };
+            // From here on its destructor closes the connection if foreign code panics.
+            let mut lease = PooledConnection::new(loan);
+            if inner.may_have(&mut lease, now) {
+                lease.note(site, now);
+                this.step = Step::Done;
+                return Poll::Ready(Ok(lease));
             }
+            return this.inspect(cx, lease);
         }
-        this.poll_steps(cx)
+        if this.step == Step::Wait {
+            return this.end_wait(cx);
+        }
+        let stepped = this.poll_step(cx);
+        this.go_on(cx, stepped)
+    }
+}
+
+impl<M: Manager> Acquire<'_, M> {
+    /// Begins to wait.
+    #[inline(never)]
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        match self.poll_join(cx) {
+            Poll::Pending => Poll::Pending,
+            stepped => self.go_on(cx, stepped),
+        }
+    }
+
+    /// Looks at a connection that may not be given out just so.
+    #[cold]
+    fn inspect(&mut self, cx: &mut Context<'_>, lease: PooledConnection<M>) -> Poll<Acquired<M>> {
+        let stepped = Poll::Ready(self.examine(lease).map(Ok));
+        self.go_on(cx, stepped)
+    }
+
+    /// Goes on after a wake. The way nearly all go that have waited: a connection, good as it is.
+    #[inline(never)]
+    fn end_wait(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let inner = self.inner();
+        let stepped = match inner.queue.collect(&self.waiter()) {
+            None => self.poll_wait(cx),
+            Some(Waited::Granted(loan)) => {
+                let now = inner.coarse.millis();
+                let mut lease = PooledConnection::new(loan);
+                if !inner.may_have(&mut lease, now) {
+                    let since = self.start();
+                    self.enter(Next::Join(since));
+                    return self.inspect(cx, lease);
+                }
+                lease.note(self.site(), now);
+                if let Some(request) = self.request() {
+                    lease.tell(request.info.clone());
+                }
+                self.step = Step::Done;
+                return Poll::Ready(Ok(lease));
+            }
+            Some(waited) => self.wait_over(waited),
+        };
+        self.go_on(cx, stepped)
     }
 }
 

@@ -12,11 +12,11 @@ use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::Inner;
 use super::body::Berth;
 use super::growth::{Growth, Load};
 use super::maintenance::Maintenance;
 use super::stop::Level;
-use super::{Inner, millis};
 use crate::mutant::mutant;
 use crate::queue::Phase;
 use crate::{Event, Manager, Timer};
@@ -83,7 +83,7 @@ impl<M: Manager> Inner<M> {
         if let Some(berth) = connect {
             self.start_connect(berth, 0);
         }
-        let lease = now + millis(self.config.hand_off_lease);
+        let lease = now + self.hand_off_lease;
         let growth = if room {
             now + self.growth_every()
         } else {
@@ -153,7 +153,7 @@ impl<M: Manager> Inner<M> {
 
     /// Passes on hand-offs that nobody collected.
     fn revoke(&self, sweep: &mut Option<u64>, now: u64) -> u64 {
-        let lease = millis(self.config.hand_off_lease);
+        let lease = self.hand_off_lease;
         match *sweep {
             Some(at) if now >= at => {
                 let (revoked, pending) = self.queue.revoke_uncollected();

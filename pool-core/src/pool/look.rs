@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::Inner;
 use super::body::{Body, ENDLESS};
 use super::home_word::home;
 use super::lease::PooledConnection;
 use super::mailbox::Restore;
 use super::tasks::Prepared;
+use super::{Inner, millis};
 use crate::mutant::mutant;
+use crate::request::Request;
 use crate::{BoxFuture, Cause, CloseReason, Condition, Error, Event, Manager, Phase};
 
 /// What a look at a connection says.
@@ -23,30 +24,22 @@ pub(super) enum Look<M: Manager> {
 }
 
 impl<M: Manager> Inner<M> {
-    /// Whether a connection may be given out as long as its condition is good: nothing was decided
-    /// about it since it was last in somebody's hands, and it was not unused for long.
+    /// Whether a connection may be given out as it is, with nothing further to be looked at, as
+    /// nearly all may. If not, [`look`](Self::look) says what to do.
     #[inline(always)]
-    pub(super) fn trusts(&self, lease: &PooledConnection<M>, now: u64) -> bool {
+    pub(super) fn may_have(&self, lease: &mut PooledConnection<M>, now: u64) -> bool {
         // All that is rare, in few words: see `Body`.
-        let body = lease.loan().get();
-        body.seen == self.queue.revision() && now < body.good_until && !self.features.on_acquire
-    }
-
-    /// Looks at a connection that was taken for a caller, and closely where that is called for.
-    pub(super) fn glance(&self, mut lease: PooledConnection<M>, now: u64) -> Look<M> {
-        if !self.trusts(&lease, now) {
-            return self.look(lease, now);
-        }
-        match self.manager.condition(&mut lease.body_mut().conn) {
-            Condition::Clean => Look::Ready(lease),
-            condition => self.turn_away(lease, condition),
-        }
+        let body = lease.body_mut();
+        body.seen == self.queue.revision()
+            && now < body.good_until
+            && !self.features.on_acquire
+            && self.manager.condition(&mut body.conn) == Condition::Clean
     }
 
     /// Looks at a connection that was taken for a caller: usable as it is, to be checked first, or
     /// not usable and sent away.
     #[inline(never)]
-    fn look(&self, mut lease: PooledConnection<M>, now: u64) -> Look<M> {
+    pub(super) fn look(&self, mut lease: PooledConnection<M>, now: u64) -> Look<M> {
         // Before the look at anything: what is decided after it shows in the next revision.
         let revision = self.queue.revision();
         if lease.loan().face().evicted.load(Ordering::Relaxed) {
@@ -103,7 +96,13 @@ impl<M: Manager> Inner<M> {
     ) -> Option<PooledConnection<M>> {
         let now = self.coarse.millis();
         while let Some(loan) = self.queue.take(home()) {
-            match self.glance(PooledConnection::new(loan), now) {
+            // From here on its destructor closes the connection if foreign code panics.
+            let mut lease = PooledConnection::new(loan);
+            if self.may_have(&mut lease, now) {
+                lease.note(site, now);
+                return Some(lease);
+            }
+            match self.look(lease, now) {
                 Look::Ready(mut lease) => {
                     lease.note(site, now);
                     self.observe(|| Event::Acquired {
@@ -147,6 +146,19 @@ impl<M: Manager> Inner<M> {
                 self.finish_alone(prepare);
                 None
             }
+        }
+    }
+
+    /// When a request that starts now must be over.
+    pub(super) fn deadline(&self, request: &Request<'_, M>, started: u64) -> u64 {
+        let within = request
+            .within
+            .map(|within| started.saturating_add(millis(within)));
+        let deadline = request.deadline.map(|at| self.coarse.millis_at(at));
+        match (within, deadline) {
+            (Some(within), Some(deadline)) => within.min(deadline),
+            (Some(at), None) | (None, Some(at)) => at,
+            (None, None) => started + self.acquire_timeout,
         }
     }
 

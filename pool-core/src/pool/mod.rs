@@ -76,6 +76,10 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) coarse: Arc<CoarseTime>,
     /// A connection that was fresh this long ago, in milliseconds, is asked before use.
     bypass: u64,
+    /// The default limit of an acquire, in milliseconds.
+    acquire_timeout: u64,
+    /// How long a hand-off may go uncollected, in milliseconds.
+    hand_off_lease: u64,
     /// Connections that were last known to work before this time are asked whatever their age.
     suspect_before: AtomicU64,
     /// Which of the rarely used features an acquire or a return must look at.
@@ -311,6 +315,8 @@ impl<M: Manager> Inner<M> {
             queue: Queue::new(config.ceiling() as usize, homes, config.fair_queue, limits),
             coarse: clock.coarse(resolution),
             bypass,
+            acquire_timeout: millis(config.acquire_timeout).min(body::ENDLESS),
+            hand_off_lease: millis(config.hand_off_lease).min(body::ENDLESS),
             suspect_before: AtomicU64::new(0),
             features: Features::new(&config, &hooks, observer.is_some()),
             handles: AtomicUsize::new(1),

@@ -34,12 +34,15 @@ pub(super) struct Lanes<K: Kind> {
     homes: usize,
     /// What of each class is in use.
     classes: [Class; CLASSES],
+    /// A bit for each class in which anybody waits.
+    used: u8,
     waiting: usize,
 }
 
 struct Lane<K: Kind> {
     list: List<K, LANE>,
-    /// The rank of the first in the list, if there is one.
+    /// The rank of the first in the list, if there is one. Kept where there are several homes, so
+    /// that the eldest is found without touching the waiters, each in the cache of another core.
     first: Rank,
 }
 
@@ -76,6 +79,7 @@ impl<K: Kind> Lanes<K> {
             lanes: (0..CLASSES * homes).map(|_| Lane::new()).collect(),
             homes,
             classes: [Class { used: 0, eldest: 0 }; CLASSES],
+            used: 0,
             waiting: 0,
         }
     }
@@ -120,9 +124,12 @@ impl<K: Kind> Lanes<K> {
         }
         self.waiting += 1;
         if lane.list.head() == Some(node) {
-            lane.refresh();
+            self.used |= 1 << class;
             self.classes[class].used |= 1 << home;
-            self.find_eldest(class);
+            if self.homes > 1 {
+                lane.refresh();
+                self.find_eldest(class);
+            }
         }
     }
 
@@ -143,23 +150,29 @@ impl<K: Kind> Lanes<K> {
         let was_first = lane.list.head() == Some(node);
         // SAFETY: `lane` says that it stands there.
         unsafe { lane.list.remove(node) };
-        if was_first {
-            let (class, home) = (at / self.homes, at & (self.homes - 1));
-            lane.refresh();
-            if lane.list.is_empty() {
-                self.classes[class].used &= !(1 << home);
+        if was_first && (self.homes > 1 || lane.list.is_empty()) {
+            self.first_left(at);
+        }
+    }
+
+    /// The first of a FIFO has left it.
+    fn first_left(&mut self, at: usize) {
+        let (class, home) = (at / self.homes, at & (self.homes - 1));
+        let lane = &mut self.lanes[at];
+        lane.refresh();
+        if lane.list.is_empty() {
+            self.classes[class].used &= !(1 << home);
+            if self.classes[class].used == 0 {
+                self.used &= !(1 << class);
             }
-            if usize::from(self.classes[class].eldest) == home {
-                self.find_eldest(class);
-            }
+        }
+        if usize::from(self.classes[class].eldest) == home {
+            self.find_eldest(class);
         }
     }
 
     /// Looks at the first of each FIFO of a class.
     fn find_eldest(&mut self, class: usize) {
-        if self.homes == 1 {
-            return;
-        }
         let lanes = &self.lanes[class * self.homes..][..self.homes];
         let used = self.classes[class].used;
         let eldest = (0..self.homes)
@@ -185,7 +198,14 @@ impl<K: Kind> Lanes<K> {
     /// The waiter to serve next with a slot that comes back at `home`; it stays in its lane.
     #[inline]
     pub(super) fn first(&self, home: usize) -> Option<NonNull<Waiter<K>>> {
-        let class = self.class_to_serve()?;
+        let class = match self.used {
+            0 => return None,
+            used if used.is_power_of_two() => used.trailing_zeros() as usize,
+            _ => self.class_to_serve()?,
+        };
+        if self.homes == 1 {
+            return self.lanes[class].list.head();
+        }
         let lanes = &self.lanes[class * self.homes..][..self.homes];
         let eldest = usize::from(self.classes[class].eldest);
         let own = home & (self.homes - 1);
@@ -200,12 +220,13 @@ impl<K: Kind> Lanes<K> {
     }
 
     /// The class whose eldest has the least virtual deadline.
-    #[inline]
     fn class_to_serve(&self) -> Option<usize> {
-        let in_use = |class: &usize| self.classes[*class].used != 0;
+        let in_use = |class: &usize| self.used & 1 << class != 0;
         (0..CLASSES).filter(in_use).min_by_key(|&class| {
             let eldest = usize::from(self.classes[class].eldest);
-            self.lanes[class * self.homes + eldest].first
+            let head = self.lanes[class * self.homes + eldest].list.head();
+            // SAFETY: members of a lane are alive, and the lock is held.
+            head.map(|head| unsafe { head.as_ref() }.rank())
         })
     }
 }

@@ -300,8 +300,9 @@ impl<K: Kind> Queue<K> {
         batch
     }
 
-    /// The end of a wait, if it is over. Takes no lock.
-    fn collect(&self, waiter: &Waiter<K>) -> Option<Waited<K>> {
+    /// The end of a wait, if it is over. Takes no lock, and leaves the waker as it is.
+    #[inline]
+    pub fn collect(&self, waiter: &Waiter<K>) -> Option<Waited<K>> {
         // Acquire, with the Release of whoever ended the wait.
         let over = match waiter.state.load(Ordering::Acquire) {
             QUEUED | NEW => return None,

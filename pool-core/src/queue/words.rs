@@ -40,6 +40,13 @@ impl Place {
     }
 }
 
+/// Why a word gave nothing.
+enum Miss {
+    Empty,
+    /// Somebody must be asked first.
+    Slow,
+}
+
 #[inline(always)]
 fn place(word: usize, bit: u32) -> Place {
     #[expect(clippy::cast_possible_truncation, reason = "at most 2^16 words")]
@@ -72,8 +79,10 @@ impl Words {
     pub(super) fn take(&self, home: usize) -> Option<Place> {
         let first = home & (self.words.len() - 1);
         match self.take_from(first) {
-            Some(bit) => Some(place(first, bit)),
-            None => self.take_elsewhere(first),
+            Ok(bit) => Some(place(first, bit)),
+            Err(Miss::Empty) if self.words.len() > 1 => self.take_elsewhere(first),
+            // Where newcomers must ask first, they must in all words.
+            Err(_) => None,
         }
     }
 
@@ -83,26 +92,29 @@ impl Words {
         let wrap = self.words.len() - 1;
         (1..self.words.len()).find_map(|step| {
             let word = (home + step) & wrap;
-            self.take_from(word).map(|bit| place(word, bit))
+            self.take_from(word).ok().map(|bit| place(word, bit))
         })
     }
 
     #[inline(always)]
-    fn take_from(&self, word: usize) -> Option<u32> {
+    fn take_from(&self, word: usize) -> Result<u32, Miss> {
         debug_assert!(word < self.words.len(), "masked by the caller");
         // SAFETY: both callers mask with the number of words, a power of two, less one.
         let word = unsafe { self.words.get_unchecked(word) };
         let mut seen = word.load(Ordering::Relaxed);
         loop {
             // SLOW first: a newcomer overtakes nobody.
+            if seen & SLOW != 0 {
+                return Err(Miss::Slow);
+            }
             let idle = seen & IDLE;
-            if idle == 0 || seen & SLOW != 0 {
-                return None;
+            if idle == 0 {
+                return Err(Miss::Empty);
             }
             let bit = idle & idle.wrapping_neg();
             if mutant(1) {
                 word.store(seen & !bit, Ordering::Release);
-                return Some(bit.trailing_zeros());
+                return Ok(bit.trailing_zeros());
             }
             // Acquire, with the Release of `put`: the last holder's writes to the slot.
             let order = if mutant(2) {
@@ -111,8 +123,8 @@ impl Words {
                 Ordering::Acquire
             };
             match word.compare_exchange_weak(seen, seen & !bit, order, Ordering::Relaxed) {
-                Ok(_) => return Some(bit.trailing_zeros()),
-                Err(_) if mutant(3) => return Some(bit.trailing_zeros()),
+                Ok(_) => return Ok(bit.trailing_zeros()),
+                Err(_) if mutant(3) => return Ok(bit.trailing_zeros()),
                 Err(now) => seen = now,
             }
         }
