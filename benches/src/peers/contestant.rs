@@ -18,8 +18,26 @@ pub struct Setup {
     pub deadline: Option<Duration>,
     /// Ask the far end before every use, where the pool can be told so.
     pub check: bool,
+    /// Most connects at a time, where the pool has such a cap; `None` leaves it at its default.
+    pub max_connecting: Option<usize>,
     /// Where connections lead.
     pub backend: Arc<Backend>,
+}
+
+impl Setup {
+    /// A pool of up to `size` connections as most would have it: opened when needed, with a deadline
+    /// of 30 s, the common default, and not checked.
+    #[must_use]
+    pub fn new(size: usize, backend: Arc<Backend>) -> Self {
+        Self {
+            size,
+            full: false,
+            deadline: Some(Duration::from_secs(30)),
+            check: false,
+            max_connecting: None,
+            backend,
+        }
+    }
 }
 
 /// What a contestant cannot do, so that scenarios leave it out instead of measuring something else.
@@ -37,6 +55,8 @@ pub struct Lacks {
     pub deadline: bool,
     /// Its operations block the thread.
     pub asynchrony: bool,
+    /// A holder cannot get rid of a connection that broke in its hands.
+    pub discarding: bool,
 }
 
 /// A pool under measure.
@@ -65,4 +85,12 @@ pub trait Contestant: Clone + Send + Sync + 'static {
 
     /// The connection of a lease.
     fn conn<'l>(lease: &'l mut Self::Lease<'_>) -> &'l mut Conn;
+
+    /// Ends a lease whose connection has [broken](Conn::break_off), in the way that the pool offers:
+    /// nobody may be given that connection again. Plainly dropping is the right thing for pools that
+    /// ask [`Conn::is_broken`] on every return; those that can do neither
+    /// [lack it](Lacks::discarding).
+    fn discard(lease: Self::Lease<'_>) {
+        drop(lease);
+    }
 }
