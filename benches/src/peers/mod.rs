@@ -2,3 +2,6 @@
 
 pub mod backend;
 pub mod contestant;
+pub mod contestants;
+pub mod scenario;
+pub mod workers;
