@@ -15,6 +15,7 @@ use crossbeam_utils::CachePadded;
 use super::BARE;
 use crate::peers::backend::Conn;
 use crate::peers::contestant::{Contestant, Lacks, Setup};
+use crate::peers::contestants::Refused;
 use crate::record::Group;
 
 /// Most connections of one word.
@@ -127,14 +128,15 @@ impl Contestant for Bitmap {
         &["one compare-and-swap out, one fetch_or back, used in place; does not wait"];
 
     type Lease<'a> = Taken<'a>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         Self(Arc::new(Shard::new(setup.size)))
     }
 
     #[inline]
-    async fn acquire(&self) -> Option<Taken<'_>> {
-        self.0.take()
+    async fn request(&self) -> Result<Taken<'_>, Refused> {
+        self.0.take().ok_or(Refused)
     }
 
     #[inline]
@@ -156,6 +158,7 @@ impl Contestant for ShardedBitmap {
         &["a bitmap per thread; a thread whose own is empty looks into the others; does not wait"];
 
     type Lease<'a> = Taken<'a>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -171,11 +174,12 @@ impl Contestant for ShardedBitmap {
     }
 
     #[inline]
-    async fn acquire(&self) -> Option<Taken<'_>> {
+    async fn request(&self) -> Result<Taken<'_>, Refused> {
         let shards = &self.0.shards;
         let home = thread_number() % shards.len();
         let own = shards[home].take();
         own.or_else(|| shards.iter().find_map(|shard| shard.take()))
+            .ok_or(Refused)
     }
 
     #[inline]

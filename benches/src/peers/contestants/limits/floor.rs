@@ -7,6 +7,7 @@ use thread_local::ThreadLocal;
 
 use crate::peers::backend::{Backend, Conn};
 use crate::peers::contestant::{Contestant, Lacks, Setup};
+use crate::peers::contestants::Refused;
 use crate::record::Group;
 
 /// Gives everybody a connection at once, from a list per thread: what a scenario costs by itself.
@@ -51,6 +52,7 @@ impl Contestant for Floor {
     ];
 
     type Lease<'a> = Lease<'a>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         Self(Arc::new(Inner {
@@ -59,9 +61,9 @@ impl Contestant for Floor {
         }))
     }
 
-    async fn acquire(&self) -> Option<Lease<'_>> {
+    async fn request(&self) -> Result<Lease<'_>, Refused> {
         let idle = self.0.idle.get_or_default().borrow_mut().pop();
-        Some(Lease {
+        Ok(Lease {
             inner: &self.0,
             conn: Some(idle.unwrap_or_else(|| self.0.backend.open_at_once())),
         })
