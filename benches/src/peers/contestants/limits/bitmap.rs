@@ -2,8 +2,7 @@
 //! where it lies. Less cannot be done with shared memory.
 //!
 //! A connection here is a counter that only the holder of its bit writes, with plain loads and
-//! stores. Nothing can be borrowed from it, so [`conn`](Contestant::conn) is not for these two;
-//! scenarios use [`touch`](Contestant::touch).
+//! stores. Nothing can be borrowed from it: scenarios use [`touch`](Contestant::touch).
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -12,7 +11,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-use super::BARE;
+use super::{BARE, IN_PLACE};
 use crate::peers::backend::Conn;
 use crate::peers::contestant::{Contestant, Lacks, Setup};
 use crate::peers::contestants::Refused;
@@ -115,9 +114,6 @@ fn thread_number() -> usize {
         number.get()
     })
 }
-
-/// Why [`Contestant::conn`] panics.
-const IN_PLACE: &str = "a slot of a bitmap is used where it lies, by `touch` alone";
 
 impl Contestant for Bitmap {
     const NAME: &'static str = "bitmap";
