@@ -57,6 +57,51 @@ pub struct Lacks {
     pub asynchrony: bool,
     /// A holder cannot get rid of a connection that broke in its hands.
     pub discarding: bool,
+    /// It has no limit: it is no pool.
+    pub limit: bool,
+}
+
+impl Lacks {
+    /// Can do everything.
+    pub const NOTHING: Self = Self {
+        waiting: false,
+        connecting: false,
+        checking: false,
+        no_deadline: false,
+        deadline: false,
+        asynchrony: false,
+        discarding: false,
+        limit: false,
+    };
+}
+
+/// What is known about a contestant without running it.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// See [`Contestant::NAME`].
+    pub name: &'static str,
+    /// See [`Contestant::VERSION`].
+    pub version: &'static str,
+    /// See [`Contestant::GROUP`].
+    pub group: Group,
+    /// See [`Contestant::LACKS`].
+    pub lacks: Lacks,
+    /// See [`Contestant::REMARKS`].
+    pub remarks: &'static [&'static str],
+}
+
+impl About {
+    /// About `C`.
+    #[must_use]
+    pub const fn of<C: Contestant>() -> Self {
+        Self {
+            name: C::NAME,
+            version: C::VERSION,
+            group: C::GROUP,
+            lacks: C::LACKS,
+            remarks: C::REMARKS,
+        }
+    }
 }
 
 /// A pool under measure.
@@ -82,6 +127,17 @@ pub trait Contestant: Clone + Send + Sync + 'static {
 
     /// A connection, or `None` when the deadline has passed.
     fn acquire(&self) -> impl Future<Output = Option<Self::Lease<'_>>> + Send;
+
+    /// Ends a lease in the way that the pool means it; for all but one pool a plain drop.
+    fn release(lease: Self::Lease<'_>) -> impl Future<Output = ()> + Send {
+        async move { drop(lease) }
+    }
+
+    /// Uses the connection of a lease.
+    #[inline]
+    fn touch(lease: &mut Self::Lease<'_>) {
+        Self::conn(lease).touch();
+    }
 
     /// The connection of a lease.
     fn conn<'l>(lease: &'l mut Self::Lease<'_>) -> &'l mut Conn;

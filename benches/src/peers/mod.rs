@@ -2,4 +2,7 @@
 
 pub mod backend;
 pub mod contestant;
+pub mod contestants;
 pub mod safety;
+pub mod scenario;
+pub mod workers;

@@ -12,11 +12,11 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use super::Plan;
-use super::findings::{Findings, as_number};
-use super::harness::{Crew, Ended, capacity};
+use super::checks::{as_number, has_waiters};
+use super::harness::{Ended, PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
-use crate::peers::contestant::{Contestant, Setup};
+use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
 const SIZE: usize = 8;
@@ -24,6 +24,7 @@ const TASKS: usize = 16;
 const CONNECT: Duration = Duration::from_millis(1);
 /// Every so many-th use of a task ends with a broken connection.
 const EVERY: usize = 10;
+const LASTS: Duration = Duration::from_millis(200);
 
 /// What one task has seen.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,8 +35,30 @@ struct Tally {
     refused: usize,
 }
 
-/// Runs it.
-pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
+/// See the module.
+#[derive(Debug)]
+pub struct Churn;
+
+impl Scenario for Churn {
+    const NAME: &'static str = "churn";
+    const TITLE: &'static str =
+        "16 tasks on 8 connections, of which one breaks after every tenth use";
+
+    fn variants() -> Vec<String> {
+        vec![String::new()]
+    }
+
+    fn admits(about: &About, _variant: usize) -> bool {
+        let lacks = about.lacks;
+        has_waiters(about) && !lacks.connecting && !lacks.discarding
+    }
+
+    fn run<C: Contestant>(round: &Round) -> Outcome {
+        run(trial::<C>(*round))
+    }
+}
+
+async fn trial<C: Contestant>(round: Round) -> Outcome {
     let backend = Backend::slow(CONNECT, Duration::ZERO);
     let setup = Setup {
         full: true,
@@ -43,47 +66,39 @@ pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
     };
     let pool = C::build(&setup).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let mut crew = Crew::new();
+    let mut tasks = Tasks::new();
     let before = backend.opened();
     let began = Instant::now();
     for task in 0..TASKS {
-        crew.spawn(work(pool.clone(), Arc::clone(&stop), task));
+        tasks.spawn(work(pool.clone(), Arc::clone(&stop), task));
     }
-    sleep(plan.millis(200, 80)).await;
+    sleep(round.time(LASTS)).await;
     stop.store(true, Ordering::Relaxed);
     let seconds = began.elapsed().as_secs_f64();
-    let ended = crew.join(plan.patience).await;
+    let ended = tasks.join(PATIENCE).await;
 
-    let mut findings = Findings::default();
+    let mut outcome = Outcome::default();
     // Also waits for what is still being replaced.
-    let had = capacity(&pool, SIZE, plan.patience, &mut findings).await;
-    findings.check_capacity(had, SIZE);
-    report(&ended, seconds, backend.opened() - before, &mut findings);
-    findings.check_most_alive(&backend, SIZE);
-    findings
+    let had = capacity(&pool, SIZE, &mut outcome).await;
+    report(&ended, seconds, backend.opened() - before, &mut outcome);
+    outcome.check_capacity(had, SIZE);
+    outcome.check_most(&backend, SIZE);
+    outcome
 }
 
-fn report(ended: &Ended<Tally>, seconds: f64, opened: usize, findings: &mut Findings) {
-    ended.report(findings);
-    let sum = |part: fn(&Tally) -> usize| ended.results.iter().map(part).sum::<usize>();
-    let (dead, refused) = (sum(|tally| tally.dead), sum(|tally| tally.refused));
-    if dead > 0 {
-        findings.fault(format!(
-            "handed out {dead} connections again that had been discarded as broken"
-        ));
+fn report(ended: &Ended<Tally>, seconds: f64, opened: usize, outcome: &mut Outcome) {
+    ended.report(outcome);
+    if ended.results.iter().any(|tally| tally.dead > 0) {
+        outcome.fault("handed out connections again that had been discarded as broken");
     }
-    if refused > 0 {
-        findings.fault(format!(
-            "turned {refused} acquires away long before their deadline"
-        ));
-    }
+    outcome.check_refused(ended.sum(|tally| tally.refused));
     // What the stuck ones would have added is not known.
     if ended.is_well() {
-        let served = as_number(sum(|tally| tally.served)) / seconds;
-        findings.note("served", "1/s", Better::Higher, served);
-        let needed = sum(|tally| tally.discarded);
+        let served = as_number(ended.sum(|tally| tally.served)) / seconds;
+        outcome.value("served", "1/s", Better::Higher, served);
+        let needed = ended.sum(|tally| tally.discarded);
         let beyond = as_number(opened) - as_number(needed);
-        findings.note("opened beyond need", "", Better::Lower, beyond);
+        outcome.value("opened beyond need", "", Better::Lower, beyond);
     }
 }
 
@@ -98,17 +113,17 @@ async fn work<C: Contestant>(pool: C, stop: Arc<AtomicBool>, task: usize) -> Tal
             yield_now().await;
             continue;
         };
-        let conn = C::conn(&mut lease);
-        let dead = conn.is_broken();
-        conn.touch();
+        let dead = C::conn(&mut lease).is_broken();
+        C::touch(&mut lease);
         yield_now().await;
         tally.served += 1;
-        if dead {
-            tally.dead += 1;
-        } else if turn.is_multiple_of(EVERY) {
+        tally.dead += usize::from(dead);
+        if turn.is_multiple_of(EVERY) && !dead {
             C::conn(&mut lease).break_off();
             C::discard(lease);
             tally.discarded += 1;
+        } else {
+            C::release(lease).await;
         }
     }
     tally

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::Plan;
-use super::findings::Findings;
-use super::harness::{Crew, capacity};
+use super::checks::has_waiters;
+use super::harness::{PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
-use crate::peers::contestant::{Contestant, Setup};
+use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
 const SIZE: usize = 8;
@@ -26,34 +26,53 @@ const CHECKED: usize = 6;
 /// The same for connects, in a row without a pause.
 const CONNECTED: usize = 3;
 
-/// Runs both variants that the contestant can take part in.
-pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
-    let mut findings = Findings::default();
-    if !C::LACKS.connecting {
-        findings.add("connecting", connecting::<C>(plan).await);
+/// See the module.
+#[derive(Debug)]
+pub struct CutShort;
+
+/// The number of the variant in which a check is cut short, not a connect.
+const CHECKING: usize = 1;
+
+impl Scenario for CutShort {
+    const NAME: &'static str = "cancel-early";
+    const TITLE: &'static str = "callers leave after 10 of the 20 ms of a connect or check";
+
+    fn variants() -> Vec<String> {
+        vec!["connecting".to_owned(), "checking".to_owned()]
     }
-    if !C::LACKS.checking {
-        findings.add("checking", checking::<C>(plan).await);
+
+    fn admits(about: &About, variant: usize) -> bool {
+        let lacks = match variant {
+            CHECKING => about.lacks.checking,
+            _ => about.lacks.connecting,
+        };
+        has_waiters(about) && !lacks
     }
-    findings
+
+    fn run<C: Contestant>(round: &Round) -> Outcome {
+        match round.variant {
+            CHECKING => run(checking::<C>()),
+            _ => run(connecting::<C>()),
+        }
+    }
 }
 
-async fn connecting<C: Contestant>(plan: Plan) -> Findings {
+async fn connecting<C: Contestant>() -> Outcome {
     let backend = Backend::slow(TAKES, Duration::ZERO);
     let pool = C::build(&Setup::new(SIZE, Arc::clone(&backend))).await;
-    let mut findings = Findings::default();
+    let mut outcome = Outcome::default();
     for _ in 0..CONNECTED {
-        come_and_leave(&pool, plan, &mut findings).await;
+        come_and_leave(&pool, &mut outcome).await;
     }
-    let had = capacity(&pool, SIZE, plan.patience, &mut findings).await;
-    findings.check_capacity(had, SIZE);
-    findings.count("connects begun", Better::Lower, backend.begun());
-    findings.count("most alive", Better::Neither, backend.most_alive());
-    findings.check_most_alive(&backend, SIZE);
-    findings
+    let had = capacity(&pool, SIZE, &mut outcome).await;
+    outcome.count("connects begun", Better::Lower, backend.begun());
+    outcome.check_capacity(had, SIZE);
+    outcome.count("most alive", Better::Neither, backend.most_alive());
+    outcome.check_most(&backend, SIZE);
+    outcome
 }
 
-async fn checking<C: Contestant>(plan: Plan) -> Findings {
+async fn checking<C: Contestant>() -> Outcome {
     let backend = Backend::slow(Duration::ZERO, TAKES);
     let setup = Setup {
         full: true,
@@ -61,26 +80,33 @@ async fn checking<C: Contestant>(plan: Plan) -> Findings {
         ..Setup::new(SIZE, Arc::clone(&backend))
     };
     let pool = C::build(&setup).await;
-    let mut findings = Findings::default();
+    let mut outcome = Outcome::default();
     for _ in 0..CHECKED {
-        come_and_leave(&pool, plan, &mut findings).await;
+        come_and_leave(&pool, &mut outcome).await;
         // Checks that go on in the background end, so that each caller is in one of its own.
         sleep(TAKES).await;
     }
-    let had = capacity(&pool, SIZE, plan.patience, &mut findings).await;
-    findings.check_capacity(had, SIZE);
+    let had = capacity(&pool, SIZE, &mut outcome).await;
     let thrown_away = backend.opened().saturating_sub(SIZE);
-    findings.count("thrown away of 48", Better::Lower, thrown_away);
-    findings.check_most_alive(&backend, SIZE);
-    findings
+    outcome.count("thrown away of 48", Better::Lower, thrown_away);
+    outcome.check_capacity(had, SIZE);
+    outcome.check_most(&backend, SIZE);
+    outcome
 }
 
 /// As many callers as there may be connections; they all leave early.
-async fn come_and_leave<C: Contestant>(pool: &C, plan: Plan, findings: &mut Findings) {
-    let mut crew = Crew::new();
+async fn come_and_leave<C: Contestant>(pool: &C, outcome: &mut Outcome) {
+    let mut tasks = Tasks::new();
     for _ in 0..SIZE {
         let pool = pool.clone();
-        crew.spawn(async move { timeout(LEAVE, pool.acquire()).await.is_ok() });
+        tasks.spawn(async move {
+            tokio::select! {
+                biased;
+                // First, so that a machine that is late does not make callers stay.
+                () = sleep(LEAVE) => {}
+                Some(lease) = pool.acquire() => C::release(lease).await,
+            }
+        });
     }
-    crew.join(plan.patience).await.report(findings);
+    tasks.join(PATIENCE).await.report(outcome);
 }

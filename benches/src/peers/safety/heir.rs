@@ -1,89 +1,121 @@
 //! The first in line leaves; when is the next one served?
 //!
-//! One connection at most. A asks for it and causes a connect (or a check) of 20 ms; B asks a moment
-//! later and waits. After 10 ms A leaves. What was begun may go on for B, which is then served
-//! 10 ms later; or it starts over; or nobody tells B that its turn has come.
+//! One connection at most. A asks for it and causes a connect (or a check) of 20 ms; B asks next and
+//! waits. After 10 ms A leaves. What was begun may go on for B, which is then served 10 ms later; or
+//! it starts over; or nobody tells B that its turn has come.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::Plan;
-use super::findings::Findings;
-use super::harness::Crew;
+use super::checks::has_waiters;
+use super::harness::{PATIENCE, Tasks, run};
 use crate::peers::backend::Backend;
-use crate::peers::contestant::{Contestant, Setup};
+use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::scenario::{Outcome, Round, Scenario};
 
 /// How long a connect or check takes.
 const TAKES: Duration = Duration::from_millis(20);
 /// When A leaves.
 const LEAVE: Duration = Duration::from_millis(10);
-/// How much later B comes.
-const LATER: Duration = Duration::from_millis(2);
-
-/// Who has come to an end.
-enum Done {
-    /// A: when it left, unless it was served.
-    First(Option<Instant>),
-    /// B: when it was served, unless it was refused.
-    Second(Option<Instant>),
+/// What became of B.
+#[derive(Debug)]
+enum Next {
+    /// Served so long after A had left.
+    Served(Duration),
+    /// Sent away.
+    Refused,
+    /// A was served before it could leave, so there is nothing to tell.
+    Moot,
 }
 
-/// Runs both variants that the contestant can take part in.
-pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
-    let mut findings = Findings::default();
-    if !C::LACKS.connecting {
-        let backend = Backend::slow(TAKES, Duration::ZERO);
-        let setup = Setup::new(1, backend);
-        findings.add("connecting", leave::<C>(&setup, plan).await);
+/// See the module.
+#[derive(Debug)]
+pub struct Heir;
+
+/// The number of the variant in which a check is cut short, not a connect.
+const CHECKING: usize = 1;
+
+impl Scenario for Heir {
+    const NAME: &'static str = "next-in-line";
+    const TITLE: &'static str =
+        "when the next is served after the first has left in a connect or check of 20 ms";
+
+    fn variants() -> Vec<String> {
+        vec!["connecting".to_owned(), "checking".to_owned()]
     }
-    if !C::LACKS.checking && !C::LACKS.connecting {
+
+    fn admits(about: &About, variant: usize) -> bool {
+        let lacks = about.lacks;
+        has_waiters(about) && !lacks.connecting && !(variant == CHECKING && lacks.checking)
+    }
+
+    fn run<C: Contestant>(round: &Round) -> Outcome {
+        let checking = round.variant == CHECKING;
         // A connection that is thrown away for having been asked costs a connect.
-        let backend = Backend::slow(TAKES, TAKES);
-        let setup = Setup {
-            full: true,
-            check: true,
+        let backend = Backend::slow(TAKES, if checking { TAKES } else { Duration::ZERO });
+        run(trial::<C>(Setup {
+            full: checking,
+            check: checking,
             ..Setup::new(1, backend)
-        };
-        findings.add("checking", leave::<C>(&setup, plan).await);
+        }))
     }
-    findings
 }
 
-async fn leave<C: Contestant>(setup: &Setup, plan: Plan) -> Findings {
-    let pool = C::build(setup).await;
-    let mut crew = Crew::new();
-    let (first, second) = (pool.clone(), pool);
-    crew.spawn(async move {
-        let served = timeout(LEAVE, first.acquire()).await.is_ok();
-        Done::First((!served).then(Instant::now))
-    });
-    crew.spawn(async move {
-        sleep(LATER).await;
-        let served = second.acquire().await.is_some();
-        Done::Second(served.then(Instant::now))
-    });
-    let ended = crew.join(plan.patience).await;
+async fn trial<C: Contestant>(setup: Setup) -> Outcome {
+    let pool = C::build(&setup).await;
+    let mut tasks = Tasks::new();
+    tasks.spawn(first_leaves(pool));
+    let ended = tasks.join(PATIENCE).await;
 
-    let (mut left, mut served) = (None, None);
-    for done in &ended.results {
-        match done {
-            Done::First(at) => left = *at,
-            Done::Second(at) => served = *at,
-        }
+    let mut outcome = Outcome::default();
+    match ended.results.first() {
+        Some(Next::Served(after)) => outcome.took("next served after", *after),
+        Some(Next::Refused) => outcome.check_refused(1),
+        Some(Next::Moot) | None => {}
     }
-    let mut findings = Findings::default();
-    if let Some(panic) = ended.panics.first() {
-        findings.fault(panic.clone());
-    } else if let (Some(left), Some(served)) = (left, served) {
-        findings.took("next served after", served.saturating_duration_since(left));
-    } else if served.is_none() {
-        let seconds = plan.patience.as_secs_f64();
-        findings.fault(format!(
-            "left the next in line without a connection for {seconds:.1} s after the first had gone, \
-             though none was in use"
-        ));
+    if ended.stuck > 0 {
+        outcome.stuck = true;
+        outcome.fault("never served the next in line after the first had left");
     }
-    findings.check_most_alive(&setup.backend, setup.size);
-    findings
+    if let Some(panic) = ended.panic {
+        outcome.fault(panic);
+    }
+    outcome.check_most(&setup.backend, setup.size);
+    outcome
+}
+
+/// A and B, polled by one task, so that nothing but the pool decides what happens in between.
+async fn first_leaves<C: Contestant>(pool: C) -> Next {
+    let leave = sleep(LEAVE);
+    let mut first = Box::pin(pool.acquire());
+    let mut second = Box::pin(pool.acquire());
+    if poll_once(first.as_mut()).await.is_ready() {
+        return Next::Moot;
+    }
+    let mut served = poll_once(second.as_mut()).await;
+    tokio::select! {
+        biased;
+        () = leave => {}
+        _ = &mut first => return Next::Moot,
+    }
+    drop(first);
+    let left = Instant::now();
+    if served.is_pending() {
+        served = Poll::Ready(second.await);
+    }
+    let after = left.elapsed();
+    let Poll::Ready(Some(lease)) = served else {
+        return Next::Refused;
+    };
+    C::release(lease).await;
+    Next::Served(after)
+}
+
+/// One look at a future.
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }

@@ -9,60 +9,77 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Plan;
-use super::findings::Findings;
-use super::harness::Crew;
+use super::checks::has_waiters;
+use super::harness::{PATIENCE, Tasks, run};
 use crate::peers::backend::Backend;
-use crate::peers::contestant::{Contestant, Setup};
+use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
 const SIZE: usize = 50;
 const TASKS: usize = 1000;
 const CONNECT: Duration = Duration::from_millis(10);
 
-/// Runs it.
-pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
+/// See the module.
+#[derive(Debug)]
+pub struct Herd;
+
+impl Scenario for Herd {
+    const NAME: &'static str = "herd";
+    const TITLE: &'static str = "1,000 tasks come at once to an empty pool of 50";
+
+    fn variants() -> Vec<String> {
+        vec![String::new()]
+    }
+
+    fn admits(about: &About, _variant: usize) -> bool {
+        has_waiters(about) && !about.lacks.connecting
+    }
+
+    fn run<C: Contestant>(_round: &Round) -> Outcome {
+        run(trial::<C>())
+    }
+}
+
+async fn trial<C: Contestant>() -> Outcome {
     let backend = Backend::slow(CONNECT, Duration::ZERO);
     let setup = Setup {
         max_connecting: Some(SIZE),
         ..Setup::new(SIZE, Arc::clone(&backend))
     };
     let pool = C::build(&setup).await;
-    let mut crew = Crew::new();
+    let mut tasks = Tasks::new();
     let began = Instant::now();
     for _ in 0..TASKS {
         let pool = pool.clone();
-        crew.spawn(async move {
+        tasks.spawn(async move {
             let mut lease = pool.acquire().await?;
-            C::conn(&mut lease).touch();
-            Some(began.elapsed())
+            let after = began.elapsed();
+            C::touch(&mut lease);
+            C::release(lease).await;
+            Some(after)
         });
     }
-    let ended = crew.join(plan.patience).await;
+    let ended = tasks.join(PATIENCE).await;
 
-    let mut findings = Findings::default();
-    ended.report(&mut findings);
+    let mut outcome = Outcome::default();
+    ended.report(&mut outcome);
     let served: Vec<Duration> = ended.results.iter().copied().flatten().collect();
-    if let Some(first) = served.iter().min() {
-        findings.took("first served", *first);
-    }
     if let Some(last) = served.iter().max().filter(|_| served.len() == TASKS) {
-        findings.took("all served", *last);
+        outcome.took("all served", *last);
     }
-    let refused = ended.results.len() - served.len();
-    if refused > 0 {
-        findings.fault(format!(
-            "turned {refused} of {TASKS} acquires away long before their deadline"
-        ));
+    if let Some(first) = served.iter().min() {
+        outcome.took("first served", *first);
     }
-    report(&backend, &mut findings);
-    findings
+    outcome.check_refused(ended.results.len() - served.len());
+    report(&backend, &mut outcome);
+    outcome
 }
 
-fn report(backend: &Backend, findings: &mut Findings) {
-    findings.count("opened", Better::Lower, backend.opened());
-    findings.count("most alive", Better::Neither, backend.most_alive());
+fn report(backend: &Backend, outcome: &mut Outcome) {
+    outcome.count("opened", Better::Lower, backend.opened());
+    outcome.count("most alive", Better::Neither, backend.most_alive());
     let connecting = backend.most_connecting();
-    findings.count("most connecting", Better::Neither, connecting);
-    findings.check_most_alive(backend, SIZE);
+    outcome.count("most connecting", Better::Neither, connecting);
+    outcome.check_most(backend, SIZE);
 }

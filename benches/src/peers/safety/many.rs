@@ -13,20 +13,48 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::Plan;
-use super::findings::{Findings, as_number};
-use super::harness::Crew;
+use super::checks::{as_number, has_waiters};
+use super::harness::{PATIENCE, Tasks, run};
 use crate::peers::backend::Backend;
-use crate::peers::contestant::{Contestant, Setup};
+use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
 const POOLS: usize = 1000;
 const SIZE: usize = 2;
 const CONNECT: Duration = Duration::from_millis(10);
+const SETTLE: Duration = Duration::from_millis(200);
+/// How long to look on while nothing happens.
+const LASTS: Duration = Duration::from_secs(5);
 
-/// Runs it.
-pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
-    let mut findings = Findings::default();
+/// See the module.
+#[derive(Debug)]
+pub struct Many;
+
+impl Scenario for Many {
+    const NAME: &'static str = "many-pools";
+    const TITLE: &'static str =
+        "1,000 pools of 2: memory, a connect in each at once, wake-ups while idle";
+    // What is counted does not depend on chance, and idling takes its time.
+    const ONCE: bool = true;
+
+    fn variants() -> Vec<String> {
+        vec![String::new()]
+    }
+
+    fn admits(about: &About, _variant: usize) -> bool {
+        has_waiters(about) && !about.lacks.connecting
+    }
+
+    fn run<C: Contestant>(round: &Round) -> Outcome {
+        run(trial::<C>(*round))
+    }
+}
+
+async fn trial<C: Contestant>(round: Round) -> Outcome {
+    let mut outcome = Outcome::default();
+    let lasts = if round.quick { LASTS / 5 } else { LASTS };
+    let own = Idling::over(lasts / 5).await;
     let backends: Vec<Arc<Backend>> = (0..POOLS)
         .map(|_| Backend::slow(CONNECT, Duration::ZERO))
         .collect();
@@ -37,57 +65,77 @@ pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
     }
     if let (Some(before), Some(after)) = (before, resident()) {
         let bytes = as_number(after.saturating_sub(before)) / as_number(POOLS);
-        findings.note("memory per pool", "B", Better::Lower, bytes);
+        outcome.value("memory per pool", "B", Better::Lower, bytes);
     }
-    if !C::LACKS.connecting {
-        storm(&pools, plan, &mut findings).await;
-        let opened: usize = backends.iter().map(|backend| backend.opened()).sum();
-        findings.count("opened by one acquire each", Better::Lower, opened);
-    }
+    storm(&pools, &mut outcome).await;
+    let opened: usize = backends.iter().map(|backend| backend.opened()).sum();
+    outcome.count("opened by one acquire each", Better::Lower, opened);
     for backend in &backends {
-        findings.check_most_alive(backend, SIZE);
+        outcome.check_most(backend, SIZE);
     }
     // The first moments after the storm are not what idling is.
-    sleep(plan.millis(200, 100)).await;
-    idle(plan.millis(5000, 1000), &mut findings).await;
-    findings
+    sleep(SETTLE).await;
+    let idle = Idling::over(lasts).await;
+    if let (Some(idle), Some(own)) = (idle, own) {
+        idle.above(&own, &mut outcome);
+    }
+    outcome
 }
 
 /// One acquire in each pool, all at once.
-async fn storm<C: Contestant>(pools: &[C], plan: Plan, findings: &mut Findings) {
-    let mut crew = Crew::new();
+async fn storm<C: Contestant>(pools: &[C], outcome: &mut Outcome) {
+    let mut tasks = Tasks::new();
     let began = Instant::now();
     for pool in pools {
         let pool = pool.clone();
-        crew.spawn(async move { pool.acquire().await.is_some() });
+        tasks.spawn(async move {
+            let Some(lease) = pool.acquire().await else {
+                return false;
+            };
+            C::release(lease).await;
+            true
+        });
     }
-    let ended = crew.join(plan.patience).await;
+    let ended = tasks.join(PATIENCE).await;
     let took = began.elapsed();
-    ended.report(findings);
+    ended.report(outcome);
     let refused = ended.results.iter().filter(|served| !**served).count();
-    if refused > 0 {
-        findings.fault(format!(
-            "turned {refused} of {POOLS} acquires away long before their deadline"
-        ));
-    } else if ended.is_well() {
-        findings.took("one acquire each", took);
+    outcome.check_refused(refused);
+    if refused == 0 && ended.is_well() {
+        outcome.took("one acquire each", took);
     }
 }
 
-/// Nobody asks for anything.
-async fn idle(window: Duration, findings: &mut Findings) {
-    let before = (switches(), processor_time());
-    let began = Instant::now();
-    sleep(window).await;
-    let seconds = began.elapsed().as_secs_f64();
-    if let (Some(before), Some(after)) = (before.0, switches()) {
+/// What a process does while nobody asks for anything, per second.
+struct Idling {
+    /// Times that a thread went to sleep.
+    switches: f64,
+    /// Seconds of processor time.
+    processor: f64,
+}
+
+impl Idling {
+    /// Looks on for a while; `None` where the system does not tell.
+    async fn over(window: Duration) -> Option<Self> {
+        let before = (switches()?, processor_time()?);
+        let began = Instant::now();
+        sleep(window).await;
+        let seconds = began.elapsed().as_secs_f64();
         // A thread that has ended in between took its count along.
-        let rate = as_number(after.saturating_sub(before)) / seconds;
-        findings.note("wake-ups while idle", "1/s", Better::Lower, rate);
+        let switches = switches()?.saturating_sub(before.0);
+        let processor = processor_time()?.saturating_sub(before.1);
+        Some(Self {
+            switches: as_number(switches) / seconds,
+            processor: processor.as_secs_f64() / seconds,
+        })
     }
-    if let (Some(before), Some(after)) = (before.1, processor_time()) {
-        let share = after.saturating_sub(before).as_secs_f64() / seconds;
-        findings.note("processor while idle", "%", Better::Lower, share * 100.0);
+
+    /// Adds what is more than the harness's `own`.
+    fn above(&self, own: &Self, outcome: &mut Outcome) {
+        let switches = (self.switches - own.switches).max(0.0);
+        outcome.value("wake-ups while idle", "1/s", Better::Lower, switches);
+        let share = (self.processor - own.processor).max(0.0) * 100.0;
+        outcome.value("processor while idle", "%", Better::Lower, share);
     }
 }
 

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Plan;
-use super::findings::Findings;
-use super::harness::{Crew, capacity};
+use super::checks::has_waiters;
+use super::harness::{PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
-use crate::peers::contestant::{Contestant, Setup};
+use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
 const SIZE: usize = 50;
@@ -30,47 +30,65 @@ const BURST: usize = 50;
 /// Work of a request of the burst.
 const HOLD: Duration = Duration::from_millis(2);
 
-/// Runs it.
-pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
+/// See the module.
+#[derive(Debug)]
+pub struct Spike;
+
+impl Scenario for Spike {
+    const NAME: &'static str = "spike";
+    const TITLE: &'static str =
+        "50 short requests at once, 5 connections open, a connect takes 150 ms";
+
+    fn variants() -> Vec<String> {
+        vec![String::new()]
+    }
+
+    fn admits(about: &About, _variant: usize) -> bool {
+        has_waiters(about) && !about.lacks.connecting
+    }
+
+    fn run<C: Contestant>(_round: &Round) -> Outcome {
+        run(trial::<C>())
+    }
+}
+
+async fn trial<C: Contestant>() -> Outcome {
     let backend = Backend::slow(CONNECT, Duration::ZERO);
     let pool = C::build(&Setup::new(SIZE, Arc::clone(&backend))).await;
-    let mut findings = Findings::default();
-    if capacity(&pool, OPEN, plan.patience, &mut findings).await < OPEN {
-        findings.fault(format!("did not open {OPEN} connections for as many tasks"));
-        return findings;
+    let mut outcome = Outcome::default();
+    if capacity(&pool, OPEN, &mut outcome).await < OPEN {
+        outcome.fault("did not open a connection for each of five tasks");
+        return outcome;
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let mut load = Crew::new();
+    let mut load = Tasks::new();
     for _ in 0..STEADY {
         load.spawn(steady(pool.clone(), Arc::clone(&stop)));
     }
-    sleep(plan.millis(50, 20)).await;
-    burst(&pool, &backend, plan, &mut findings).await;
+    sleep(STEADY_HOLD * 20).await;
+    burst(&pool, &backend, &mut outcome).await;
     stop.store(true, Ordering::Relaxed);
-    load.join(plan.patience).await.report(&mut findings);
-    findings.check_most_alive(&backend, SIZE);
-    findings
+    load.join(PATIENCE).await.report(&mut outcome);
+    outcome.check_most(&backend, SIZE);
+    outcome
 }
 
-async fn burst<C: Contestant>(pool: &C, backend: &Backend, plan: Plan, findings: &mut Findings) {
+async fn burst<C: Contestant>(pool: &C, backend: &Backend, outcome: &mut Outcome) {
     let before = backend.begun();
-    let mut crew = Crew::new();
+    let mut tasks = Tasks::new();
     let began = Instant::now();
     for _ in 0..BURST {
-        crew.spawn(request(pool.clone()));
+        tasks.spawn(request(pool.clone()));
     }
-    let ended = crew.join(plan.patience).await;
+    let ended = tasks.join(PATIENCE).await;
     let took = began.elapsed();
     let begun = backend.begun() - before;
-    ended.report(findings);
-    findings.count("connects begun", Better::Lower, begun);
+    ended.report(outcome);
+    outcome.count("connects begun", Better::Lower, begun);
     let refused = ended.results.iter().filter(|served| !**served).count();
-    if refused > 0 {
-        findings.fault(format!(
-            "turned {refused} of {BURST} requests away long before their deadline"
-        ));
-    } else if ended.is_well() {
-        findings.took("all served", took);
+    outcome.check_refused(refused);
+    if refused == 0 && ended.is_well() {
+        outcome.took("all served", took);
     }
 }
 
@@ -78,8 +96,9 @@ async fn request<C: Contestant>(pool: C) -> bool {
     let Some(mut lease) = pool.acquire().await else {
         return false;
     };
-    C::conn(&mut lease).touch();
+    C::touch(&mut lease);
     sleep(HOLD).await;
+    C::release(lease).await;
     true
 }
 
@@ -88,7 +107,9 @@ async fn steady<C: Contestant>(pool: C, stop: Arc<AtomicBool>) {
         // One that waits for longer than a connect takes is the burst's business to tell.
         let lease = timeout(CONNECT * 2, pool.acquire()).await;
         sleep(STEADY_HOLD).await;
-        drop(lease);
+        if let Ok(Some(lease)) = lease {
+            C::release(lease).await;
+        }
         sleep(STEADY_HOLD).await;
     }
 }

@@ -129,13 +129,8 @@ impl<F: Flaw> Contestant for Toy<F> {
     const VERSION: &'static str = "0";
     const GROUP: Group = Group::Peer;
     const LACKS: Lacks = Lacks {
-        waiting: false,
-        connecting: false,
-        checking: false,
-        no_deadline: false,
         deadline: true,
-        asynchrony: false,
-        discarding: false,
+        ..Lacks::NOTHING
     };
     const REMARKS: &'static [&'static str] = &[];
 

@@ -9,14 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use hdrhistogram::Histogram;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use super::Plan;
-use super::findings::Findings;
-use super::harness::{Crew, capacity};
+use super::checks::{as_number, has_waiters};
+use super::harness::{PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
-use crate::peers::contestant::{Contestant, Setup};
+use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
 const SIZE: usize = 8;
@@ -25,6 +26,7 @@ const SHORT: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_millis(20);
 /// One hold of so many is long.
 const ONE_IN: u8 = 20;
+const LASTS: Duration = Duration::from_millis(400);
 
 /// What one task has seen.
 #[derive(Clone, Debug, Default)]
@@ -35,52 +37,74 @@ struct Tally {
     refused: usize,
 }
 
-/// Runs it.
-pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
+/// See the module.
+#[derive(Debug)]
+pub struct Uneven;
+
+impl Scenario for Uneven {
+    const NAME: &'static str = "uneven";
+    const TITLE: &'static str =
+        "64 tasks on 8 connections hold them for 1 ms, one in twenty for 20 ms";
+
+    fn variants() -> Vec<String> {
+        vec![String::new()]
+    }
+
+    fn admits(about: &About, _variant: usize) -> bool {
+        has_waiters(about)
+    }
+
+    fn run<C: Contestant>(round: &Round) -> Outcome {
+        run(trial::<C>(*round))
+    }
+}
+
+async fn trial<C: Contestant>(round: Round) -> Outcome {
     let backend = Backend::immediate();
     let setup = Setup {
         full: true,
         ..Setup::new(SIZE, Arc::clone(&backend))
     };
     let pool = C::build(&setup).await;
-    let mut crew = Crew::new();
-    let lasts = plan.millis(400, 200);
+    let mut tasks = Tasks::new();
+    let lasts = round.time(LASTS);
     let end = Instant::now() + lasts;
     for task in 0..TASKS {
-        let rng = Rng::with_seed(plan.seed.wrapping_add(task));
-        crew.spawn(work(pool.clone(), end, rng));
+        let rng = Rng::with_seed(round.seed.wrapping_add(task));
+        tasks.spawn(work(pool.clone(), end, rng));
     }
-    let ended = crew.join(lasts + plan.patience).await;
+    let ended = tasks.join(lasts + PATIENCE).await;
 
-    let mut findings = Findings::default();
-    ended.report(&mut findings);
-    report(ended.results, lasts, &mut findings);
-    let had = capacity(&pool, SIZE, plan.patience, &mut findings).await;
-    findings.check_capacity(had, SIZE);
-    findings.check_most_alive(&backend, SIZE);
-    findings
+    let mut outcome = Outcome::default();
+    ended.report(&mut outcome);
+    report(&ended.results, lasts, &mut outcome);
+    let had = capacity(&pool, SIZE, &mut outcome).await;
+    outcome.check_capacity(had, SIZE);
+    outcome.check_most(&backend, SIZE);
+    outcome
 }
 
-fn report(tallies: Vec<Tally>, lasts: Duration, findings: &mut Findings) {
+fn report(tallies: &[Tally], lasts: Duration, outcome: &mut Outcome) {
     let refused: usize = tallies.iter().map(|tally| tally.refused).sum();
-    if refused > 0 {
-        findings.fault(format!(
-            "turned {refused} acquires away long before their deadline"
-        ));
-    }
+    outcome.check_refused(refused);
     let held: Duration = tallies.iter().map(|tally| tally.held).sum();
-    let share = held.as_secs_f64() / (lasts.as_secs_f64() * SIZE as f64);
-    findings.note("share of ideal", "%", Better::Higher, share * 100.0);
-    let mut waits: Vec<Duration> = tallies.into_iter().flat_map(|tally| tally.waits).collect();
-    waits.sort_unstable();
-    for (metric, percent) in [("p50", 50), ("p99", 99), ("max", 100)] {
-        // The least wait that so many percent of all do not exceed.
-        let rank = (waits.len() * percent).div_ceil(100);
-        if let Some(wait) = rank.checked_sub(1).and_then(|index| waits.get(index)) {
-            findings.took(metric, *wait);
-        }
+    let share = held.as_secs_f64() / (lasts.as_secs_f64() * as_number(SIZE));
+    outcome.value("share of ideal", "%", Better::Higher, share * 100.0);
+    let waits = histogram(tallies.iter().flat_map(|tally| &tally.waits));
+    for (metric, quantile) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
+        let wait = Duration::from_nanos(waits.value_at_quantile(quantile));
+        outcome.took(metric, wait);
     }
-    findings.waits = waits;
+    outcome.latencies = Some(waits);
+}
+
+/// Durations in nanoseconds, to three digits.
+fn histogram<'d>(durations: impl Iterator<Item = &'d Duration>) -> Histogram<u64> {
+    let mut histogram = Histogram::new(3).expect("three digits are within bounds");
+    for duration in durations {
+        histogram.saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
+    }
+    histogram
 }
 
 async fn work<C: Contestant>(pool: C, end: Instant, mut rng: Rng) -> Tally {
@@ -94,11 +118,11 @@ async fn work<C: Contestant>(pool: C, end: Instant, mut rng: Rng) -> Tally {
         };
         let had = Instant::now();
         tally.waits.push(had - asked);
-        C::conn(&mut lease).touch();
+        C::touch(&mut lease);
         let long = rng.u8(..ONE_IN) == 0;
         sleep(if long { LONG } else { SHORT }).await;
-        drop(lease);
         let until = Instant::now().min(end);
+        C::release(lease).await;
         tally.held += until.saturating_duration_since(had);
     }
     tally

@@ -6,16 +6,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use super::Plan;
-use super::findings::{Findings, as_number};
-use super::harness::{Crew, Ended, capacity};
+use super::checks::{as_number, has_waiters};
+use super::harness::{Ended, PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
-use crate::peers::contestant::{Contestant, Setup};
+use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
 const SIZE: usize = 8;
@@ -23,6 +24,7 @@ const SIZE: usize = 8;
 const TASKS: u64 = 32;
 /// Turns after which the last of the impatient leave.
 const MOST_TURNS: u8 = 8;
+const LASTS: Duration = Duration::from_millis(150);
 
 /// What one task has seen.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,8 +34,28 @@ struct Tally {
     refused: usize,
 }
 
-/// Runs it.
-pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
+/// See the module.
+#[derive(Debug)]
+pub struct Waiting;
+
+impl Scenario for Waiting {
+    const NAME: &'static str = "cancel-waiting";
+    const TITLE: &'static str = "32 of 64 tasks on 8 connections leave while they wait";
+
+    fn variants() -> Vec<String> {
+        vec![String::new()]
+    }
+
+    fn admits(about: &About, _variant: usize) -> bool {
+        has_waiters(about)
+    }
+
+    fn run<C: Contestant>(round: &Round) -> Outcome {
+        run(trial::<C>(*round))
+    }
+}
+
+async fn trial<C: Contestant>(round: Round) -> Outcome {
     let backend = Backend::immediate();
     let setup = Setup {
         full: true,
@@ -41,43 +63,37 @@ pub async fn trial<C: Contestant>(plan: Plan) -> Findings {
     };
     let pool = C::build(&setup).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let mut crew = Crew::new();
+    let mut tasks = Tasks::new();
     let began = Instant::now();
     for task in 0..TASKS {
-        crew.spawn(patient(pool.clone(), Arc::clone(&stop)));
-        let rng = Rng::with_seed(plan.seed.wrapping_add(task));
-        crew.spawn(impatient(pool.clone(), Arc::clone(&stop), rng));
+        tasks.spawn(patient(pool.clone(), Arc::clone(&stop)));
+        let rng = Rng::with_seed(round.seed.wrapping_add(task));
+        tasks.spawn(impatient(pool.clone(), Arc::clone(&stop), rng));
     }
-    sleep(plan.millis(150, 60)).await;
+    sleep(round.time(LASTS)).await;
     stop.store(true, Ordering::Relaxed);
     let seconds = began.elapsed().as_secs_f64();
-    let ended = crew.join(plan.patience).await;
+    let ended = tasks.join(PATIENCE).await;
 
-    let mut findings = Findings::default();
-    report(&ended, seconds, &mut findings);
-    let had = capacity(&pool, SIZE, plan.patience, &mut findings).await;
-    findings.check_capacity(had, SIZE);
-    findings.check_most_alive(&backend, SIZE);
-    findings
+    let mut outcome = Outcome::default();
+    report(&ended, seconds, &mut outcome);
+    let had = capacity(&pool, SIZE, &mut outcome).await;
+    outcome.check_capacity(had, SIZE);
+    outcome.check_most(&backend, SIZE);
+    outcome
 }
 
-fn report(ended: &Ended<Tally>, seconds: f64, findings: &mut Findings) {
-    ended.report(findings);
-    findings.count("stuck", Better::Lower, ended.stuck);
-    let sum = |part: fn(&Tally) -> usize| ended.results.iter().map(part).sum::<usize>();
-    let refused = sum(|tally| tally.refused);
-    if refused > 0 {
-        findings.fault(format!(
-            "turned {refused} acquires away long before their deadline"
-        ));
-    }
+fn report(ended: &Ended<Tally>, seconds: f64, outcome: &mut Outcome) {
+    ended.report(outcome);
+    outcome.check_refused(ended.sum(|tally| tally.refused));
     // What the stuck ones would have added is not known.
     if ended.is_well() {
-        let served = as_number(sum(|tally| tally.served)) / seconds;
-        findings.note("served", "1/s", Better::Higher, served);
-        let left = as_number(sum(|tally| tally.left)) / seconds;
-        findings.note("cancelled", "1/s", Better::Neither, left);
+        let served = as_number(ended.sum(|tally| tally.served)) / seconds;
+        outcome.value("served", "1/s", Better::Higher, served);
+        let left = as_number(ended.sum(|tally| tally.left)) / seconds;
+        outcome.value("cancelled", "1/s", Better::Neither, left);
     }
+    outcome.count("stuck", Better::Lower, ended.stuck);
 }
 
 async fn patient<C: Contestant>(pool: C, stop: Arc<AtomicBool>) -> Tally {
@@ -114,7 +130,8 @@ async fn use_once<C: Contestant>(lease: Option<C::Lease<'_>>, tally: &mut Tally)
         // A pool that refuses at once must not keep the others from running.
         return yield_now().await;
     };
-    C::conn(&mut lease).touch();
+    C::touch(&mut lease);
     yield_now().await;
+    C::release(lease).await;
     tally.served += 1;
 }
