@@ -1,7 +1,7 @@
 //! What a scenario is: a way of using a pool, in a few variants, generic over who takes part.
 //!
 //! A scenario measures one contestant in one variant for one round and says what came of it. Who
-//! runs when, how often and what becomes of the figures is the runner's business.
+//! runs when, how often and what becomes of the figures is the [runner](super::runner)'s business.
 //! Every scenario also watches over what a pool must keep whatever its speed: the maximum, its
 //! connections, and an end to every wait. What is broken is a fault, never a panic or a hang:
 //!
@@ -68,6 +68,12 @@ pub trait Scenario: 'static {
 
     /// Measures `C` once. Blocks for as long as it takes.
     fn run<C: Contestant>(round: &Round) -> Outcome;
+}
+
+/// What is done with each scenario.
+pub trait Visit {
+    /// The next scenario.
+    fn visit<S: Scenario>(&mut self);
 }
 
 /// What is to be run.

@@ -64,7 +64,7 @@ impl Contestant for Deadpool {
         self.0.get().await.ok()
     }
 
-    fn conn<'l>(lease: &'l mut Object<Connector>) -> &'l mut Conn {
+    fn conn(lease: &mut Object<Connector>) -> &mut Conn {
         lease
     }
 

@@ -70,7 +70,7 @@ impl Contestant for Fastpool {
         within(self.deadline, self.pool.get()).await?.ok()
     }
 
-    fn conn<'l>(lease: &'l mut Object<Connector>) -> &'l mut Conn {
+    fn conn(lease: &mut Object<Connector>) -> &mut Conn {
         lease
     }
 

@@ -147,7 +147,7 @@ impl<V: Configuration> Contestant for Ours<V> {
         self.pool.acquire().await.ok()
     }
 
-    fn conn<'l>(lease: &'l mut PooledConnection<Connects>) -> &'l mut Conn {
+    fn conn(lease: &mut PooledConnection<Connects>) -> &mut Conn {
         lease
     }
 }

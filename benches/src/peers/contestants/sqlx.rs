@@ -56,7 +56,7 @@ impl Contestant for Sqlx {
         self.0.acquire().await.ok()
     }
 
-    fn conn<'l>(lease: &'l mut PoolConnection<Stub>) -> &'l mut Conn {
+    fn conn(lease: &mut PoolConnection<Stub>) -> &mut Conn {
         &mut lease.conn
     }
 }
