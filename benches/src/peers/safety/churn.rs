@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
+use super::ENOUGH;
 use super::checks::{as_number, has_waiters};
 use super::harness::{Ended, PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
@@ -43,6 +44,7 @@ impl Scenario for Churn {
     const NAME: &'static str = "churn";
     const TITLE: &'static str =
         "16 tasks on 8 connections, of which one breaks after every tenth use";
+    const ENOUGH: usize = ENOUGH;
 
     fn variants() -> Vec<String> {
         vec![String::new()]

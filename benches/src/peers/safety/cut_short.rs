@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::ENOUGH;
 use super::checks::has_waiters;
 use super::harness::{PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
@@ -36,6 +37,7 @@ const CHECKING: usize = 1;
 impl Scenario for CutShort {
     const NAME: &'static str = "cancel-early";
     const TITLE: &'static str = "callers leave after 10 of the 20 ms of a connect or check";
+    const ENOUGH: usize = ENOUGH;
 
     fn variants() -> Vec<String> {
         vec!["connecting".to_owned(), "checking".to_owned()]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::ENOUGH;
 use super::checks::has_waiters;
 use super::harness::{PATIENCE, Tasks, run};
 use crate::peers::backend::Backend;
@@ -43,6 +44,7 @@ impl Scenario for Heir {
     const NAME: &'static str = "next-in-line";
     const TITLE: &'static str =
         "when the next is served after the first has left in a connect or check of 20 ms";
+    const ENOUGH: usize = ENOUGH;
 
     fn variants() -> Vec<String> {
         vec!["connecting".to_owned(), "checking".to_owned()]

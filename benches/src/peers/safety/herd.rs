@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ENOUGH;
 use super::checks::has_waiters;
 use super::harness::{PATIENCE, Tasks, run};
 use crate::peers::backend::Backend;
@@ -27,6 +28,7 @@ pub struct Herd;
 impl Scenario for Herd {
     const NAME: &'static str = "herd";
     const TITLE: &'static str = "1,000 tasks come at once to an empty pool of 50";
+    const ENOUGH: usize = ENOUGH;
 
     fn variants() -> Vec<String> {
         vec![String::new()]

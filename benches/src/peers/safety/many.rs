@@ -3,9 +3,9 @@
 //! What one pool costs is small change until there are a thousand: its memory, the connects when all
 //! are used for the first time at once, and how often it wakes the process while nobody asks for
 //! anything. Wake-ups are voluntary context switches of all threads: each is a time that a thread had
-//! gone to sleep, and so kept a core from doing so. Memory and wake-ups are the process's, so this
-//! belongs into a process of its own, or at least alone; they are read from `/proc` and left out where
-//! there is none.
+//! gone to sleep, and so kept a core from doing so; those of the harness itself, taken before, are
+//! taken off. They are read from `/proc` and left out where there is none. Memory is that of pools
+//! nobody has used yet, in a process of its own.
 
 use std::fs;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use super::checks::{as_number, has_waiters};
 use super::harness::{PATIENCE, Tasks, run};
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::costs::per_pool;
 use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
@@ -47,7 +48,12 @@ impl Scenario for Many {
     }
 
     fn run<C: Contestant>(round: &Round) -> Outcome {
-        run(trial::<C>(*round))
+        let mut outcome = run(trial::<C>(*round));
+        if let Some(bytes) = per_pool::<C>().filter(|_| !outcome.stuck) {
+            outcome.value("memory per pool", "B", Better::Lower, bytes);
+            outcome.values.rotate_right(1);
+        }
+        outcome
     }
 }
 
@@ -59,13 +65,8 @@ async fn trial<C: Contestant>(round: Round) -> Outcome {
         .map(|_| Backend::slow(CONNECT, Duration::ZERO))
         .collect();
     let mut pools: Vec<C> = Vec::with_capacity(POOLS);
-    let before = resident();
     for backend in &backends {
         pools.push(C::build(&Setup::new(SIZE, Arc::clone(backend))).await);
-    }
-    if let (Some(before), Some(after)) = (before, resident()) {
-        let bytes = as_number(after.saturating_sub(before)) / as_number(POOLS);
-        outcome.value("memory per pool", "B", Better::Lower, bytes);
     }
     storm(&pools, &mut outcome).await;
     let opened: usize = backends.iter().map(|backend| backend.opened()).sum();
@@ -137,12 +138,6 @@ impl Idling {
         let share = (self.processor - own.processor).max(0.0) * 100.0;
         outcome.value("processor while idle", "%", Better::Lower, share);
     }
-}
-
-/// Bytes of memory that the process has in use, counted page by page (`statm` lags behind).
-fn resident() -> Option<usize> {
-    let rollup = fs::read_to_string("/proc/self/smaps_rollup").ok()?;
-    Some(number_after(&rollup, "Rss:")? * 1024)
 }
 
 /// How often the threads of this process have gone to sleep so far.

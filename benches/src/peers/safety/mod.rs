@@ -43,3 +43,20 @@ pub use many::Many;
 pub use spike::Spike;
 pub use uneven::Uneven;
 pub use waiting::Waiting;
+
+use super::scenario::Visit;
+
+/// Shows every scenario about behaviour to `visitor`, in the order in which they run.
+pub fn each(visitor: &mut impl Visit) {
+    visitor.visit::<Waiting>();
+    visitor.visit::<CutShort>();
+    visitor.visit::<Heir>();
+    visitor.visit::<Herd>();
+    visitor.visit::<Spike>();
+    visitor.visit::<Churn>();
+    visitor.visit::<Uneven>();
+    visitor.visit::<Many>();
+}
+
+/// Rounds that are enough to see what a pool does.
+const ENOUGH: usize = 3;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
+use super::ENOUGH;
 use super::checks::has_waiters;
 use super::harness::{PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
@@ -38,6 +39,7 @@ impl Scenario for Spike {
     const NAME: &'static str = "spike";
     const TITLE: &'static str =
         "50 short requests at once, 5 connections open, a connect takes 150 ms";
+    const ENOUGH: usize = ENOUGH;
 
     fn variants() -> Vec<String> {
         vec![String::new()]

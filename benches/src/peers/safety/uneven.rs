@@ -13,6 +13,7 @@ use hdrhistogram::Histogram;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
+use super::ENOUGH;
 use super::checks::{as_number, has_waiters};
 use super::harness::{PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
@@ -45,6 +46,7 @@ impl Scenario for Uneven {
     const NAME: &'static str = "uneven";
     const TITLE: &'static str =
         "64 tasks on 8 connections hold them for 1 ms, one in twenty for 20 ms";
+    const ENOUGH: usize = ENOUGH;
 
     fn variants() -> Vec<String> {
         vec![String::new()]

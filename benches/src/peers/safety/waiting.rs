@@ -12,6 +12,7 @@ use fastrand::Rng;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
+use super::ENOUGH;
 use super::checks::{as_number, has_waiters};
 use super::harness::{Ended, PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
@@ -41,6 +42,7 @@ pub struct Waiting;
 impl Scenario for Waiting {
     const NAME: &'static str = "cancel-waiting";
     const TITLE: &'static str = "32 of 64 tasks on 8 connections leave while they wait";
+    const ENOUGH: usize = ENOUGH;
 
     fn variants() -> Vec<String> {
         vec![String::new()]
