@@ -116,17 +116,29 @@ pub trait Contestant: Clone + Send + Sync + 'static {
     const LACKS: Lacks;
     /// Settings that could not be made comparable, and other honest remarks.
     const REMARKS: &'static [&'static str];
+    /// Whether a lease is meant to be ended by an await, by [`release`](Self::release). Otherwise hot
+    /// loops drop it themselves and spare it the way through a future.
+    const RELEASES: bool = false;
 
     /// What an acquire gives; gives the connection back when dropped.
     type Lease<'a>: Send + 'a
     where
         Self: 'a;
 
+    /// What an acquire fails with.
+    type Refused: Send;
+
     /// Makes a pool.
     fn build(setup: &Setup) -> impl Future<Output = Self> + Send;
 
-    /// A connection, or `None` when the deadline has passed.
-    fn acquire(&self) -> impl Future<Output = Option<Self::Lease<'_>>> + Send;
+    /// Asks for a connection. The pool's own future wherever possible, so that its size and its cost
+    /// are measured and not those of a wrapper.
+    fn request(&self) -> impl Future<Output = Result<Self::Lease<'_>, Self::Refused>> + Send;
+
+    /// A connection, or `None` when the deadline has passed; for where a wrapper does not matter.
+    fn acquire(&self) -> impl Future<Output = Option<Self::Lease<'_>>> + Send {
+        async { self.request().await.ok() }
+    }
 
     /// Ends a lease in the way that the pool means it; for all but one pool a plain drop.
     fn release(lease: Self::Lease<'_>) -> impl Future<Output = ()> + Send {

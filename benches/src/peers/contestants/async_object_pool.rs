@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_object_pool::Pool;
 
-use super::{FOREIGN_DEADLINE, fill, within};
+use super::{FOREIGN_DEADLINE, Refused, fill, within};
 use crate::peers::backend::{Backend, Conn};
 use crate::peers::contestant::{Contestant, Lacks, Setup};
 use crate::record::Group;
@@ -65,7 +65,10 @@ impl Contestant for AsyncObjectPool {
         "no check, no idle timeout, no lifetime; opens connections without an await",
     ];
 
+    const RELEASES: bool = true;
+
     type Lease<'a> = Lease<'a>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         let pool = Self(Arc::new(Inner {
@@ -79,11 +82,11 @@ impl Contestant for AsyncObjectPool {
         pool
     }
 
-    async fn acquire(&self) -> Option<Lease<'_>> {
+    async fn request(&self) -> Result<Lease<'_>, Refused> {
         let inner = &*self.0;
         let taken = inner.pool.take_or_create(|| inner.backend.open_at_once());
         let conn = within(inner.deadline, taken).await?;
-        Some(Lease {
+        Ok(Lease {
             pool: self,
             conn: Some(conn),
         })

@@ -1,5 +1,6 @@
 //! bb8: a locked deque and tokio's `Notify`; who just returned may overtake who was woken.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use super::{ALWAYS_A_DEADLINE, Connector, HungUp, TEN_YEARS, fill};
@@ -42,6 +43,7 @@ impl Contestant for Bb8 {
     ];
 
     type Lease<'a> = bb8::PooledConnection<'a, Connector>;
+    type Refused = bb8::RunError<HungUp>;
 
     async fn build(setup: &Setup) -> Self {
         let size = u32::try_from(setup.size).expect("pools of this harness are small");
@@ -62,8 +64,8 @@ impl Contestant for Bb8 {
         pool
     }
 
-    async fn acquire(&self) -> Option<Self::Lease<'_>> {
-        self.0.get().await.ok()
+    fn request(&self) -> impl Future<Output = Result<Self::Lease<'_>, Self::Refused>> + Send {
+        self.0.get()
     }
 
     fn conn<'l>(lease: &'l mut Self::Lease<'_>) -> &'l mut Conn {

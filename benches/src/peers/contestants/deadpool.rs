@@ -1,8 +1,11 @@
 //! deadpool: tokio's semaphore and a locked deque.
 
+use std::future::Future;
 use std::sync::Arc;
 
-use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleError, RecycleResult, Timeouts};
+use deadpool::managed::{
+    Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, Timeouts,
+};
 
 use super::{Connector, HungUp, fill};
 use crate::peers::backend::Conn;
@@ -37,6 +40,7 @@ impl Contestant for Deadpool {
     ];
 
     type Lease<'a> = Object<Connector>;
+    type Refused = PoolError<HungUp>;
 
     async fn build(setup: &Setup) -> Self {
         let connector = Connector {
@@ -60,8 +64,8 @@ impl Contestant for Deadpool {
         pool
     }
 
-    async fn acquire(&self) -> Option<Object<Connector>> {
-        self.0.get().await.ok()
+    fn request(&self) -> impl Future<Output = Result<Self::Lease<'_>, Self::Refused>> + Send {
+        self.0.get()
     }
 
     fn conn(lease: &mut Object<Connector>) -> &mut Conn {

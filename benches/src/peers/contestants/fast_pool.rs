@@ -1,5 +1,6 @@
 //! fast_pool: a multi-consumer channel of idle connections and atomic counters.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use super::{ALWAYS_A_DEADLINE, Connector, TEN_YEARS, fill};
@@ -41,6 +42,7 @@ impl Contestant for FastPool {
     ];
 
     type Lease<'a> = fast_pool::ConnectionGuard<Connector>;
+    type Refused = String;
 
     async fn build(setup: &Setup) -> Self {
         let pool = Self(fast_pool::Pool::new(Connector {
@@ -57,8 +59,8 @@ impl Contestant for FastPool {
         pool
     }
 
-    async fn acquire(&self) -> Option<Self::Lease<'_>> {
-        self.0.get().await.ok()
+    fn request(&self) -> impl Future<Output = Result<Self::Lease<'_>, Self::Refused>> + Send {
+        self.0.get()
     }
 
     fn conn<'l>(lease: &'l mut Self::Lease<'_>) -> &'l mut Conn {

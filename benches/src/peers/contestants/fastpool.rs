@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastpool::bounded::{Object, Pool, PoolConfig};
 use fastpool::{ManageObject, ObjectStatus};
 
-use super::{Connector, FOREIGN_DEADLINE, HungUp, fill, within};
+use super::{Connector, FOREIGN_DEADLINE, HungUp, Refused, fill, within};
 use crate::peers::backend::Conn;
 use crate::peers::contestant::{Contestant, Lacks, Setup};
 use crate::record::Group;
@@ -50,6 +50,7 @@ impl Contestant for Fastpool {
     ];
 
     type Lease<'a> = Object<Connector>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         let connector = Connector {
@@ -66,8 +67,9 @@ impl Contestant for Fastpool {
         pool
     }
 
-    async fn acquire(&self) -> Option<Object<Connector>> {
-        within(self.deadline, self.pool.get()).await?.ok()
+    async fn request(&self) -> Result<Object<Connector>, Refused> {
+        let got = within(self.deadline, self.pool.get()).await?;
+        got.map_err(|HungUp| Refused)
     }
 
     fn conn(lease: &mut Object<Connector>) -> &mut Conn {

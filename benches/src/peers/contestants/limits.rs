@@ -19,3 +19,6 @@ const BARE: Lacks = Lacks {
     discarding: true,
     ..Lacks::NOTHING
 };
+
+/// Why [`Contestant::conn`](crate::peers::contestant::Contestant::conn) panics for some of them.
+const IN_PLACE: &str = "what is no connection is used by `touch` alone";

@@ -1,5 +1,6 @@
 //! mobc: tokio's semaphore and an async lock; every return is a task.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use super::{Connector, HungUp, fill};
@@ -41,6 +42,7 @@ impl Contestant for Mobc {
     ];
 
     type Lease<'a> = mobc::Connection<Connector>;
+    type Refused = mobc::Error<HungUp>;
 
     async fn build(setup: &Setup) -> Self {
         let connector = Connector {
@@ -62,8 +64,8 @@ impl Contestant for Mobc {
         pool
     }
 
-    async fn acquire(&self) -> Option<Self::Lease<'_>> {
-        self.0.get().await.ok()
+    fn request(&self) -> impl Future<Output = Result<Self::Lease<'_>, Self::Refused>> + Send {
+        self.0.get()
     }
 
     fn conn<'l>(lease: &'l mut Self::Lease<'_>) -> &'l mut Conn {

@@ -95,11 +95,18 @@ const ALWAYS_A_DEADLINE: &str = "its deadline cannot be switched off: ten years 
 const FOREIGN_DEADLINE: &str =
     "has no deadline of its own: tokio's timeout around the acquire, as a user would write it";
 
+/// There was no connection in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
 /// Gives `future` a deadline, if there is to be one.
-async fn within<F: Future>(deadline: Option<Duration>, future: F) -> Option<F::Output> {
+async fn within<F: Future>(deadline: Option<Duration>, future: F) -> Result<F::Output, Refused> {
     match deadline {
-        None => Some(future.await),
-        Some(deadline) => tokio::time::timeout(deadline, future).await.ok(),
+        None => Ok(future.await),
+        Some(deadline) => {
+            let ended = tokio::time::timeout(deadline, future).await;
+            ended.map_err(|_| Refused)
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -122,6 +123,7 @@ impl<V: Configuration> Contestant for Ours<V> {
     const REMARKS: &'static [&'static str] = V::REMARKS;
 
     type Lease<'a> = PooledConnection<Connects>;
+    type Refused = pool_facade::Error<Infallible>;
 
     async fn build(setup: &Setup) -> Self {
         let size = u32::try_from(setup.size).expect("pools of this harness are small");
@@ -143,8 +145,8 @@ impl<V: Configuration> Contestant for Ours<V> {
         }
     }
 
-    async fn acquire(&self) -> Option<PooledConnection<Connects>> {
-        self.pool.acquire().await.ok()
+    fn request(&self) -> impl Future<Output = Result<Self::Lease<'_>, Self::Refused>> + Send {
+        self.pool.acquire()
     }
 
     fn conn(lease: &mut PooledConnection<Connects>) -> &mut Conn {

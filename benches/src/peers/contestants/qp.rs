@@ -7,7 +7,7 @@ use std::time::Duration;
 use qp::resource::Manage;
 use qp::{Pool, Pooled};
 
-use super::{Connector, FOREIGN_DEADLINE, HungUp, fill, within};
+use super::{Connector, FOREIGN_DEADLINE, HungUp, Refused, fill, within};
 use crate::peers::backend::Conn;
 use crate::peers::contestant::{Contestant, Lacks, Setup};
 use crate::record::Group;
@@ -52,6 +52,7 @@ impl Contestant for Qp {
     ];
 
     type Lease<'a> = Pooled<'a, Connector>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         let connector = Connector {
@@ -69,7 +70,7 @@ impl Contestant for Qp {
         pool
     }
 
-    async fn acquire(&self) -> Option<Pooled<'_, Connector>> {
+    async fn request(&self) -> Result<Pooled<'_, Connector>, Refused> {
         let acquired = within(self.deadline, async {
             if self.check {
                 self.pool.acquire().await
@@ -77,7 +78,7 @@ impl Contestant for Qp {
                 self.pool.acquire_unchecked().await
             }
         });
-        acquired.await?.ok()
+        acquired.await?.map_err(|HungUp| Refused)
     }
 
     fn conn<'l>(lease: &'l mut Pooled<'_, Connector>) -> &'l mut Conn {

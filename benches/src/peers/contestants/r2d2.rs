@@ -50,6 +50,7 @@ impl Contestant for R2d2 {
     ];
 
     type Lease<'a> = r2d2::PooledConnection<Connector>;
+    type Refused = r2d2::Error;
 
     async fn build(setup: &Setup) -> Self {
         let size = u32::try_from(setup.size).expect("pools of this harness are small");
@@ -66,8 +67,8 @@ impl Contestant for R2d2 {
         Self(pool.expect("every connect succeeds"))
     }
 
-    async fn acquire(&self) -> Option<Self::Lease<'_>> {
-        self.0.get().ok()
+    async fn request(&self) -> Result<Self::Lease<'_>, r2d2::Error> {
+        self.0.get()
     }
 
     fn conn<'l>(lease: &'l mut Self::Lease<'_>) -> &'l mut Conn {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_queue::ArrayQueue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{FOREIGN_DEADLINE, fill, within};
+use super::{FOREIGN_DEADLINE, Refused, fill, within};
 use crate::peers::backend::{Backend, Conn};
 use crate::peers::contestant::{Contestant, Lacks, Setup};
 use crate::record::Group;
@@ -56,6 +56,7 @@ impl Contestant for SemaphoreQueue {
     ];
 
     type Lease<'a> = Lease<'a>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         let pool = Self(Arc::new(Inner {
@@ -70,7 +71,7 @@ impl Contestant for SemaphoreQueue {
         pool
     }
 
-    async fn acquire(&self) -> Option<Lease<'_>> {
+    async fn request(&self) -> Result<Lease<'_>, Refused> {
         let inner = &*self.0;
         let place = within(inner.deadline, inner.places.acquire()).await?;
         let place = place.expect("the semaphore is never closed");
@@ -78,7 +79,7 @@ impl Contestant for SemaphoreQueue {
             Some(conn) => conn,
             None => inner.backend.open().await,
         };
-        Some(Lease {
+        Ok(Lease {
             inner,
             conn: Some(conn),
             _place: place,

@@ -2,6 +2,7 @@
 
 mod stub;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use sqlx_core::pool::{Pool, PoolConnection, PoolOptions};
@@ -32,6 +33,7 @@ impl Contestant for Sqlx {
     ];
 
     type Lease<'a> = PoolConnection<Stub>;
+    type Refused = sqlx_core::Error;
 
     async fn build(setup: &Setup) -> Self {
         let size = u32::try_from(setup.size).expect("pools of this harness are small");
@@ -52,8 +54,8 @@ impl Contestant for Sqlx {
         pool
     }
 
-    async fn acquire(&self) -> Option<PoolConnection<Stub>> {
-        self.0.acquire().await.ok()
+    fn request(&self) -> impl Future<Output = Result<Self::Lease<'_>, Self::Refused>> + Send {
+        self.0.acquire()
     }
 
     fn conn(lease: &mut PoolConnection<Stub>) -> &mut Conn {

@@ -32,7 +32,6 @@ fn the_versions_shown_are_the_versions_locked() {
             "queue" => {
                 locked("crossbeam-queue").map(|version| format!("crossbeam-queue {version}"))
             }
-            "no pool" => locked("thread_local").map(|version| format!("thread_local {version}")),
             name => locked(name).map(str::to_owned),
         };
         if let Some(wanted) = wanted {

@@ -94,7 +94,7 @@ async fn wait<C: Contestant>(pool: C, parked: Arc<AtomicUsize>) {
         drop(pool);
         pending::<()>().await;
     } else {
-        drop(pool.acquire().await);
+        drop(pool.request().await);
     }
 }
 

@@ -275,7 +275,7 @@ async fn task<C: Contestant>(pool: &C, shared: &Shared, number: usize) -> Log {
     loop {
         count += 1;
         let mut turn = shared.begin(count);
-        let Some(mut lease) = pool.acquire().await else {
+        let Ok(mut lease) = pool.request().await else {
             log.refused = true;
             return log;
         };
@@ -288,7 +288,11 @@ async fn task<C: Contestant>(pool: &C, shared: &Shared, number: usize) -> Log {
             }
         }
         shared.held(&turn, &mut log);
-        C::release(lease).await;
+        if C::RELEASES {
+            C::release(lease).await;
+        } else {
+            drop(lease);
+        }
         if shared.end(&mut log) {
             return log;
         }
@@ -306,7 +310,7 @@ fn thread<C: Contestant>(pool: &C, shared: &Shared, number: usize) -> Log {
     loop {
         count += 1;
         let mut turn = shared.begin(count);
-        let Some(mut lease) = crate::ready(pool.acquire()) else {
+        let Ok(mut lease) = crate::ready(pool.request()) else {
             log.refused = true;
             return log;
         };

@@ -31,12 +31,16 @@ pub(super) async fn laps<C: Contestant>(
     let mut refused = 0;
     loop {
         for _ in 0..BATCH {
-            match pool.acquire().await {
-                Some(mut lease) => {
+            match pool.request().await {
+                Ok(mut lease) => {
                     C::touch(&mut lease);
-                    C::release(lease).await;
+                    if C::RELEASES {
+                        C::release(lease).await;
+                    } else {
+                        drop(lease);
+                    }
                 }
-                None => refused += 1,
+                Err(_) => refused += 1,
             }
         }
         operations += BATCH;

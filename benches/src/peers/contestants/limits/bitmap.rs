@@ -2,8 +2,7 @@
 //! where it lies. Less cannot be done with shared memory.
 //!
 //! A connection here is a counter that only the holder of its bit writes, with plain loads and
-//! stores. Nothing can be borrowed from it, so [`conn`](Contestant::conn) is not for these two;
-//! scenarios use [`touch`](Contestant::touch).
+//! stores. Nothing can be borrowed from it: scenarios use [`touch`](Contestant::touch).
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -12,9 +11,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-use super::BARE;
+use super::{BARE, IN_PLACE};
 use crate::peers::backend::Conn;
 use crate::peers::contestant::{Contestant, Lacks, Setup};
+use crate::peers::contestants::Refused;
 use crate::record::Group;
 
 /// Most connections of one word.
@@ -115,9 +115,6 @@ fn thread_number() -> usize {
     })
 }
 
-/// Why [`Contestant::conn`] panics.
-const IN_PLACE: &str = "a slot of a bitmap is used where it lies, by `touch` alone";
-
 impl Contestant for Bitmap {
     const NAME: &'static str = "bitmap";
     const VERSION: &'static str = "std";
@@ -127,14 +124,15 @@ impl Contestant for Bitmap {
         &["one compare-and-swap out, one fetch_or back, used in place; does not wait"];
 
     type Lease<'a> = Taken<'a>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         Self(Arc::new(Shard::new(setup.size)))
     }
 
     #[inline]
-    async fn acquire(&self) -> Option<Taken<'_>> {
-        self.0.take()
+    async fn request(&self) -> Result<Taken<'_>, Refused> {
+        self.0.take().ok_or(Refused)
     }
 
     #[inline]
@@ -156,6 +154,7 @@ impl Contestant for ShardedBitmap {
         &["a bitmap per thread; a thread whose own is empty looks into the others; does not wait"];
 
     type Lease<'a> = Taken<'a>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -171,11 +170,12 @@ impl Contestant for ShardedBitmap {
     }
 
     #[inline]
-    async fn acquire(&self) -> Option<Taken<'_>> {
+    async fn request(&self) -> Result<Taken<'_>, Refused> {
         let shards = &self.0.shards;
         let home = thread_number() % shards.len();
         let own = shards[home].take();
         own.or_else(|| shards.iter().find_map(|shard| shard.take()))
+            .ok_or(Refused)
     }
 
     #[inline]

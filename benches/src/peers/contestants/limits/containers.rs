@@ -7,6 +7,7 @@ use crossbeam_queue::ArrayQueue;
 use super::BARE;
 use crate::peers::backend::Conn;
 use crate::peers::contestant::{Contestant, Lacks, Setup};
+use crate::peers::contestants::Refused;
 use crate::record::Group;
 
 /// crossbeam's queue.
@@ -69,6 +70,7 @@ impl Contestant for Queue {
     const REMARKS: &'static [&'static str] = &["crossbeam's ArrayQueue; does not wait"];
 
     type Lease<'a> = Taken<'a, Self>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         let idle = ArrayQueue::new(setup.size);
@@ -79,9 +81,9 @@ impl Contestant for Queue {
         Self(Arc::new(idle))
     }
 
-    async fn acquire(&self) -> Option<Taken<'_, Self>> {
-        let conn = self.0.pop()?;
-        Some(Taken {
+    async fn request(&self) -> Result<Taken<'_, Self>, Refused> {
+        let conn = self.0.pop().ok_or(Refused)?;
+        Ok(Taken {
             container: self,
             conn: Some(conn),
         })
@@ -100,19 +102,21 @@ impl Contestant for LockedVec {
     const REMARKS: &'static [&'static str] = &["the standard library's mutex; does not wait"];
 
     type Lease<'a> = Taken<'a, Self>;
+    type Refused = Refused;
 
     async fn build(setup: &Setup) -> Self {
         let open = |_| setup.backend.open_at_once();
         Self(Arc::new(Mutex::new((0..setup.size).map(open).collect())))
     }
 
-    async fn acquire(&self) -> Option<Taken<'_, Self>> {
+    async fn request(&self) -> Result<Taken<'_, Self>, Refused> {
         let conn = self
             .0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .pop()?;
-        Some(Taken {
+            .pop()
+            .ok_or(Refused)?;
+        Ok(Taken {
             container: self,
             conn: Some(conn),
         })

@@ -1,42 +1,27 @@
 //! No pool at all.
 
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::hint::black_box;
 
-use thread_local::ThreadLocal;
-
-use crate::peers::backend::{Backend, Conn};
+use super::IN_PLACE;
+use crate::peers::backend::Conn;
 use crate::peers::contestant::{Contestant, Lacks, Setup};
+use crate::peers::contestants::Refused;
 use crate::record::Group;
 
-/// Gives everybody a connection at once, from a list per thread: what a scenario costs by itself.
-#[derive(Clone, Debug)]
-pub struct Floor(Arc<Inner>);
+/// Gives everybody something at once that is shared with nobody: what a scenario costs by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Floor;
 
-#[derive(Debug)]
-struct Inner {
-    idle: ThreadLocal<RefCell<Vec<Conn>>>,
-    backend: Arc<Backend>,
-}
-
-/// A connection that nobody was asked for.
-#[derive(Debug)]
-pub struct Lease<'a> {
-    inner: &'a Inner,
-    conn: Option<Conn>,
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        if let Some(conn) = self.conn.take() {
-            self.inner.idle.get_or_default().borrow_mut().push(conn);
-        }
-    }
+/// As large as a connection, and nobody else's.
+#[derive(Debug, Default)]
+pub struct Own {
+    touched: u64,
+    payload: [u64; 8],
 }
 
 impl Contestant for Floor {
     const NAME: &'static str = "no pool";
-    const VERSION: &'static str = "thread_local 1.1.10";
+    const VERSION: &'static str = "std";
     const GROUP: Group = Group::Limit;
     const LACKS: Lacks = Lacks {
         connecting: true,
@@ -46,31 +31,28 @@ impl Contestant for Floor {
         limit: true,
         ..Lacks::NOTHING
     };
-    const REMARKS: &'static [&'static str] = &[
-        "what the scenario costs by itself: as many connections as are asked for, a list per thread",
-    ];
+    const REMARKS: &'static [&'static str] =
+        &["what the scenario costs by itself: everybody uses something of their own, at once"];
 
-    type Lease<'a> = Lease<'a>;
+    type Lease<'a> = Own;
+    type Refused = Refused;
 
-    async fn build(setup: &Setup) -> Self {
-        Self(Arc::new(Inner {
-            idle: ThreadLocal::new(),
-            backend: Arc::clone(&setup.backend),
-        }))
+    async fn build(_setup: &Setup) -> Self {
+        Self
     }
 
-    async fn acquire(&self) -> Option<Lease<'_>> {
-        let idle = self.0.idle.get_or_default().borrow_mut().pop();
-        Some(Lease {
-            inner: &self.0,
-            conn: Some(idle.unwrap_or_else(|| self.0.backend.open_at_once())),
-        })
+    #[inline]
+    async fn request(&self) -> Result<Own, Refused> {
+        Ok(Own::default())
     }
 
-    fn conn<'l>(lease: &'l mut Lease<'_>) -> &'l mut Conn {
-        lease
-            .conn
-            .as_mut()
-            .expect("a lease has its connection until it ends")
+    #[inline]
+    fn touch(lease: &mut Own) {
+        lease.touched += 1;
+        black_box(&mut lease.payload);
+    }
+
+    fn conn(_lease: &mut Own) -> &mut Conn {
+        unreachable!("{IN_PLACE}")
     }
 }
