@@ -11,6 +11,7 @@ pub struct Backend {
     pub connect: Duration,
     /// How long a check takes.
     pub check: Duration,
+    begun: AtomicUsize,
     opened: AtomicUsize,
     alive: AtomicUsize,
     most_alive: AtomicUsize,
@@ -57,17 +58,23 @@ impl Backend {
 
     /// Opens a connection; takes [`connect`](Self::connect).
     pub async fn open(self: &Arc<Self>) -> Conn {
+        self.begun.fetch_add(1, Ordering::Relaxed);
         let now = self.connecting.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_connecting.fetch_max(now, Ordering::Relaxed);
         let _under_way = UnderWay(&self.connecting);
         if !self.connect.is_zero() {
             tokio::time::sleep(self.connect).await;
         }
-        self.open_at_once()
+        self.establish()
     }
 
     /// Opens a connection without waiting.
     pub fn open_at_once(self: &Arc<Self>) -> Conn {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        self.establish()
+    }
+
+    fn establish(self: &Arc<Self>) -> Conn {
         self.opened.fetch_add(1, Ordering::Relaxed);
         let now = self.alive.fetch_add(1, Ordering::Relaxed) + 1;
         self.most_alive.fetch_max(now, Ordering::Relaxed);
@@ -77,6 +84,11 @@ impl Backend {
             payload: [0; 8],
             backend: Arc::clone(self),
         }
+    }
+
+    /// Connects begun so far, whether or not anything came of them.
+    pub fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Connections opened so far.

@@ -16,6 +16,7 @@ use super::workers::{Crew, sample};
 use crate::record::Better;
 
 pub use self::child::Child;
+pub(super) use self::memory::per_pool;
 
 /// Shows every scenario about costs to `visitor`.
 pub fn each(visitor: &mut impl Visit) {

@@ -12,6 +12,7 @@ pub mod costs;
 pub mod machine;
 pub mod progress;
 pub mod runner;
+pub mod safety;
 pub mod scenario;
 pub mod speed;
 pub mod workers;

@@ -65,7 +65,7 @@ pub fn run(plan: &Plan) -> Result<Record, String> {
     for round in 0..rounds {
         runner.round(
             round,
-            |entry| !entry.once,
+            |entry| !entry.once && round < entry.enough,
             &format!("round {} of {rounds}", round + 1),
         );
     }
@@ -84,7 +84,10 @@ pub fn run(plan: &Plan) -> Result<Record, String> {
 }
 
 fn samples(entries: &[Entry], rounds: usize) -> usize {
-    let each = |entry: &Entry| if entry.once { 1 } else { rounds };
+    let each = |entry: &Entry| match entry.once {
+        true => 1,
+        false => rounds.min(entry.enough),
+    };
     entries.iter().map(each).sum()
 }
 

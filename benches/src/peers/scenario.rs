@@ -59,6 +59,8 @@ pub trait Scenario: 'static {
     const TITLE: &'static str;
     /// Whether one round says it all, because chance has no part in it.
     const ONCE: bool = false;
+    /// Rounds that are enough, for scenarios that count what happens instead of timing it.
+    const ENOUGH: usize = usize::MAX;
 
     /// The variants' names; unique, empty if there is but one.
     fn variants() -> Vec<String>;

@@ -19,6 +19,8 @@ pub enum Child {
     Busy,
     /// Tasks that wait.
     Memory,
+    /// Small pools.
+    Pools,
 }
 
 impl Child {
@@ -29,6 +31,7 @@ impl Child {
             Self::Free => "free",
             Self::Busy => "busy",
             Self::Memory => "memory",
+            Self::Pools => "pools",
         }
     }
 
@@ -59,7 +62,7 @@ impl FromStr for Child {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let all = [Self::Free, Self::Busy, Self::Memory];
+        let all = [Self::Free, Self::Busy, Self::Memory, Self::Pools];
         let found = all.into_iter().find(|child| child.name() == name);
         found.ok_or_else(|| format!("no child is called {name:?}"))
     }
@@ -91,6 +94,7 @@ impl Visit for Call<'_> {
             Child::Free => instructions::child::<C>(false),
             Child::Busy => instructions::child::<C>(true),
             Child::Memory => memory::child::<C>(),
+            Child::Pools => memory::pools::<C>(),
         }
         self.done = true;
     }

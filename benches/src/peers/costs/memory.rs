@@ -1,4 +1,4 @@
-//! Resident memory of tasks that wait.
+//! Resident memory of tasks that wait, and of small pools.
 
 use std::fs;
 use std::future::pending;
@@ -11,11 +11,24 @@ use crate::peers::contestant::{Contestant, Setup};
 
 /// Tasks that wait.
 const TASKS: usize = 10_000;
+/// Pools that nobody uses.
+const POOLS: usize = 1000;
 
 /// Bytes of each task that waits; `None` where the system does not tell or the pool failed.
 pub(super) fn per_waiter<C: Contestant>() -> Option<f64> {
+    told::<C>(Child::Memory)
+}
+
+/// Bytes of each of a thousand pools of two that nobody has used; `None` where the system does not
+/// tell or the pool failed.
+pub(crate) fn per_pool<C: Contestant>() -> Option<f64> {
+    told::<C>(Child::Pools)
+}
+
+/// The number that a child prints.
+fn told<C: Contestant>(child: Child) -> Option<f64> {
     let output = Command::new(std::env::current_exe().ok()?)
-        .args(Child::Memory.arguments::<C>())
+        .args(child.arguments::<C>())
         .stderr(Stdio::null())
         .output()
         .ok()?;
@@ -51,6 +64,26 @@ pub(super) fn child<C: Contestant>() {
             println!("{}", (after - before) / TASKS as f64);
         }
         drop(lease);
+    });
+}
+
+/// Makes pools and prints what each has cost.
+pub(super) fn pools<C: Contestant>() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime can be built").block_on(async {
+        let setup = Setup::new(2, Arc::default());
+        let mut pools: Vec<C> = Vec::with_capacity(POOLS);
+        let before = resident();
+        for _ in 0..POOLS {
+            pools.push(C::build(&setup).await);
+        }
+        // What pools start in the background, they keep.
+        tokio::task::yield_now().await;
+        if let Some((after, before)) = resident().zip(before) {
+            println!("{}", (after - before) / POOLS as f64);
+        }
     });
 }
 

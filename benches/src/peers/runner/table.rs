@@ -6,7 +6,7 @@ use super::Plan;
 use crate::peers::contestant::{About, Contestant};
 use crate::peers::contestants;
 use crate::peers::scenario::{self, Outcome, Round, Scenario};
-use crate::peers::{costs, speed};
+use crate::peers::{costs, safety, speed};
 use crate::record;
 
 /// One contestant in one variant of one scenario.
@@ -14,6 +14,7 @@ use crate::record;
 pub(super) struct Entry {
     pub(super) scenario: &'static str,
     pub(super) once: bool,
+    pub(super) enough: usize,
     pub(super) variant: String,
     pub(super) variant_number: usize,
     pub(super) about: About,
@@ -86,6 +87,7 @@ impl<S: Scenario> contestants::Visit for Row<'_, S> {
             self.entries.push(Entry {
                 scenario: S::NAME,
                 once: S::ONCE,
+                enough: S::ENOUGH,
                 variant: self.variant.clone(),
                 variant_number: self.variant_number,
                 about,
@@ -100,6 +102,7 @@ impl<S: Scenario> contestants::Visit for Row<'_, S> {
 fn all() -> Vec<Entry> {
     let mut table = Table::default();
     speed::each(&mut table);
+    safety::each(&mut table);
     costs::each(&mut table);
     table.0
 }
