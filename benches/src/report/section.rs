@@ -1,0 +1,345 @@
+//! The tables of a scenario.
+//!
+//! A scenario has a table for each variant: contestants from top to bottom (this pool, then peers,
+//! then limits, each best first), metrics from left to right, and for the headline metric how the
+//! contestant stands to the limit and to the best peer. A scenario with many variants, such as a
+//! sweep, has a table for each metric instead, with the variants from left to right.
+
+use super::{
+    catalogue::{self, best_peer, group, limit},
+    figure::{Scale, times, times_range},
+    statistics::{OVERLAP, Spot, Summary, find, is_better, paired},
+    table::{Cell, Column, Row, Table},
+};
+use crate::record::{Better, Group, Record, Series};
+
+/// More variants than this are columns of one table.
+const MOST_TABLES: usize = 4;
+
+/// A scenario with its tables.
+#[derive(Clone, Debug)]
+pub struct Section<'r> {
+    /// As in the record.
+    pub scenario: &'r str,
+    /// For headings.
+    pub title: &'r str,
+    /// What is measured; empty for a scenario that nobody has described.
+    pub measures: &'r str,
+    /// Its tables, in order.
+    pub panels: Vec<Panel>,
+}
+
+/// One table of a scenario.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// The variant, or the metric where variants are columns; empty if there is but one.
+    pub heading: String,
+    /// The figures.
+    pub table: Table,
+}
+
+/// The sections of a record.
+#[must_use]
+pub fn sections(record: &Record) -> Vec<Section<'_>> {
+    let section = |scenario| Section {
+        scenario,
+        title: catalogue::title(scenario),
+        measures: catalogue::about(scenario).map_or("", |about| about.measures),
+        panels: panels(record, scenario),
+    };
+    let scenarios = catalogue::scenarios(record);
+    scenarios.into_iter().map(section).collect()
+}
+
+fn panels(record: &Record, scenario: &str) -> Vec<Panel> {
+    let variants = variants(record, scenario);
+    if scenario == catalogue::MICRO {
+        return vec![operations(record, scenario)];
+    }
+    if variants.len() > MOST_TABLES {
+        let metrics = metrics(record, scenario, None);
+        return metrics
+            .iter()
+            .map(|metric| across(record, scenario, metric, &variants))
+            .collect();
+    }
+    variants
+        .iter()
+        .map(|variant| one_variant(record, scenario, variant))
+        .collect()
+}
+
+/// The variants of a scenario, in the order of the record.
+#[must_use]
+pub fn variants<'r>(record: &'r Record, scenario: &str) -> Vec<&'r str> {
+    distinct(in_scenario(record, scenario).map(|series| series.variant.as_str()))
+}
+
+/// The metric to look at first in a variant of a scenario.
+#[must_use]
+pub fn headline<'r>(record: &'r Record, scenario: &str, variant: &str) -> Option<&'r str> {
+    let metrics = metrics(record, scenario, Some(variant));
+    let wanted = catalogue::about(scenario).map_or(&[][..], |about| about.headlines);
+    let known = wanted
+        .iter()
+        .find_map(|name| metrics.iter().find(|metric| *metric == name));
+    let first = || {
+        metrics.iter().find(|metric| {
+            in_scenario(record, scenario)
+                .any(|series| series.metric == **metric && series.better != Better::Neither)
+        })
+    };
+    known.or_else(first).copied()
+}
+
+fn metrics<'r>(record: &'r Record, scenario: &str, variant: Option<&str>) -> Vec<&'r str> {
+    let wanted = |series: &&Series| variant.is_none_or(|variant| series.variant == variant);
+    let mut found = distinct(
+        in_scenario(record, scenario)
+            .filter(wanted)
+            .map(|series| series.metric.as_str()),
+    );
+    // Whether a round counts is said after what was measured.
+    found.sort_by_key(|metric| *metric == OVERLAP);
+    found
+}
+
+fn in_scenario<'r>(record: &'r Record, scenario: &str) -> impl Iterator<Item = &'r Series> {
+    record
+        .series
+        .iter()
+        .filter(move |series| series.scenario == scenario)
+}
+
+fn distinct<'r>(items: impl Iterator<Item = &'r str>) -> Vec<&'r str> {
+    let mut found = Vec::new();
+    for item in items {
+        if !found.contains(&item) {
+            found.push(item);
+        }
+    }
+    found
+}
+
+/// Contestants with a figure at `spot`: this pool, peers, limits; each group best first.
+#[must_use]
+pub fn ranked<'r>(record: &'r Record, spot: Spot<'_>) -> Vec<(&'r Series, Option<Summary>)> {
+    let mut found: Vec<(&Series, Option<Summary>)> = in_scenario(record, spot.scenario)
+        .filter(|series| series.variant == spot.variant && series.metric == spot.metric)
+        .map(|series| (series, Summary::of(&series.values)))
+        .collect();
+    found.sort_by(|(left, left_figure), (right, right_figure)| {
+        let groups = order(record, &left.contestant).cmp(&order(record, &right.contestant));
+        groups.then_with(|| match (left_figure, right_figure) {
+            (Some(a), Some(b)) if is_better(left.better, a.median, b.median) => {
+                std::cmp::Ordering::Less
+            }
+            (Some(a), Some(b)) if is_better(left.better, b.median, a.median) => {
+                std::cmp::Ordering::Greater
+            }
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        })
+    });
+    found
+}
+
+fn order(record: &Record, contestant: &str) -> usize {
+    match group(record, contestant) {
+        Group::Ours => 0,
+        Group::Peer => 1,
+        Group::Limit => 2,
+    }
+}
+
+/// All contestants of a variant: those with the headline first, ranked by it.
+fn contestants<'r>(record: &'r Record, scenario: &str, variant: &str) -> Vec<&'r str> {
+    let by_headline = headline(record, scenario, variant).map(|metric| Spot {
+        scenario,
+        variant,
+        metric,
+    });
+    let ranked = by_headline.map_or_else(Vec::new, |spot| ranked(record, spot));
+    let ranked = ranked
+        .into_iter()
+        .map(|(series, _)| series.contestant.as_str());
+    let others = in_scenario(record, scenario)
+        .filter(|series| series.variant == variant)
+        .map(|series| series.contestant.as_str());
+    let mut all = distinct(ranked.chain(others));
+    all.sort_by_key(|name| order(record, name));
+    all
+}
+
+fn one_variant(record: &Record, scenario: &str, variant: &str) -> Panel {
+    let metrics = metrics(record, scenario, Some(variant));
+    let contestants = contestants(record, scenario, variant);
+    let spot = |metric| Spot {
+        scenario,
+        variant,
+        metric,
+    };
+    let mut columns = vec![Column::words("contestant")];
+    let mut rows = names(record, scenario, &contestants);
+    for metric in &metrics {
+        add_metric(record, spot(metric), &contestants, &mut columns, &mut rows);
+        if headline(record, scenario, variant) == Some(metric) {
+            add_ratios(record, spot(metric), &contestants, &mut columns, &mut rows);
+        }
+    }
+    Panel {
+        heading: variant.to_owned(),
+        table: Table { columns, rows }.without_empty_columns(),
+    }
+}
+
+fn names(record: &Record, scenario: &str, contestants: &[&str]) -> Vec<Row> {
+    let row = |name: &&str| {
+        let alarm = catalogue::is_faulty(record, scenario, name);
+        let detail = if alarm { "fault" } else { "" };
+        Row {
+            group: Some(group(record, name)),
+            alarm,
+            cells: vec![Cell::with(*name, detail)],
+        }
+    };
+    contestants.iter().map(row).collect()
+}
+
+fn add_metric(
+    record: &Record,
+    spot: Spot<'_>,
+    contestants: &[&str],
+    columns: &mut Vec<Column>,
+    rows: &mut [Row],
+) {
+    let series: Vec<Option<&Series>> = contestants
+        .iter()
+        .map(|name| find(record, spot, name))
+        .collect();
+    let figures: Vec<Option<Summary>> = series
+        .iter()
+        .map(|series| Summary::of(&series.as_ref()?.values))
+        .collect();
+    let unit = series
+        .iter()
+        .flatten()
+        .map(|series| series.unit.as_str())
+        .next();
+    let medians = figures.iter().flatten().map(|figure| figure.median);
+    let scale = Scale::for_all(unit.unwrap_or_default(), medians);
+    columns.push(Column::figures(spot.metric, scale.unit));
+    for ((row, series), figure) in rows.iter_mut().zip(&series).zip(&figures) {
+        row.cells.push(match (series, figure) {
+            (Some(_), Some(figure)) => measured(&scale, figure),
+            (Some(_), None) => Cell::new("failed"),
+            (None, _) => Cell::default(),
+        });
+    }
+}
+
+/// A median with its range, and with the number of rounds where some failed.
+#[must_use]
+pub fn measured(scale: &Scale<'_>, figure: &Summary) -> Cell {
+    let mut detail = scale.range(figure);
+    if figure.counted < figure.of {
+        if !detail.is_empty() {
+            detail.push_str(", ");
+        }
+        detail.push_str(&format!("{} of {}", figure.counted, figure.of));
+    }
+    Cell::with(scale.number(figure.median), detail)
+}
+
+/// A paired ratio with its range and the rounds that counted.
+#[must_use]
+pub fn ratio_cell(ratio: &Summary) -> Cell {
+    let range = times_range(ratio);
+    let rounds = format!("{} of {}", ratio.counted, ratio.of);
+    let detail = if range.is_empty() {
+        rounds
+    } else {
+        format!("{range}, {rounds}")
+    };
+    Cell::with(times(ratio.median), detail)
+}
+
+fn add_ratios(
+    record: &Record,
+    spot: Spot<'_>,
+    contestants: &[&str],
+    columns: &mut Vec<Column>,
+    rows: &mut [Row],
+) {
+    let references = [limit(record, spot), best_peer(record, spot)];
+    for reference in references.into_iter().flatten() {
+        columns.push(Column::figures(&format!("÷ {reference}"), ""));
+        for (row, contestant) in rows.iter_mut().zip(contestants) {
+            row.cells.push(if *contestant == reference {
+                Cell::new("1")
+            } else if find(record, spot, contestant).is_none() {
+                Cell::default()
+            } else {
+                let ratio = paired(record, spot, contestant, reference);
+                ratio.map_or_else(|| Cell::new("no round counts"), |ratio| ratio_cell(&ratio))
+            });
+        }
+    }
+}
+
+/// One metric over all variants.
+fn across(record: &Record, scenario: &str, metric: &str, variants: &[&str]) -> Panel {
+    let of_metric = || in_scenario(record, scenario).filter(|series| series.metric == metric);
+    let mut contestants = distinct(of_metric().map(|series| series.contestant.as_str()));
+    contestants.sort_by_key(|name| order(record, name));
+    let unit = of_metric().next().map_or("", |series| series.unit.as_str());
+    let medians = of_metric().filter_map(|series| Some(Summary::of(&series.values)?.median));
+    let scale = Scale::for_all(unit, medians);
+    let mut columns = vec![Column::words("contestant")];
+    let mut rows = names(record, scenario, &contestants);
+    for variant in variants {
+        let spot = Spot {
+            scenario,
+            variant,
+            metric,
+        };
+        columns.push(Column::figures(variant, scale.unit));
+        for (row, name) in rows.iter_mut().zip(&contestants) {
+            let figure = find(record, spot, name).map(|series| Summary::of(&series.values));
+            row.cells.push(match figure {
+                Some(Some(figure)) => measured(&scale, &figure),
+                Some(None) => Cell::new("failed"),
+                None => Cell::default(),
+            });
+        }
+    }
+    Panel {
+        heading: metric.to_owned(),
+        table: Table { columns, rows }.without_empty_columns(),
+    }
+}
+
+/// Operations from top to bottom, for a scenario with one contestant.
+fn operations(record: &Record, scenario: &str) -> Panel {
+    let mut table = Table::new(vec![
+        Column::words("operation"),
+        Column::figures("median", ""),
+        Column::figures("range of samples", ""),
+        Column::figures("samples", ""),
+    ]);
+    for series in in_scenario(record, scenario) {
+        let Some(figure) = Summary::of(&series.values) else {
+            continue;
+        };
+        let scale = Scale::fitting(&series.unit, figure.median);
+        table.push(vec![
+            Cell::new(&series.variant),
+            Cell::new(scale.text(figure.median)),
+            Cell::new(scale.range(&figure)),
+            Cell::new(figure.counted.to_string()),
+        ]);
+    }
+    Panel {
+        heading: String::new(),
+        table,
+    }
+}
