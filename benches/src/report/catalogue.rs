@@ -218,15 +218,38 @@ pub fn is_faulty(record: &Record, scenario: &str, name: &str) -> bool {
         .any(|fault| fault.scenario == scenario && fault.contestant == name)
 }
 
-/// The limit that `spot` is held against, if the run has it.
+/// The limit that a scenario is held against, if it took part in the run.
+#[must_use]
+pub fn named_limit<'r>(record: &'r Record, scenario: &str) -> Option<&'r str> {
+    let wanted = about(scenario)?.limit?;
+    let is_it = |one: &&Contestant| one.group == Group::Limit && one.name == wanted;
+    let limit = record.contestants.iter().find(is_it)?;
+    Some(&limit.name)
+}
+
+/// The limit that `spot` is held against, if it has a figure there.
 #[must_use]
 pub fn limit<'r>(record: &'r Record, spot: Spot<'_>) -> Option<&'r str> {
-    let wanted = about(spot.scenario)?.limit?;
-    let is_it =
-        |one: &&Contestant| one.group == Group::Limit && one.name.eq_ignore_ascii_case(wanted);
-    let limit = record.contestants.iter().find(is_it)?;
-    find(record, spot, &limit.name)?;
-    Some(&limit.name)
+    let limit = named_limit(record, spot.scenario)?;
+    find(record, spot, limit)?;
+    Some(limit)
+}
+
+/// Whether a picture of many lines shows the contestant: pools, and the limit that they are held
+/// against; another limit would push them all into a corner.
+#[must_use]
+pub fn is_drawn(record: &Record, scenario: &str, name: &str) -> bool {
+    group(record, name) != Group::Limit || named_limit(record, scenario) == Some(name)
+}
+
+/// A note on a contestant that did nothing wrong in this scenario, but did in another.
+#[must_use]
+pub fn faulty_elsewhere(record: &Record, name: &str) -> &'static str {
+    if record.faults.iter().any(|fault| fault.contestant == name) {
+        "(faults elsewhere)"
+    } else {
+        ""
+    }
 }
 
 /// The peer with the best median at `spot`, among those that did nothing wrong in the scenario.

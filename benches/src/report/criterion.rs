@@ -86,8 +86,8 @@ fn one(samples: &Path) -> Result<Series, Error> {
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    serde_json::from_str(&store::read_text(path)?).map_err(|source| Error::Malformed {
+    serde_json::from_str(&store::read_text(path)?).map_err(|cause| Error::Malformed {
         path: path.display().to_string(),
-        source,
+        cause,
     })
 }

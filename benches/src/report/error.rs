@@ -13,23 +13,21 @@ use crate::record::VERSION;
 pub enum Error {
     /// A file cannot be read.
     #[error(
-        "cannot read {path}: {source}; check the path, or make a record by `cargo xtask bench peers --json FILE`"
+        "cannot read {path}: {cause}; check the path, or make a record by `cargo xtask bench peers --json FILE`"
     )]
     Read {
         /// The file.
         path: String,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file cannot be written.
-    #[error(
-        "cannot write {path}: {source}; name a file in a folder that exists and may be written"
-    )]
+    #[error("cannot write {path}: {cause}; name a file in a folder that exists and may be written")]
     Write {
         /// The file.
         path: String,
         /// What the system says.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file is longer than any run could make it.
     #[error(
@@ -42,12 +40,12 @@ pub enum Error {
         limit: u64,
     },
     /// A file is no record, or only the beginning of one.
-    #[error("{path} holds no record: {source}; if the run was broken off, run it again")]
+    #[error("{path} holds no record: {cause}; if the run was broken off, run it again")]
     Malformed {
         /// The file.
         path: String,
         /// Where reading stopped.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A record of another time.
     #[error(

@@ -26,8 +26,8 @@ pub const HOW_TO_READ: &[&str] = &[
     "A figure is the median over all rounds, with the least and the greatest round in brackets. \
      Nothing was left out as an outlier.",
     "Rounds are interleaved: in each, all contestants run one after the other. A ratio is taken within \
-     a round, and shown as the median of these ratios with their range and the number of rounds that \
-     count. It can differ from the ratio of the medians.",
+     a round, and shown as the median of these ratios with their range. It can differ from the ratio of \
+     the medians. Where fewer than all rounds count, their number stands beside it, as in 7 of 9.",
     "A ratio is this row's figure divided by the other's, whichever way is good: below 1× is better \
      for times, above 1× for throughput.",
     "Where several workers must run side by side, a round counts only if they did for both sides \

@@ -57,10 +57,11 @@ fn panels(record: &Record, scenario: &str) -> Vec<Panel> {
         return vec![operations(record, scenario)];
     }
     if variants.len() > MOST_TABLES {
+        // Whether rounds count is to be seen in the ratios.
         let metrics = metrics(record, scenario, None);
+        let metrics = metrics.iter().filter(|metric| **metric != OVERLAP);
         return metrics
-            .iter()
-            .map(|metric| across(record, scenario, metric, &variants))
+            .flat_map(|metric| across(record, scenario, metric, &variants))
             .collect();
     }
     variants
@@ -250,17 +251,18 @@ pub fn measured(scale: &Scale<'_>, figure: &Summary) -> Cell {
     Cell::with(scale.number(figure.median), detail)
 }
 
-/// A paired ratio with its range and the rounds that counted.
+/// A paired ratio with its range, and with the number of rounds that count where not all do.
 #[must_use]
 pub fn ratio_cell(ratio: &Summary) -> Cell {
     let range = times_range(ratio);
-    let rounds = format!("{} of {}", ratio.counted, ratio.of);
-    let detail = if range.is_empty() {
-        rounds
-    } else {
-        format!("{range}, {rounds}")
-    };
-    Cell::with(times(ratio.median), detail)
+    let rounds = (ratio.counted < ratio.of).then(|| format!("{} of {}", ratio.counted, ratio.of));
+    let parts = [Some(range), rounds];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
+    Cell::with(times(ratio.median), parts.join(", "))
 }
 
 fn add_ratios(
@@ -274,48 +276,69 @@ fn add_ratios(
     for reference in references.into_iter().flatten() {
         columns.push(Column::figures(&format!("÷ {reference}"), ""));
         for (row, contestant) in rows.iter_mut().zip(contestants) {
-            row.cells.push(if *contestant == reference {
-                Cell::new("1")
-            } else if find(record, spot, contestant).is_none() {
-                Cell::default()
-            } else {
-                let ratio = paired(record, spot, contestant, reference);
-                ratio.map_or_else(|| Cell::new("no round counts"), |ratio| ratio_cell(&ratio))
-            });
+            row.cells
+                .push(ratio_to(record, spot, contestant, reference));
         }
     }
 }
 
-/// One metric over all variants.
-fn across(record: &Record, scenario: &str, metric: &str, variants: &[&str]) -> Panel {
+fn ratio_to(record: &Record, spot: Spot<'_>, contestant: &str, reference: &str) -> Cell {
+    if contestant == reference {
+        return Cell::new("1");
+    }
+    if find(record, spot, contestant).is_none() {
+        return Cell::default();
+    }
+    let ratio = paired(record, spot, contestant, reference);
+    ratio.map_or_else(|| Cell::new("no round counts"), |ratio| ratio_cell(&ratio))
+}
+
+/// One metric over all variants, and its ratio to the limit if it is the headline.
+fn across(record: &Record, scenario: &str, metric: &str, variants: &[&str]) -> Vec<Panel> {
     let of_metric = || in_scenario(record, scenario).filter(|series| series.metric == metric);
     let mut contestants = distinct(of_metric().map(|series| series.contestant.as_str()));
     contestants.sort_by_key(|name| order(record, name));
     let unit = of_metric().next().map_or("", |series| series.unit.as_str());
     let medians = of_metric().filter_map(|series| Some(Summary::of(&series.values)?.median));
     let scale = Scale::for_all(unit, medians);
-    let mut columns = vec![Column::words("contestant")];
-    let mut rows = names(record, scenario, &contestants);
-    for variant in variants {
-        let spot = Spot {
-            scenario,
-            variant,
-            metric,
-        };
-        columns.push(Column::figures(variant, scale.unit));
-        for (row, name) in rows.iter_mut().zip(&contestants) {
-            let figure = find(record, spot, name).map(|series| Summary::of(&series.values));
-            row.cells.push(match figure {
-                Some(Some(figure)) => measured(&scale, &figure),
-                Some(None) => Cell::new("failed"),
-                None => Cell::default(),
-            });
+    let panel = |heading: String, unit: &str, cell: &dyn Fn(Spot<'_>, &str) -> Cell| {
+        let mut columns = vec![Column::words("contestant")];
+        let mut rows = names(record, scenario, &contestants);
+        for variant in variants {
+            let spot = Spot {
+                scenario,
+                variant,
+                metric,
+            };
+            columns.push(Column::figures(variant, unit));
+            for (row, name) in rows.iter_mut().zip(&contestants) {
+                row.cells.push(cell(spot, name));
+            }
         }
+        Panel {
+            heading,
+            table: Table { columns, rows }.without_empty_columns(),
+        }
+    };
+    let figure = |spot: Spot<'_>, name: &str| {
+        let figure = find(record, spot, name).map(|series| Summary::of(&series.values));
+        match figure {
+            Some(Some(figure)) => measured(&scale, &figure),
+            Some(None) => Cell::new("failed"),
+            None => Cell::default(),
+        }
+    };
+    let mut panels = vec![panel(metric.to_owned(), scale.unit, &figure)];
+    let first = variants.first().copied().unwrap_or_default();
+    let is_headline = headline(record, scenario, first) == Some(metric);
+    let ratio = |spot: Spot<'_>, name: &str| match limit(record, spot) {
+        Some(reference) => ratio_to(record, spot, name, reference),
+        None => Cell::default(),
+    };
+    if let (true, Some(reference)) = (is_headline, catalogue::named_limit(record, scenario)) {
+        panels.push(panel(format!("{metric} ÷ {reference}"), "", &ratio));
     }
-    Panel {
-        heading: metric.to_owned(),
-        table: Table { columns, rows }.without_empty_columns(),
-    }
+    panels
 }
 
 /// Operations from top to bottom, for a scenario with one contestant.

@@ -35,9 +35,9 @@ struct Versioned {
 pub fn read(path: &Path) -> Result<Record, Error> {
     let shown = || path.display().to_string();
     let text = read_text(path)?;
-    let malformed = |source| Error::Malformed {
+    let malformed = |cause| Error::Malformed {
         path: shown(),
-        source,
+        cause,
     };
     let Versioned { version } = serde_json::from_str(&text).map_err(malformed)?;
     if version != VERSION {
@@ -51,9 +51,9 @@ pub fn read(path: &Path) -> Result<Record, Error> {
 
 /// Reads a text of bounded length.
 pub(super) fn read_text(path: &Path) -> Result<String, Error> {
-    let failed = |source| Error::Read {
+    let failed = |cause| Error::Read {
         path: path.display().to_string(),
-        source,
+        cause,
     };
     let mut text = String::new();
     let file = File::open(path).map_err(failed)?;
@@ -75,9 +75,9 @@ pub(super) fn read_text(path: &Path) -> Result<String, Error> {
 /// # Errors
 /// When the file cannot be written.
 pub fn write(path: &Path, record: &Record) -> Result<(), Error> {
-    let json = serde_json::to_string(record).map_err(|source| Error::Write {
+    let json = serde_json::to_string(record).map_err(|cause| Error::Write {
         path: path.display().to_string(),
-        source: source.into(),
+        cause: cause.into(),
     })?;
     write_text(path, &json)
 }
@@ -87,9 +87,9 @@ pub fn write(path: &Path, record: &Record) -> Result<(), Error> {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
-    fs::write(path, text).map_err(|source| Error::Write {
+    fs::write(path, text).map_err(|cause| Error::Write {
         path: path.display().to_string(),
-        source,
+        cause,
     })
 }
 
@@ -147,9 +147,9 @@ impl Store {
     /// When the folder cannot be written.
     pub fn save(&self, name: &Name, record: &Record) -> Result<PathBuf, Error> {
         let place = self.place(name);
-        let failed = |source| Error::Write {
+        let failed = |cause| Error::Write {
             path: place.display().to_string(),
-            source,
+            cause,
         };
         fs::create_dir_all(&self.folder).map_err(failed)?;
         let partial = self.folder.join(format!("{}.json.partial", name.as_str()));
@@ -164,7 +164,7 @@ impl Store {
     /// When there is none (the error lists those that exist), or it cannot be read.
     pub fn load(&self, name: &Name) -> Result<Record, Error> {
         match read(&self.place(name)) {
-            Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(Error::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
                 Err(Error::Unknown {
                     name: name.as_str().to_owned(),
                     saved: self.describe(),

@@ -6,7 +6,7 @@ use comfy_table::{
 
 use super::{
     Report,
-    table::{Row, Table},
+    table::{Cell, Column, Row, Table},
 };
 use crate::record::Group;
 
@@ -70,13 +70,16 @@ fn push(out: &mut String, table: &Table) {
     shown
         .load_style(UTF8_BORDERS_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(table.columns.iter().map(super::table::Column::line));
+        .set_header(table.columns.iter().map(Column::line));
     // A pseudo-terminal that nobody has sized reports no columns at all.
     if shown.width().is_none_or(|width| width < NARROWEST) {
         shown.set_width(PLAIN_WIDTH);
     }
+    let roomy = shown
+        .width()
+        .is_none_or(|width| natural_width(table) <= usize::from(width));
     for row in &table.rows {
-        shown.add_row(cells(row));
+        shown.add_row(cells(row, roomy));
     }
     for (index, column) in table.columns.iter().enumerate() {
         if let (true, Some(shown)) = (column.number, shown.column_mut(index)) {
@@ -86,8 +89,29 @@ fn push(out: &mut String, table: &Table) {
     out.push_str(&format!("{shown}\n"));
 }
 
-fn cells(row: &Row) -> Vec<comfy_table::Cell> {
-    let cell = |text: String| {
+/// The width of a table with each cell in one line, in columns.
+fn natural_width(table: &Table) -> usize {
+    let column = |(index, column): (usize, &Column)| {
+        let cells = table.rows.iter().filter_map(|row| row.cells.get(index));
+        let cells = cells.map(|cell| cell.line().chars().count());
+        // A blank on both sides, and a border.
+        cells
+            .chain([column.line().chars().count()])
+            .max()
+            .unwrap_or(0)
+            + 3
+    };
+    table.columns.iter().enumerate().map(column).sum()
+}
+
+/// The cells of a row; where there is no room, the detail has a line of its own.
+fn cells(row: &Row, roomy: bool) -> Vec<comfy_table::Cell> {
+    let cell = |one: &Cell| {
+        let text = if roomy || one.detail.is_empty() {
+            one.line()
+        } else {
+            format!("{}\n{}", one.main, one.detail)
+        };
         let cell = comfy_table::Cell::new(text);
         match (row.alarm, row.group) {
             (true, _) => cell.fg(Color::Red),
@@ -96,5 +120,5 @@ fn cells(row: &Row) -> Vec<comfy_table::Cell> {
             (false, _) => cell,
         }
     };
-    row.cells.iter().map(|one| cell(one.line())).collect()
+    row.cells.iter().map(cell).collect()
 }

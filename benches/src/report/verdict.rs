@@ -114,7 +114,7 @@ fn win_row(record: &Record, win: &Win<'_>) -> Option<Row> {
             Cell::new(win.spot.metric),
             Cell::new(win.ours),
             with_unit(&mine),
-            Cell::new(win.peer),
+            named(record, win.peer),
             with_unit(&theirs),
             ratio.map_or_else(Cell::default, |ratio| ratio_cell(&ratio)),
             Cell::new(win.lead.words()),
@@ -190,7 +190,7 @@ fn standing_rows(record: &Record, spot: Spot<'_>) -> Vec<Row> {
         for reference in references {
             let ratio = reference.and_then(|reference| paired(record, spot, &one.name, reference));
             cells.push(ratio.map_or_else(Cell::default, |ratio| ratio_cell(&ratio)));
-            cells.push(Cell::new(reference.unwrap_or_default()));
+            cells.push(reference.map_or_else(Cell::default, |name| named(record, name)));
         }
         cells.push(Cell::new(good(series.better)));
         Some(Row {
@@ -200,6 +200,11 @@ fn standing_rows(record: &Record, spot: Spot<'_>) -> Vec<Row> {
         })
     })
     .collect()
+}
+
+/// The name of a contestant, with a note if it is not to be trusted.
+fn named(record: &Record, name: &str) -> Cell {
+    Cell::with(name, catalogue::faulty_elsewhere(record, name))
 }
 
 fn good(better: Better) -> &'static str {

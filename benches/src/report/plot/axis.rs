@@ -4,7 +4,7 @@ use super::Tick;
 use crate::report::figure::{Scale, number, text};
 
 /// The nearest that two words side by side may be, in the units of the picture.
-pub(super) const BESIDE: f64 = 52.0;
+pub(super) const BESIDE: f64 = 64.0;
 /// The nearest that two words one above the other may be.
 pub(super) const ABOVE: f64 = 16.0;
 

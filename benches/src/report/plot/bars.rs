@@ -20,7 +20,7 @@ const RIGHT: f64 = WIDTH - 90.0;
 /// The height of a bar with the gap to the next.
 const STEP: f64 = 24.0;
 /// Above the first bar.
-const TOP: f64 = 34.0;
+const TOP: f64 = 46.0;
 
 /// The picture; `None` if nobody has a figure there.
 ///
@@ -35,13 +35,13 @@ pub fn bars(record: &Record, spot: Spot<'_>) -> Result<Option<String>, Error> {
         return Ok(None);
     };
     let scale = Scale::for_all(&first.unit, ranked.iter().map(|(_, figure)| figure.median));
-    let steps = axis::even_steps(longest(&ranked), &scale);
+    let steps = axis::even_steps(longest(record, &ranked), &scale);
     let end = steps.last().map_or(1.0, |step| step.0);
     let span = axis::Span::even(0.0, end, LEFT, RIGHT);
     let bars = ranked
         .iter()
         .enumerate()
-        .map(|(index, (series, figure))| bar(record, &scale, &span, index, series, figure));
+        .map(|(index, (series, figure))| bar(record, &scale, (&span, end), index, series, figure));
     let bars: Vec<Bar> = bars.collect();
     let bottom = TOP + STEP * bars.len() as f64;
     let unit = if scale.unit.is_empty() {
@@ -72,10 +72,23 @@ pub fn bars(record: &Record, spot: Spot<'_>) -> Result<Option<String>, Error> {
     draw(&picture).map(Some)
 }
 
-/// The end of the axis: the longest bar, and ranges as far as they do not dwarf the bars.
-fn longest(ranked: &[(&Series, Summary)]) -> f64 {
-    let median = ranked.iter().map(|(_, figure)| figure.median);
-    let median = median.fold(0.0, f64::max);
+/// The end of the axis: the longest bar of a pool, and ranges as far as they do not dwarf the bars.
+/// A limit may be far beyond it.
+fn longest(record: &Record, ranked: &[(&Series, Summary)]) -> f64 {
+    let is_pool = |series: &Series| class(record, &series.contestant) != "limit";
+    let medians = |pools: bool| {
+        let wanted = ranked
+            .iter()
+            .filter(move |(series, _)| !pools || is_pool(series));
+        wanted.map(|(_, figure)| figure.median).fold(0.0, f64::max)
+    };
+    let pools = medians(true);
+    let all = medians(false);
+    let median = if pools > 0.0 {
+        all.min(pools * 2.0)
+    } else {
+        all
+    };
     let most = ranked.iter().map(|(_, figure)| figure.max);
     most.fold(0.0, f64::max).min(median * 1.5)
 }
@@ -83,13 +96,17 @@ fn longest(ranked: &[(&Series, Summary)]) -> f64 {
 fn bar(
     record: &Record,
     scale: &Scale<'_>,
-    span: &axis::Span,
+    (span, end): (&axis::Span, f64),
     index: usize,
     series: &Series,
     figure: &Summary,
 ) -> Bar {
     let faulty = catalogue::is_faulty(record, &series.scenario, &series.contestant);
-    let note = if faulty { " (fault)" } else { "" };
+    let note = match (faulty, figure.median > end) {
+        (true, _) => " (fault)",
+        (false, true) => " (beyond)",
+        (false, false) => "",
+    };
     let range = (span.place(figure.min), span.place(figure.max));
     let length = span.place(figure.median) - LEFT;
     Bar {

@@ -50,6 +50,7 @@ pub fn distributions(
         .iter()
         .filter(|one| one.scenario == scenario && one.variant == variant)
         .filter(|one| one.quantiles.len() > 1)
+        .filter(|one| catalogue::is_drawn(record, scenario, &one.contestant))
         .collect();
     let figures = || {
         all.iter()
@@ -234,7 +235,9 @@ fn contestants<'r>(record: &'r Record, scenario: &str, metric: &str) -> Vec<&'r 
         })
     };
     let names = record.contestants.iter().map(|one| one.name.as_str());
-    names.filter(|name| takes_part(name)).collect()
+    names
+        .filter(|name| takes_part(name) && catalogue::is_drawn(record, scenario, name))
+        .collect()
 }
 
 fn medians(
@@ -297,7 +300,7 @@ fn frame(entries: usize) -> Frame {
     Frame {
         left: 76.0,
         right: WIDTH - 200.0,
-        top: 24.0,
+        top: 40.0,
         bottom: height(entries) - 58.0,
     }
 }
