@@ -1,7 +1,7 @@
-//! What is known of each scenario beside its figures: what it measures, which figure is the one to
-//! look at, and what it is held against.
+//! What is known of each scenario beside its figures: what it measures, and what it is held against.
 //!
-//! A scenario that is not in the list is shown all the same, with its own name for a title.
+//! The figure to look at is the first that a scenario records and that has a good side. A scenario
+//! that is not in the list is shown all the same, with its own name for a title.
 
 use super::statistics::{Spot, Summary, find, is_better};
 use crate::record::{Better, Contestant, Group, Record};
@@ -15,8 +15,8 @@ pub struct About {
     pub title: &'static str,
     /// What is measured and how to read it, in a few sentences.
     pub measures: &'static str,
-    /// Metrics that decide, the most important first; the first one that a variant has is the headline.
-    pub headlines: &'static [&'static str],
+    /// Metrics to show in the summary beside the first.
+    pub also: &'static [&'static str],
     /// The name of the limit that it is held against.
     pub limit: Option<&'static str>,
 }
@@ -31,128 +31,123 @@ pub const ALL: &[About] = &[
         title: "Free: one task, an idle connection",
         measures: "One task takes a connection that is idle, touches it and gives it back. Nobody \
             waits and nobody else asks, so this is the bare cost of the bookkeeping.",
-        headlines: &["time", "instructions"],
+        also: &[],
         limit: Some("bitmap"),
     },
     About {
         scenario: "parallel",
         title: "Parallel: a task on every core",
-        measures: "One task per core, each with connections to spare; time is wall time per \
-            operation of all tasks together. A pool that scales needs less of it with two cores than \
-            with one. Workers are pinned, and a round counts in ratios only if they ran side by side \
-            (overlap of 1.7 or more).",
-        headlines: &["time", "throughput"],
+        measures: "As many tasks as cores, with connections to spare. Time is wall time per operation \
+            of all tasks together: a pool that scales needs less of it with two tasks than with one. \
+            Workers are pinned, and a round counts in ratios only if they ran side by side (overlap \
+            of 1.7 or more).",
+        also: &[],
         limit: Some("sharded bitmap"),
     },
     About {
         scenario: "oversubscribed",
-        title: "Oversubscribed: 64 tasks on 8 connections",
-        measures: "Eight tasks for each connection; each yields once while it holds. Almost every \
-            acquire waits, so what counts is the hand-off.",
-        headlines: &["throughput"],
-        limit: WAITING,
-    },
-    About {
-        scenario: "heavy",
-        title: "Heavy: 10,000 tasks on 100 connections",
-        measures: "A long queue. Throughput says what a hand-off costs when tasks no longer fit \
-            into the cache; the distribution of waiting times says whether anybody is passed over. A \
-            pool that lets newcomers overtake has a tiny median and a long tail.",
-        headlines: &["throughput", "p99"],
-        limit: WAITING,
-    },
-    About {
-        scenario: "timed hold",
-        title: "Timed hold: 256 tasks on 16 connections held for milliseconds",
-        measures: "Connections are held as a query holds them. Throughput cannot pass what the \
-            connections allow (the ideal), so what differs is who waits how long.",
-        headlines: &["p99", "of ideal", "throughput"],
+        title: "Oversubscribed: more tasks than connections",
+        measures: "Each task yields once while it holds. With 64 tasks on 8 connections almost every \
+            acquire waits, so what counts is the hand-off; 9 and 16 on 8 are the edge of waiting, where \
+            nearly every operation changes the state of the pool. With `think` a task also yields after \
+            it has returned its connection. Jain's index is 1 when all tasks get the same and 1/n when \
+            one gets everything; min/max is the least share over the greatest.",
+        also: &["jain"],
         limit: WAITING,
     },
     About {
         scenario: "sweep",
         title: "Throughput against oversubscription",
-        measures: "The same work with more and more tasks for the same connections, from the edge of \
-            waiting on.",
-        headlines: &["throughput"],
+        measures: "The same work with more and more tasks for the same connections.",
+        also: &[],
         limit: WAITING,
     },
     About {
-        scenario: "fairness",
-        title: "Fairness: who gets how much",
-        measures: "Equal tasks ask for equal shares. Jain's index is 1 when all get the same and \
-            1/n when one gets everything; the least share over the greatest says the same of the two \
-            extremes.",
-        headlines: &["jain", "min/max"],
+        scenario: "heavy",
+        title: "Heavy: 10,000 tasks on 100 connections",
+        measures: "A long queue. Throughput says what a hand-off costs when tasks no longer fit into \
+            the cache; waiting times say whether anybody is passed over. A pool that lets newcomers \
+            overtake has a tiny median and a long tail: most acquires wait for nothing, and some tasks \
+            for nearly as long as the run takes.",
+        also: &["p99", "p99/p50"],
         limit: WAITING,
     },
     About {
-        scenario: "cancel waiting",
-        title: "Cancelled while waiting",
-        measures: "Half of the tasks give up while they wait. What counts is how many of the patient \
-            ones are served meanwhile, and that no connection and no waiter is lost.",
-        headlines: &["throughput", "served"],
+        scenario: "timed hold",
+        title: "Timed hold: connections held for milliseconds",
+        measures: "256 tasks on 16 connections hold them as a query does. Throughput cannot pass what \
+            the connections allow (the ideal), so what differs is who waits how long.",
+        also: &["p99"],
         limit: WAITING,
     },
     About {
-        scenario: "cancel connecting",
-        title: "Cancelled while connecting",
-        measures: "The one who asked gives up while the connection is being opened. What counts is \
-            when the next in line is served, and what is thrown away.",
-        headlines: &["next served"],
+        scenario: "uneven",
+        title: "Uneven hold times",
+        measures: "64 tasks on 8 connections; most hold one briefly, one in twenty for long.",
+        also: &["p99"],
+        limit: WAITING,
+    },
+    About {
+        scenario: "cancel-waiting",
+        title: "Callers leave while they wait",
+        measures: "Half of 64 tasks on 8 connections leave after some turns drawn by chance, some of \
+            them in the very moment a connection is handed to them. What counts is how many of the \
+            patient ones are served meanwhile, and that no connection and no waiter is lost.",
+        also: &[],
+        limit: WAITING,
+    },
+    About {
+        scenario: "cancel-early",
+        title: "Callers leave while their connection is opened or checked",
+        measures: "A connect or check takes 20 ms and the caller leaves after 10. What was begun for \
+            them is lost or serves the next; a connection closed in the middle of a check has to be \
+            replaced.",
+        also: &[],
         limit: None,
     },
     About {
-        scenario: "cancel checking",
-        title: "Cancelled while checking",
-        measures: "The one who asked gives up while the connection is being checked. What counts is \
-            when the next in line is served, and how many connections are thrown away that a second \
-            check could have kept.",
-        headlines: &["next served", "thrown away"],
+        scenario: "next-in-line",
+        title: "The first in line leaves: when is the next one served?",
+        measures: "One connection. The first caller causes a connect or check of 20 ms and leaves after \
+            10; the second waits. It can be served 10 ms later if what was begun goes on, 20 ms later if \
+            it starts over, or never if nobody tells it.",
+        also: &[],
         limit: None,
     },
     About {
         scenario: "herd",
         title: "Thundering herd on an empty pool",
-        measures: "Many tasks ask at once and nothing is open. The limit on connects at a time is the \
-            maximum, as the peers have none. No more connections should be opened than are needed.",
-        headlines: &["all served", "opened"],
+        measures: "A thousand callers at once, nothing is open, fifty connections at most. The cap on \
+            connects at a time is the maximum, as the peers have none. No more connections should be \
+            opened than are needed.",
+        also: &["opened"],
         limit: None,
     },
     About {
         scenario: "spike",
-        title: "A spike while connects are slow",
-        measures: "A burst on a pool with a few connections, where a connect takes far longer than a \
-            use. Whoever opens a connection for each request is late and opens too many.",
-        headlines: &["all served", "opened"],
+        title: "A burst that is over before a connect is",
+        measures: "Five connections are open, fifty short requests come, and a connect takes far longer \
+            than the five need for all of them: each connect that is begun comes too late to help and \
+            costs the server a login. Pools grow here as their defaults say.",
+        also: &["connects begun"],
         limit: None,
     },
     About {
         scenario: "churn",
         title: "Connections that keep breaking",
-        measures: "Connections are replaced all the time; the cost of opening, closing and counting.",
-        headlines: &["throughput"],
+        measures: "After every tenth use the far end hangs up. One connect per broken connection is \
+            needed; a dead one must not be handed out again, and waiters must not be forgotten for whom \
+            no connection will ever be returned.",
+        also: &["opened beyond need"],
         limit: None,
     },
     About {
-        scenario: "uneven",
-        title: "Uneven hold times",
-        measures: "Most hold a connection briefly and some for long.",
-        headlines: &["p99", "throughput"],
-        limit: WAITING,
-    },
-    About {
-        scenario: "many pools",
-        title: "Many small pools",
-        measures: "A thousand pools of two connections: what a pool costs that has little to do.",
-        headlines: &["bytes per pool", "wake-ups"],
-        limit: None,
-    },
-    About {
-        scenario: "cost",
-        title: "Instructions, allocations and bytes",
-        measures: "Counts, not times: they do not depend on what else the machine does.",
-        headlines: &["instructions", "allocations"],
+        scenario: "many-pools",
+        title: "A thousand small pools",
+        measures: "A thousand pools of two connections, as a service with a database per customer has \
+            them: memory, a connect in each at once, and how often they wake the process while nobody \
+            asks for anything.",
+        also: &["wake-ups while idle"],
         limit: None,
     },
     About {
@@ -160,7 +155,7 @@ pub const ALL: &[About] = &[
         title: "Single operations of this pool",
         measures: "Criterion's samples of single operations, without peers. The range is that of the \
             samples.",
-        headlines: &["time"],
+        also: &[],
         limit: None,
     },
 ];

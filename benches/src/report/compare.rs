@@ -115,10 +115,10 @@ impl<'r> Comparison<'r> {
         self.table(|pair| pair.change != Change::Same)
     }
 
-    /// All figures of this pool.
+    /// All figures of this pool that have a good side.
     #[must_use]
     pub fn ours(&self) -> Table {
-        self.table(|pair| self.group(pair) == Group::Ours)
+        self.table(|pair| self.group(pair) == Group::Ours && pair.series.better != Better::Neither)
     }
 
     /// All figures.

@@ -15,6 +15,8 @@ pub struct Scale<'u> {
 
 const TIMES: &[(f64, &str)] = &[(1.0, "ns"), (1e3, "µs"), (1e6, "ms"), (1e9, "s")];
 const RATES: &[(f64, &str)] = &[(1.0, "ops/s"), (1e3, "kops/s"), (1e6, "Mops/s")];
+const TIMES_EACH: &[(f64, &str)] = &[(1.0, "ns/op"), (1e3, "µs/op"), (1e6, "ms/op")];
+const FREQUENCIES: &[(f64, &str)] = &[(1.0, "1/s"), (1e3, "k/s"), (1e6, "M/s")];
 const SIZES: &[(f64, &str)] = &[
     (1.0, "B"),
     (1024.0, "KiB"),
@@ -28,7 +30,9 @@ impl<'u> Scale<'u> {
     pub fn fitting(unit: &'u str, typical: f64) -> Self {
         let steps = match unit {
             "ns" => TIMES,
+            "ns/op" => TIMES_EACH,
             "ops/s" => RATES,
+            "1/s" => FREQUENCIES,
             "B" => SIZES,
             _ => return Self { unit, divisor: 1.0 },
         };

@@ -7,8 +7,8 @@ use super::{
     compare::Comparison,
     error::Error,
     markdown::{HOW_TO_READ, kind},
-    plot::{bars::bars, curves},
-    section::{headline, variants},
+    plot::{bars::bars, distribution::distributions, sweep::sweep},
+    section::{headline, is_wide, variants},
     statistics::Spot,
     table::Row,
 };
@@ -74,8 +74,8 @@ pub fn render(report: &Report<'_>) -> Result<String, Error> {
     Ok(page.render()?)
 }
 
-/// The pictures of a scenario: a sweep if its variants are loads, else bars of the headline of each
-/// variant; and distributions where there are some.
+/// The pictures of a scenario: a curve if its variants are loads, else bars of the headline of each
+/// variant; and distributions where there are some. Of many variants only the first is drawn.
 fn plots(record: &Record, scenario: &str) -> Result<Vec<String>, Error> {
     if scenario == catalogue::MICRO {
         return Ok(Vec::new());
@@ -85,11 +85,14 @@ fn plots(record: &Record, scenario: &str) -> Result<Vec<String>, Error> {
     let Some(metric) = headline(record, scenario, first) else {
         return Ok(Vec::new());
     };
-    let mut plots: Vec<String> = curves::sweep(record, scenario, metric)?
-        .into_iter()
-        .collect();
+    let mut plots: Vec<String> = sweep(record, scenario, metric)?.into_iter().collect();
     let is_sweep = !plots.is_empty();
-    for variant in variants {
+    let drawn = if is_wide(record, scenario) {
+        1
+    } else {
+        variants.len()
+    };
+    for variant in variants.into_iter().take(drawn) {
         if !is_sweep && let Some(metric) = headline(record, scenario, variant) {
             let spot = Spot {
                 scenario,
@@ -98,7 +101,7 @@ fn plots(record: &Record, scenario: &str) -> Result<Vec<String>, Error> {
             };
             plots.extend(bars(record, spot)?);
         }
-        plots.extend(curves::distributions(record, scenario, variant)?);
+        plots.extend(distributions(record, scenario, variant)?);
     }
     Ok(plots)
 }

@@ -5,6 +5,8 @@
 //! contestant stands to the limit and to the best peer. A scenario with many variants, such as a
 //! sweep, has a table for each metric instead, with the variants from left to right.
 
+mod wide;
+
 use super::{
     catalogue::{self, best_peer, group, limit},
     figure::{Scale, times, times_range},
@@ -56,12 +58,12 @@ fn panels(record: &Record, scenario: &str) -> Vec<Panel> {
     if scenario == catalogue::MICRO {
         return vec![operations(record, scenario)];
     }
-    if variants.len() > MOST_TABLES {
+    if is_wide(record, scenario) {
         // Whether rounds count is to be seen in the ratios.
         let metrics = metrics(record, scenario, None);
         let metrics = metrics.iter().filter(|metric| **metric != OVERLAP);
         return metrics
-            .flat_map(|metric| across(record, scenario, metric, &variants))
+            .flat_map(|metric| wide::panels(record, scenario, metric, &variants))
             .collect();
     }
     variants
@@ -76,21 +78,18 @@ pub fn variants<'r>(record: &'r Record, scenario: &str) -> Vec<&'r str> {
     distinct(in_scenario(record, scenario).map(|series| series.variant.as_str()))
 }
 
-/// The metric to look at first in a variant of a scenario.
+/// The metric to look at first in a variant of a scenario: the first that has a good side.
 #[must_use]
 pub fn headline<'r>(record: &'r Record, scenario: &str, variant: &str) -> Option<&'r str> {
-    let metrics = metrics(record, scenario, Some(variant));
-    let wanted = catalogue::about(scenario).map_or(&[][..], |about| about.headlines);
-    let known = wanted
-        .iter()
-        .find_map(|name| metrics.iter().find(|metric| *metric == name));
-    let first = || {
-        metrics.iter().find(|metric| {
-            in_scenario(record, scenario)
-                .any(|series| series.metric == **metric && series.better != Better::Neither)
-        })
-    };
-    known.or_else(first).copied()
+    let mut series = in_scenario(record, scenario).filter(|series| series.variant == variant);
+    let first = series.find(|series| series.better != Better::Neither)?;
+    Some(&first.metric)
+}
+
+/// Whether a scenario has so many variants that they are columns of one table.
+#[must_use]
+pub fn is_wide(record: &Record, scenario: &str) -> bool {
+    variants(record, scenario).len() > MOST_TABLES
 }
 
 fn metrics<'r>(record: &'r Record, scenario: &str, variant: Option<&str>) -> Vec<&'r str> {
@@ -213,28 +212,34 @@ fn add_metric(
     columns: &mut Vec<Column>,
     rows: &mut [Row],
 ) {
-    let series: Vec<Option<&Series>> = contestants
+    let series = contestants
         .iter()
-        .map(|name| find(record, spot, name))
-        .collect();
-    let figures: Vec<Option<Summary>> = series
-        .iter()
-        .map(|series| Summary::of(&series.as_ref()?.values))
-        .collect();
-    let unit = series
-        .iter()
-        .flatten()
-        .map(|series| series.unit.as_str())
-        .next();
-    let medians = figures.iter().flatten().map(|figure| figure.median);
-    let scale = Scale::for_all(unit.unwrap_or_default(), medians);
+        .filter_map(|name| find(record, spot, name));
+    let scale = scale(series);
     columns.push(Column::figures(spot.metric, scale.unit));
-    for ((row, series), figure) in rows.iter_mut().zip(&series).zip(&figures) {
-        row.cells.push(match (series, figure) {
-            (Some(_), Some(figure)) => measured(&scale, figure),
-            (Some(_), None) => Cell::new("failed"),
-            (None, _) => Cell::default(),
-        });
+    for (row, name) in rows.iter_mut().zip(contestants) {
+        row.cells.push(figure_cell(record, spot, name, &scale));
+    }
+}
+
+/// The scale that fits the medians of all these series.
+fn scale<'r>(series: impl Iterator<Item = &'r Series>) -> Scale<'r> {
+    let mut unit = "";
+    let mut medians = Vec::new();
+    for one in series {
+        unit = &one.unit;
+        medians.extend(Summary::of(&one.values).map(|figure| figure.median));
+    }
+    Scale::for_all(unit, medians)
+}
+
+/// The figure of a contestant; empty if it did not take part.
+fn figure_cell(record: &Record, spot: Spot<'_>, name: &str, scale: &Scale<'_>) -> Cell {
+    let figure = find(record, spot, name).map(|series| Summary::of(&series.values));
+    match figure {
+        Some(Some(figure)) => measured(scale, &figure),
+        Some(None) => Cell::new("failed"),
+        None => Cell::default(),
     }
 }
 
@@ -291,54 +296,6 @@ fn ratio_to(record: &Record, spot: Spot<'_>, contestant: &str, reference: &str) 
     }
     let ratio = paired(record, spot, contestant, reference);
     ratio.map_or_else(|| Cell::new("no round counts"), |ratio| ratio_cell(&ratio))
-}
-
-/// One metric over all variants, and its ratio to the limit if it is the headline.
-fn across(record: &Record, scenario: &str, metric: &str, variants: &[&str]) -> Vec<Panel> {
-    let of_metric = || in_scenario(record, scenario).filter(|series| series.metric == metric);
-    let mut contestants = distinct(of_metric().map(|series| series.contestant.as_str()));
-    contestants.sort_by_key(|name| order(record, name));
-    let unit = of_metric().next().map_or("", |series| series.unit.as_str());
-    let medians = of_metric().filter_map(|series| Some(Summary::of(&series.values)?.median));
-    let scale = Scale::for_all(unit, medians);
-    let panel = |heading: String, unit: &str, cell: &dyn Fn(Spot<'_>, &str) -> Cell| {
-        let mut columns = vec![Column::words("contestant")];
-        let mut rows = names(record, scenario, &contestants);
-        for variant in variants {
-            let spot = Spot {
-                scenario,
-                variant,
-                metric,
-            };
-            columns.push(Column::figures(variant, unit));
-            for (row, name) in rows.iter_mut().zip(&contestants) {
-                row.cells.push(cell(spot, name));
-            }
-        }
-        Panel {
-            heading,
-            table: Table { columns, rows }.without_empty_columns(),
-        }
-    };
-    let figure = |spot: Spot<'_>, name: &str| {
-        let figure = find(record, spot, name).map(|series| Summary::of(&series.values));
-        match figure {
-            Some(Some(figure)) => measured(&scale, &figure),
-            Some(None) => Cell::new("failed"),
-            None => Cell::default(),
-        }
-    };
-    let mut panels = vec![panel(metric.to_owned(), scale.unit, &figure)];
-    let first = variants.first().copied().unwrap_or_default();
-    let is_headline = headline(record, scenario, first) == Some(metric);
-    let ratio = |spot: Spot<'_>, name: &str| match limit(record, spot) {
-        Some(reference) => ratio_to(record, spot, name, reference),
-        None => Cell::default(),
-    };
-    if let (true, Some(reference)) = (is_headline, catalogue::named_limit(record, scenario)) {
-        panels.push(panel(format!("{metric} ÷ {reference}"), "", &ratio));
-    }
-    panels
 }
 
 /// Operations from top to bottom, for a scenario with one contestant.

@@ -149,7 +149,7 @@ pub fn standing(record: &Record) -> Table {
     ]);
     for scenario in catalogue::scenarios(record) {
         for variant in variants(record, scenario) {
-            if let Some(metric) = headline(record, scenario, variant) {
+            for metric in summary_metrics(record, scenario, variant) {
                 let spot = Spot {
                     scenario,
                     variant,
@@ -160,6 +160,24 @@ pub fn standing(record: &Record) -> Table {
         }
     }
     table.without_empty_columns()
+}
+
+/// The headline of a variant, and what the catalogue wants to see beside it.
+fn summary_metrics<'r>(record: &'r Record, scenario: &str, variant: &str) -> Vec<&'r str> {
+    let also = catalogue::about(scenario).map_or(&[][..], |about| about.also);
+    let exists = |metric: &&str| {
+        record.series.iter().any(|series| {
+            series.metric.as_str() == *metric
+                && series.scenario == scenario
+                && series.variant == variant
+        })
+    };
+    let first = headline(record, scenario, variant);
+    let also = also.iter().copied().filter(exists);
+    first
+        .into_iter()
+        .chain(also.filter(|metric| Some(*metric) != first))
+        .collect()
 }
 
 fn standing_rows(record: &Record, spot: Spot<'_>) -> Vec<Row> {

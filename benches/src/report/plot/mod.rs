@@ -6,9 +6,11 @@
 //! is left to do by hand is small: an axis is a function from a figure to a place, and the template
 //! `plot.svg` writes the rest, with everything escaped.
 
-pub mod axis;
+mod axis;
 pub mod bars;
-pub mod curves;
+mod curves;
+pub mod distribution;
+pub mod sweep;
 
 use askama::Template;
 
