@@ -19,11 +19,12 @@ pub struct Backend {
     checks: AtomicUsize,
 }
 
-/// A connection: eighty bytes, as a small driver's would be, that say when they are gone.
+/// A connection: some eighty bytes, as a small driver's would be, that say when they are gone.
 #[derive(Debug)]
 pub struct Conn {
     /// Something to touch, so that a lease does what a lease does.
     pub touched: u64,
+    broken: bool,
     payload: [u64; 8],
     backend: Arc<Backend>,
 }
@@ -72,6 +73,7 @@ impl Backend {
         self.most_alive.fetch_max(now, Ordering::Relaxed);
         Conn {
             touched: 0,
+            broken: false,
             payload: [0; 8],
             backend: Arc::clone(self),
         }
@@ -118,10 +120,27 @@ impl Conn {
         self.touched += 1;
         std::hint::black_box(&mut self.payload);
     }
+
+    /// The far end hangs up: from here on the connection counts as gone, whatever the pool does with
+    /// what is left of it.
+    pub fn break_off(&mut self) {
+        if !std::mem::replace(&mut self.broken, true) {
+            self.backend.alive.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the far end has hung up.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
 }
 
 impl Drop for Conn {
     fn drop(&mut self) {
+        if self.broken {
+            return;
+        }
         self.backend.alive.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -18,8 +18,26 @@ pub struct Setup {
     pub deadline: Option<Duration>,
     /// Ask the far end before every use, where the pool can be told so.
     pub check: bool,
+    /// Most connects at a time, where the pool has such a cap; `None` leaves it at its default.
+    pub max_connecting: Option<usize>,
     /// Where connections lead.
     pub backend: Arc<Backend>,
+}
+
+impl Setup {
+    /// A pool of up to `size` connections as most would have it: opened when needed, with a deadline
+    /// of 30 s, the common default, and not checked.
+    #[must_use]
+    pub fn new(size: usize, backend: Arc<Backend>) -> Self {
+        Self {
+            size,
+            full: false,
+            deadline: Some(Duration::from_secs(30)),
+            check: false,
+            max_connecting: None,
+            backend,
+        }
+    }
 }
 
 /// What a contestant cannot do, so that scenarios leave it out instead of measuring something else.
@@ -37,6 +55,53 @@ pub struct Lacks {
     pub deadline: bool,
     /// Its operations block the thread.
     pub asynchrony: bool,
+    /// A holder cannot get rid of a connection that broke in its hands.
+    pub discarding: bool,
+    /// It has no limit: it is no pool.
+    pub limit: bool,
+}
+
+impl Lacks {
+    /// Can do everything.
+    pub const NOTHING: Self = Self {
+        waiting: false,
+        connecting: false,
+        checking: false,
+        no_deadline: false,
+        deadline: false,
+        asynchrony: false,
+        discarding: false,
+        limit: false,
+    };
+}
+
+/// What is known about a contestant without running it.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// See [`Contestant::NAME`].
+    pub name: &'static str,
+    /// See [`Contestant::VERSION`].
+    pub version: &'static str,
+    /// See [`Contestant::GROUP`].
+    pub group: Group,
+    /// See [`Contestant::LACKS`].
+    pub lacks: Lacks,
+    /// See [`Contestant::REMARKS`].
+    pub remarks: &'static [&'static str],
+}
+
+impl About {
+    /// About `C`.
+    #[must_use]
+    pub const fn of<C: Contestant>() -> Self {
+        Self {
+            name: C::NAME,
+            version: C::VERSION,
+            group: C::GROUP,
+            lacks: C::LACKS,
+            remarks: C::REMARKS,
+        }
+    }
 }
 
 /// A pool under measure.
@@ -63,6 +128,25 @@ pub trait Contestant: Clone + Send + Sync + 'static {
     /// A connection, or `None` when the deadline has passed.
     fn acquire(&self) -> impl Future<Output = Option<Self::Lease<'_>>> + Send;
 
+    /// Ends a lease in the way that the pool means it; for all but one pool a plain drop.
+    fn release(lease: Self::Lease<'_>) -> impl Future<Output = ()> + Send {
+        async move { drop(lease) }
+    }
+
+    /// Uses the connection of a lease.
+    #[inline]
+    fn touch(lease: &mut Self::Lease<'_>) {
+        Self::conn(lease).touch();
+    }
+
     /// The connection of a lease.
     fn conn<'l>(lease: &'l mut Self::Lease<'_>) -> &'l mut Conn;
+
+    /// Ends a lease whose connection has [broken](Conn::break_off), in the way that the pool offers:
+    /// nobody may be given that connection again. Plainly dropping is the right thing for pools that
+    /// ask [`Conn::is_broken`] on every return; those that can do neither
+    /// [lack it](Lacks::discarding).
+    fn discard(lease: Self::Lease<'_>) {
+        drop(lease);
+    }
 }

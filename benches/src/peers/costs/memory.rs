@@ -1,0 +1,74 @@
+//! Resident memory of tasks that wait.
+
+use std::fs;
+use std::future::pending;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::child::Child;
+use crate::peers::contestant::{Contestant, Setup};
+
+/// Tasks that wait.
+const TASKS: usize = 10_000;
+
+/// Bytes of each task that waits; `None` where the system does not tell or the pool failed.
+pub(super) fn per_waiter<C: Contestant>() -> Option<f64> {
+    let output = Command::new(std::env::current_exe().ok()?)
+        .args(Child::Memory.arguments::<C>())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.trim().parse().ok()
+}
+
+/// Parks tasks and prints what each has cost.
+pub(super) fn child<C: Contestant>() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime can be built").block_on(async {
+        let setup = Setup {
+            full: true,
+            ..Setup::new(1, Arc::default())
+        };
+        let pool = C::build(&setup).await;
+        let lease = pool.acquire().await;
+        let mut tasks = Vec::with_capacity(TASKS);
+        let parked = Arc::new(AtomicUsize::new(0));
+        let before = resident();
+        for _ in 0..TASKS {
+            let (pool, parked) = (pool.clone(), Arc::clone(&parked));
+            tasks.push(tokio::spawn(wait(pool, parked)));
+        }
+        while parked.load(Ordering::Relaxed) < TASKS {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::yield_now().await;
+        let after = resident();
+        if let Some((after, before)) = after.zip(before) {
+            println!("{}", (after - before) / TASKS as f64);
+        }
+        drop(lease);
+    });
+}
+
+/// Waits in the pool, or where there is none, for ever.
+async fn wait<C: Contestant>(pool: C, parked: Arc<AtomicUsize>) {
+    parked.fetch_add(1, Ordering::Relaxed);
+    if C::LACKS.limit {
+        drop(pool);
+        pending::<()>().await;
+    } else {
+        drop(pool.acquire().await);
+    }
+}
+
+/// Bytes of this process that are in memory, exactly.
+fn resident() -> Option<f64> {
+    let text = fs::read_to_string("/proc/self/smaps_rollup").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Rss:"))?;
+    let kilobytes: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024.0)
+}

@@ -1,0 +1,177 @@
+//! What a scenario is: a way of using a pool, in a few variants, generic over who takes part.
+//!
+//! A scenario measures one contestant in one variant for one round and says what came of it. Who
+//! runs when, how often and what becomes of the figures is the [runner](super::runner)'s business.
+//! Every scenario also watches over what a pool must keep whatever its speed: the maximum, its
+//! connections, and an end to every wait. What is broken is a fault, never a panic or a hang:
+//!
+//! ```
+//! use pool_benches::peers::contestant::{About, Contestant, Setup};
+//! use pool_benches::peers::scenario::{Outcome, Round, Scenario, intact};
+//! use pool_benches::peers::workers::{Crew, sample};
+//! use pool_benches::record::Better;
+//!
+//! struct Once;
+//!
+//! impl Scenario for Once {
+//!     const NAME: &'static str = "once";
+//!     const TITLE: &'static str = "one acquire";
+//!
+//!     fn variants() -> Vec<String> {
+//!         vec!["pool of 1".to_owned()]
+//!     }
+//!
+//!     fn admits(about: &About, _variant: usize) -> bool {
+//!         !about.lacks.asynchrony
+//!     }
+//!
+//!     fn run<C: Contestant>(_round: &Round) -> Outcome {
+//!         Outcome::of(sample(Crew::Current, async |_beat| {
+//!             let setup = Setup::new(1, Default::default());
+//!             let pool = C::build(&setup).await;
+//!             let began = std::time::Instant::now();
+//!             let lease = pool.acquire().await;
+//!             let mut outcome = Outcome::default();
+//!             outcome.value("took", "ns", Better::Lower, began.elapsed().as_nanos() as f64);
+//!             drop(lease);
+//!             outcome.faults(intact(&pool, &setup).await);
+//!             outcome
+//!         }))
+//!     }
+//! }
+//! # let round = Round { variant: 0, round: 0, quick: true, seed: 1 };
+//! # assert!(Once::run::<pool_benches::peers::contestants::Bb8>(&round).faults.is_empty());
+//! ```
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::contestant::{About, Contestant, Setup};
+use super::workers::Stall;
+use crate::record::Better;
+
+/// A way of using pools.
+pub trait Scenario: 'static {
+    /// As in records and on the command line.
+    const NAME: &'static str;
+    /// What it does, for people.
+    const TITLE: &'static str;
+    /// Whether one round says it all, because chance has no part in it.
+    const ONCE: bool = false;
+
+    /// The variants' names; unique, empty if there is but one.
+    fn variants() -> Vec<String>;
+
+    /// Whether a contestant can take part in the variant with this number.
+    fn admits(about: &About, variant: usize) -> bool;
+
+    /// Measures `C` once. Blocks for as long as it takes.
+    fn run<C: Contestant>(round: &Round) -> Outcome;
+}
+
+/// What is done with each scenario.
+pub trait Visit {
+    /// The next scenario.
+    fn visit<S: Scenario>(&mut self);
+}
+
+/// What is to be run.
+#[derive(Clone, Copy, Debug)]
+pub struct Round {
+    /// Index into [`Scenario::variants`].
+    pub variant: usize,
+    /// Which round, from 0.
+    pub round: usize,
+    /// Whether there is less time.
+    pub quick: bool,
+    /// Where chance begins; the same for all contestants of a round.
+    pub seed: u64,
+}
+
+impl Round {
+    /// `full`, or half of it if there is less time.
+    #[must_use]
+    pub fn time(&self, full: Duration) -> Duration {
+        if self.quick { full / 2 } else { full }
+    }
+}
+
+/// One figure.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// As in [`Series::metric`](crate::record::Series::metric).
+    pub metric: &'static str,
+    /// As in [`Series::unit`](crate::record::Series::unit).
+    pub unit: &'static str,
+    /// Which way is good.
+    pub better: Better,
+    /// The figure.
+    pub value: f64,
+}
+
+/// What came of a round.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The figures; the one that matters most first.
+    pub values: Vec<Value>,
+    /// What the pool must not do; without figures that change from round to round.
+    pub faults: Vec<String>,
+    /// Latencies in nanoseconds, where the scenario takes them.
+    pub latencies: Option<Histogram<u64>>,
+    /// Whether the pool got stuck, so that more rounds would only wait.
+    pub stuck: bool,
+}
+
+impl Outcome {
+    /// What came of a sample that may have stalled.
+    #[must_use]
+    pub fn of(sample: Result<Self, Stall>) -> Self {
+        sample.unwrap_or_else(|stall| Self {
+            faults: vec![stall.to_string()],
+            stuck: true,
+            ..Self::default()
+        })
+    }
+
+    /// Adds a figure.
+    pub fn value(&mut self, metric: &'static str, unit: &'static str, better: Better, value: f64) {
+        self.values.push(Value {
+            metric,
+            unit,
+            better,
+            value,
+        });
+    }
+
+    /// Adds faults.
+    pub fn faults(&mut self, faults: impl IntoIterator<Item = String>) {
+        self.faults.extend(faults);
+    }
+}
+
+/// How long a connection that must be there may take to turn up: some pools put it back in a task.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Asks, when all leases have ended, whether the pool has kept its maximum and still has all of its
+/// places.
+pub async fn intact<C: Contestant>(pool: &C, setup: &Setup) -> Option<String> {
+    if C::LACKS.limit {
+        return None;
+    }
+    let mut leases = Vec::with_capacity(setup.size);
+    for _ in 0..setup.size {
+        match tokio::time::timeout(AT_ONCE, pool.acquire()).await {
+            Ok(Some(lease)) => leases.push(lease),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    let missing = leases.len() < setup.size;
+    for lease in leases {
+        C::release(lease).await;
+    }
+    if setup.backend.most_alive() > setup.size {
+        return Some("had more connections than its maximum".to_owned());
+    }
+    missing.then(|| "lost capacity: fewer connections at the end than its maximum".to_owned())
+}
