@@ -28,7 +28,7 @@ use pool_benches::{
 #[command(name = "bench-report")]
 struct Args {
     /// The record to show; without one, a record is made from criterion's samples.
-    #[arg(required_unless_present = "criterion")]
+    #[arg(required_unless_present_any = ["criterion", "check"])]
     record: Option<PathBuf>,
     /// Add the samples that criterion left in this folder.
     #[arg(long, value_name = "FOLDER")]
@@ -57,7 +57,7 @@ struct Args {
     /// Where records are kept.
     #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
     saved: PathBuf,
-    /// Look only whether the names will do, and read what is to be compared with.
+    /// Look only whether names and folders will do, and read what is to be compared with.
     #[arg(long)]
     check: bool,
 }
@@ -79,6 +79,12 @@ fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(name) => Some((name.as_str(), store.load(name)?)),
         None => None,
     };
+    for path in [&args.json, &args.html, &args.markdown]
+        .into_iter()
+        .flatten()
+    {
+        store::check_folder(path)?;
+    }
     if args.check {
         return Ok(ExitCode::SUCCESS);
     }

@@ -140,13 +140,13 @@ pub fn times(ratio: f64) -> String {
     format!("{digits}×")
 }
 
-/// The range of a ratio.
+/// The range of a ratio; empty where all rounds say the same.
 #[must_use]
 pub fn times_range(ratio: &Summary) -> String {
-    if ratio.counted < 2 {
+    let (min, max) = (times(ratio.min), times(ratio.max));
+    if min == max {
         return String::new();
     }
-    let (min, max) = (times(ratio.min), times(ratio.max));
     format!(
         "[{}..{}]",
         min.trim_end_matches('×'),

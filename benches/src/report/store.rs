@@ -93,6 +93,29 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
     })
 }
 
+/// Whether a file can be written at `path`, as far as its folder tells: asked before a run, not after.
+///
+/// # Errors
+/// When the folder does not exist, or `path` is one itself.
+pub fn check_folder(path: &Path) -> Result<(), Error> {
+    let folder = match path.parent() {
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
+        None => path,
+    };
+    let kind = if path.is_dir() {
+        io::ErrorKind::IsADirectory
+    } else if folder.is_dir() {
+        return Ok(());
+    } else {
+        io::ErrorKind::NotFound
+    };
+    Err(Error::Write {
+        path: path.display().to_string(),
+        cause: kind.into(),
+    })
+}
+
 /// A name under which a record can be kept: safe as the name of a file on every system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
