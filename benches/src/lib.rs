@@ -1,9 +1,11 @@
 //! What the benchmarks share: a manager whose connections cost nothing, so that only the pool is
 //! measured.
 
+pub mod machine;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod record;
+pub mod report;
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -1,11 +1,28 @@
-//! Measurements.
+//! Measurements, and reports on them.
+//!
+//! This program measures nothing and knows no format: it starts criterion and the program `peers`,
+//! and then hands what they left behind to the program `bench-report`, all of the crate `benches`.
+//! Names and folders are checked before the run, so that nobody waits ten minutes for a typing error.
 
-use std::process::ExitCode;
+mod options;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Context;
 use clap::Subcommand;
 
-use crate::{exit_code, workspace::Workspace};
+use self::options::{Choice, Output};
+use crate::{
+    exit_code,
+    workspace::{Workspace, cargo_here},
+};
 
 /// Which measurement.
 #[derive(Debug, clap::Args)]
@@ -16,26 +33,229 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Which {
-    /// The criterion benches of the crate `benches`.
+    /// The criterion benches of single operations.
     Micro {
         /// A few samples each: to see that they run, not to compare numbers.
         #[arg(long)]
         quick: bool,
         /// Only benches whose name contains this.
         filter: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// This pool beside the pools of others and what the hardware allows.
+    Peers {
+        #[command(flatten)]
+        choice: Choice,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Both, in one report.
+    All {
+        #[command(flatten)]
+        choice: Choice,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Report on a record that an earlier run has written; measures nothing.
+    Show {
+        /// The file that `--json` wrote.
+        record: PathBuf,
+        #[command(flatten)]
+        output: Output,
     },
 }
 
-/// Runs the measurement with cargo's and criterion's own output.
+/// Measures and reports.
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<ExitCode> {
-    let Which::Micro { quick, filter } = &args.which;
-    let mut command = workspace.cargo();
-    // The pattern leaves the library's own test harness out, which knows no `--quick`.
-    command.args(["bench", "--package", "pool-benches", "--bench", "*", "--"]);
-    if *quick {
-        command.arg("--quick");
+    match &args.which {
+        Which::Micro {
+            quick,
+            filter,
+            output,
+        } => Bench::new(workspace, false, output).micro(*quick, filter.as_deref()),
+        Which::Peers { choice, output } => Bench::new(workspace, true, output).peers(choice),
+        Which::All { choice, output } => Bench::new(workspace, true, output).all(choice),
+        Which::Show { record, output } => {
+            let bench = Bench::new(workspace, false, output);
+            let mut report = bench.report();
+            report.arg(record);
+            bench.succeeds(report)
+        }
     }
-    command.args(filter);
+}
+
+/// A run with what is to be made of it.
+struct Bench<'a> {
+    workspace: &'a Workspace,
+    /// Built with the pools of others; then everything is, or all would be built twice.
+    peers: bool,
+    output: &'a Output,
+}
+
+impl<'a> Bench<'a> {
+    fn new(workspace: &'a Workspace, peers: bool, output: &'a Output) -> Self {
+        Self {
+            workspace,
+            peers,
+            output,
+        }
+    }
+
+    fn micro(&self, quick: bool, filter: Option<&str>) -> anyhow::Result<ExitCode> {
+        self.check()?;
+        let since = now();
+        if !self.criterion(quick, filter)? {
+            return Ok(ExitCode::FAILURE);
+        }
+        let mut report = self.report();
+        self.add_samples(&mut report, since, quick);
+        self.succeeds(report)
+    }
+
+    fn peers(&self, choice: &Choice) -> anyhow::Result<ExitCode> {
+        if choice.list {
+            return self.list();
+        }
+        self.check()?;
+        let record = self.fresh_record()?;
+        let well = self.contest(choice, &record)?;
+        let mut report = self.report();
+        report.arg(record);
+        Ok(exit_code(start(&mut report)? && well))
+    }
+
+    fn all(&self, choice: &Choice) -> anyhow::Result<ExitCode> {
+        if choice.list {
+            return self.list();
+        }
+        self.check()?;
+        let record = self.fresh_record()?;
+        let well = self.contest(choice, &record)?;
+        let since = now();
+        let samples = self.criterion(choice.quick, None)?;
+        let mut report = self.report();
+        report.arg(record);
+        if samples {
+            self.add_samples(&mut report, since, choice.quick);
+        }
+        Ok(exit_code(start(&mut report)? && well && samples))
+    }
+
+    /// Prints what `peers` can be told to do.
+    fn list(&self) -> anyhow::Result<ExitCode> {
+        let mut peers = self.program("peers");
+        peers.arg("--list");
+        self.succeeds(peers)
+    }
+
+    /// Builds what is needed, and looks at names and folders.
+    fn check(&self) -> anyhow::Result<()> {
+        let mut build = self.workspace.cargo();
+        build.args(["build", "--release", "--package", "pool-benches"]);
+        build.args(["--bin", "bench-report"]);
+        if self.peers {
+            build.args(["--features", "peers", "--bin", "peers"]);
+        }
+        anyhow::ensure!(start(&mut build)?, "the benches cannot be built: see above");
+        let mut report = self.report();
+        report.arg("--check");
+        anyhow::ensure!(start(&mut report)?, "nothing was measured");
+        Ok(())
+    }
+
+    /// Criterion, with its own output.
+    fn criterion(&self, quick: bool, filter: Option<&str>) -> anyhow::Result<bool> {
+        let mut command = self.workspace.cargo();
+        // The pattern leaves the library's own test harness out, which knows no `--quick`.
+        command.args(["bench", "--package", "pool-benches", "--bench", "*"]);
+        if self.peers {
+            command.args(["--features", "peers"]);
+        }
+        command.env("CRITERION_HOME", self.samples()).arg("--");
+        if quick {
+            command.arg("--quick");
+        }
+        command.args(filter);
+        start(&mut command)
+    }
+
+    /// The program `peers`; whether all went well, and in any case a record, or an error.
+    fn contest(&self, choice: &Choice, record: &Path) -> anyhow::Result<bool> {
+        let mut peers = self.program("peers");
+        peers.arg("--json").arg(record).args(choice.for_peers());
+        let well = start(&mut peers)?;
+        anyhow::ensure!(record.is_file(), "the run left no record behind: see above");
+        Ok(well)
+    }
+
+    /// The report with its outputs.
+    fn report(&self) -> Command {
+        let mut command = self.program("bench-report");
+        command.arg("--saved").arg(self.folder());
+        command.args(self.output.for_report());
+        command
+    }
+
+    /// Samples that criterion has taken since then belong to the report.
+    fn add_samples(&self, report: &mut Command, since: u64, quick: bool) {
+        report.arg("--criterion").arg(self.samples());
+        report.args(["--since", &since.to_string()]);
+        if quick {
+            report.arg("--quick");
+        }
+    }
+
+    /// A program of the benches, in the user's folder, so that paths mean what they say.
+    fn program(&self, name: &str) -> Command {
+        let mut command = cargo_here();
+        command
+            .args(["run", "--release", "--quiet", "--package", "pool-benches"])
+            .args(["--bin", name, "--manifest-path"])
+            .arg(self.workspace.root().join("Cargo.toml"));
+        if self.peers {
+            command.args(["--features", "peers"]);
+        }
+        command.arg("--");
+        command
+    }
+
+    fn succeeds(&self, mut command: Command) -> anyhow::Result<ExitCode> {
+        Ok(exit_code(start(&mut command)?))
+    }
+
+    /// Where records are kept.
+    fn folder(&self) -> PathBuf {
+        self.workspace.target().join("bench")
+    }
+
+    /// Where criterion keeps its samples.
+    fn samples(&self) -> PathBuf {
+        self.workspace.target().join("criterion")
+    }
+
+    /// The place of the record of this run; that of an earlier one is removed, so that a run that
+    /// comes to nothing is not reported on with older figures.
+    fn fresh_record(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.folder().join("run");
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let record = folder.join("latest.json");
+        if record.exists() {
+            fs::remove_file(&record)
+                .with_context(|| format!("cannot remove {}", record.display()))?;
+        }
+        Ok(record)
+    }
+}
+
+fn start(command: &mut Command) -> anyhow::Result<bool> {
     let status = command.status().context("cannot start cargo")?;
-    Ok(exit_code(status.success()))
+    Ok(status.success())
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }

@@ -1,9 +1,9 @@
-//! Facts about the machine that a figure cannot be read without, as far as the system tells them.
+//! What else the machine did during a run, as far as the system tells.
 
 use std::fs;
-use std::process::Command;
 
 use super::workers::cores;
+use crate::machine;
 use crate::record::Machine;
 
 /// Watches the machine over a run.
@@ -24,16 +24,10 @@ impl Watch {
     /// From now on.
     #[must_use]
     pub fn start() -> Self {
-        let (compiler, target) = compiler();
         let machine = Machine {
-            cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned()),
             cores: cores(),
-            memory: memory().unwrap_or(0),
-            system: system(),
-            compiler,
-            target,
-            steal_percent: None,
             load_before: load(),
+            ..machine::here()
         };
         Self {
             machine,
@@ -53,27 +47,6 @@ impl Watch {
             ..self.machine
         }
     }
-}
-
-/// The value of the first line `name: value` of a file.
-fn field(path: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    let (_, value) = line.split_once(':')?;
-    Some(value.trim().to_owned())
-}
-
-fn memory() -> Option<u64> {
-    let text = field("/proc/meminfo", "MemTotal")?;
-    let kilobytes: u64 = text.split_whitespace().next()?.parse().ok()?;
-    Some(kilobytes * 1024)
-}
-
-fn system() -> String {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    format!("{} {}", std::env::consts::OS, release.trim())
-        .trim()
-        .to_owned()
 }
 
 fn load() -> Option<f64> {
@@ -99,25 +72,6 @@ fn ticks_of(text: &str) -> Option<Ticks> {
         all: counts.iter().sum(),
         stolen: *counts.get(7)?,
     })
-}
-
-/// Version and target of the compiler that is at hand, which is the one that a run through `cargo`
-/// was built with.
-fn compiler() -> (String, String) {
-    let unknown = || "unknown".to_owned();
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(rustc).arg("-vV").output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    let text = text.unwrap_or_default();
-    let value = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.map(|value| value.trim().to_owned())
-    };
-    let version = value("release:").map(|release| format!("rustc {release}"));
-    (
-        version.unwrap_or_else(unknown),
-        value("host:").unwrap_or_else(unknown),
-    )
 }
 
 #[cfg(test)]

@@ -1,0 +1,46 @@
+use clap::Parser;
+
+use super::options::{Choice, Output};
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    output: Output,
+}
+
+fn line(words: &str) -> Line {
+    Line::try_parse_from(words.split(' ')).expect("the line can be read")
+}
+
+#[test]
+fn each_program_gets_its_own_options_in_whatever_order_they_were_given() {
+    let line = line("x --only heavy --html a.html --contestant bb8 --quick --only free --save n");
+    assert_eq!(
+        line.choice.for_peers(),
+        [
+            "--quick",
+            "--only",
+            "heavy",
+            "--only",
+            "free",
+            "--contestant",
+            "bb8"
+        ]
+    );
+    assert_eq!(
+        line.output.for_report(),
+        ["--html", "a.html", "--save", "n"]
+    );
+}
+
+#[test]
+fn what_is_not_known_here_reaches_the_peers_after_two_dashes() {
+    let line = line("x --rounds 3 --seed 7 -- --brand-new 1");
+    assert_eq!(
+        line.choice.for_peers(),
+        ["--rounds", "3", "--seed", "7", "--brand-new", "1"]
+    );
+    assert!(line.output.for_report().is_empty());
+}
