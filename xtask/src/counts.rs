@@ -21,7 +21,7 @@ mod toolchain;
 use std::process::ExitCode;
 
 use self::{
-    judge::{Finding, Judged},
+    judge::{Judged, Weight},
     measure::Counts,
     program::Path,
     stored::Stored,
@@ -57,10 +57,10 @@ pub(crate) fn run(workspace: &Workspace, screen: Screen, args: &Args) -> anyhow:
     let judged = judge::judge(&stored, &toolchain, &counts);
     show(&paths, &counts, &judged);
     for finding in &judged.findings {
-        println!("{}", finding.text());
+        println!("{finding}");
     }
     println!("{}", last_line(args.accept, &counts, &judged));
-    Ok(exit_code(judged.is_well()))
+    Ok(exit_code(judged.paths(Weight::Fails).is_empty()))
 }
 
 fn show(paths: &[Path], counts: &Counts, judged: &Judged) {
@@ -96,24 +96,17 @@ fn show(paths: &[Path], counts: &Counts, judged: &Judged) {
 }
 
 fn last_line(accepted: bool, counts: &Counts, judged: &Judged) -> String {
+    let stored = if accepted { "stored; " } else { "" };
     let paths = counts.allocations.len();
-    let instructions = match &judged.not_compared {
+    let compared = match &judged.not_compared {
         None => "instructions and allocations compared".to_owned(),
         Some(reason) => format!("allocations compared, instructions not: {reason}"),
     };
-    let broken = judged.findings.iter().filter(|one| one.fails()).count();
-    let stored = if accepted { "stored; " } else { "" };
-    let verdict = match broken {
-        0 => "all as accepted".to_owned(),
-        _ => format!("{broken} worse or not stored"),
+    let list = |word: &str, weight| {
+        let paths = Vec::from_iter(judged.paths(weight)).join(", ");
+        (!paths.is_empty()).then(|| format!("; {word}: {paths}"))
     };
-    let better = judged
-        .findings
-        .iter()
-        .filter(|one| matches!(one, Finding::Better(_)));
-    let better = match better.count() {
-        0 => String::new(),
-        count => format!(", {count} better than stored"),
-    };
-    format!("{stored}{paths} paths: {instructions}; {verdict}{better}")
+    let refused = list("refused", Weight::Fails).unwrap_or_else(|| "; none refused".to_owned());
+    let better = list("better than stored", Weight::Better).unwrap_or_default();
+    format!("{stored}{paths} paths: {compared}{refused}{better}")
 }

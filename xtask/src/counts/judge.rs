@@ -1,6 +1,9 @@
 //! The rule by which counts are compared; nothing here counts or reads a file.
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::{self, Display},
+};
 
 use super::{
     ACCEPT,
@@ -17,26 +20,34 @@ const PERCENT: u64 = 3;
 
 /// Something to say about one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Finding {
-    /// Fails the gate.
-    Worse(String),
+pub(super) struct Finding {
+    pub(super) path: String,
+    pub(super) weight: Weight,
+    /// What follows the name of the path.
+    pub(super) text: String,
+}
+
+/// What follows from a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// The gate fails.
+    Fails,
     /// It costs less than was accepted, which a later change could use up unseen.
-    Better(String),
+    Better,
     /// Worth knowing.
-    Note(String),
+    Note,
 }
 
 impl Finding {
-    /// Whether the gate fails by it.
-    pub(super) fn fails(&self) -> bool {
-        matches!(self, Self::Worse(_))
+    fn new(weight: Weight, path: &str, text: String) -> Self {
+        let path = path.to_owned();
+        Self { path, weight, text }
     }
+}
 
-    /// The sentence.
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Self::Worse(text) | Self::Better(text) | Self::Note(text) => text,
-        }
+impl Display for Finding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}", self.path, self.text)
     }
 }
 
@@ -53,9 +64,10 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    /// Whether nothing fails.
-    pub(super) fn is_well(&self) -> bool {
-        !self.findings.iter().any(Finding::fails)
+    /// The paths with findings of this weight, each once.
+    pub(super) fn paths(&self, weight: Weight) -> BTreeSet<&str> {
+        let such = self.findings.iter().filter(|one| one.weight == weight);
+        such.map(|one| one.path.as_str()).collect()
     }
 }
 
@@ -82,31 +94,32 @@ pub(super) fn change(before: u64, after: u64) -> Change {
 /// Compares with what is stored.
 pub(super) fn judge(stored: &Stored, toolchain: &Toolchain, counts: &Counts) -> Judged {
     let mut judged = Judged::default();
-    judge_allocations(stored, counts, &mut judged.findings);
+    let findings = &mut judged.findings;
+    judge_allocations(stored, counts, findings);
     for (name, limit) in &stored.limits {
-        judged
-            .findings
-            .extend(broken_allocations(name, limit, counts));
-        let instructions = limit.instructions.map(|most| (name.clone(), most));
-        judged.limits.extend(instructions);
+        findings.extend(broken_allocations(name, limit, counts));
+        let most = limit.instructions.map(|most| (name.clone(), most));
+        judged.limits.extend(most);
     }
-    match (&counts.instructions, stored.accepted(toolchain)) {
-        (Err(reason), _) => judged.not_compared = Some(reason.clone()),
-        (Ok(now), accepted) => {
-            let known = accepted.is_some();
-            for (name, limit) in &stored.limits {
-                judged
-                    .findings
-                    .extend(broken_instructions(name, limit, now, known));
-            }
-            match accepted {
-                Some(accepted) => {
-                    judge_instructions(&accepted.paths, now, &mut judged.findings);
-                    judged.accepted.clone_from(&accepted.paths);
-                }
-                None => judged.not_compared = Some(format!("none are stored for {toolchain}")),
-            }
+    let now = match &counts.instructions {
+        Ok(now) => now,
+        Err(reason) => {
+            judged.not_compared = Some(reason.clone());
+            return judged;
         }
+    };
+    let accepted = stored.accepted(toolchain);
+    // A limit is meant for code as a known compiler makes it; with another it is told, no more.
+    let weight = accepted.map_or(Weight::Note, |_| Weight::Fails);
+    for (name, limit) in &stored.limits {
+        findings.extend(broken_instructions(name, limit, now, weight));
+    }
+    match accepted {
+        Some(accepted) => {
+            judge_instructions(&accepted.paths, now, findings);
+            judged.accepted.clone_from(&accepted.paths);
+        }
+        None => judged.not_compared = Some(format!("none are stored for {toolchain}")),
     }
     judged
 }
@@ -114,25 +127,24 @@ pub(super) fn judge(stored: &Stored, toolchain: &Toolchain, counts: &Counts) -> 
 /// Every path has a stored number of allocations, and none has more.
 fn judge_allocations(stored: &Stored, counts: &Counts, findings: &mut Vec<Finding>) {
     for (name, now) in &counts.allocations {
-        match stored.allocations.get(name) {
-            None => findings.push(Finding::Worse(format!(
-                "{name}: {FILE} has nothing about this path; store it: {ACCEPT}"
-            ))),
-            Some(before) if now > before => findings.push(Finding::Worse(format!(
-                "{name}: {before} allocations before, {now} now; {}",
-                how_to_accept()
-            ))),
-            Some(before) if now < before => findings.push(Finding::Better(format!(
-                "{name}: {before} allocations before, {now} now; keep it: {ACCEPT}"
-            ))),
-            Some(_) => {}
+        let Some(before) = stored.allocations.get(name) else {
+            let text = format!("{FILE} has nothing about this path; store it: {ACCEPT}");
+            findings.push(Finding::new(Weight::Fails, name, text));
+            continue;
+        };
+        let went = format!("{before} allocations before, {now} now");
+        if now > before {
+            let text = format!("{went}; {}", how_to_accept());
+            findings.push(Finding::new(Weight::Fails, name, text));
+        } else if now < before {
+            let text = format!("{went}; keep it: {ACCEPT}");
+            findings.push(Finding::new(Weight::Better, name, text));
         }
     }
     let counted = |name: &&String| counts.allocations.contains_key(*name);
     for name in stored.allocations.keys().filter(|name| !counted(name)) {
-        findings.push(Finding::Worse(format!(
-            "{name}: stored in {FILE} and no longer counted; if it is meant to go: {ACCEPT}"
-        )));
+        let text = format!("stored and no longer counted; if it is meant to go: {ACCEPT}");
+        findings.push(Finding::new(Weight::Fails, name, text));
     }
 }
 
@@ -143,63 +155,58 @@ fn judge_instructions(
 ) {
     for (name, &after) in now {
         let Some(&before) = accepted.get(name) else {
-            findings.push(Finding::Note(format!(
-                "{name}: no instructions stored for this compiler; store them: {ACCEPT}"
-            )));
+            let text =
+                format!("no instructions are stored for this compiler; store them: {ACCEPT}");
+            findings.push(Finding::new(Weight::Note, name, text));
             continue;
         };
-        let went = format!("{name}: {before} instructions before, {after} now");
         let by = before.abs_diff(after);
         let percent = share(by, before);
+        let went = format!("{before} instructions before, {after} now");
         match change(before, after) {
             Change::Within => {}
-            Change::Worse => findings.push(Finding::Worse(format!(
-                "{went}: {by} more ({percent}), and {INSTRUCTIONS} or {PERCENT} % are allowed; {}",
-                how_to_accept()
-            ))),
-            Change::Better => findings.push(Finding::Better(format!(
-                "{went}: {by} fewer ({percent}); keep it: {ACCEPT}"
-            ))),
+            Change::Worse => {
+                let text = format!(
+                    "{went}: {by} more ({percent}), over both {INSTRUCTIONS} and {PERCENT} %; {}",
+                    how_to_accept()
+                );
+                findings.push(Finding::new(Weight::Fails, name, text));
+            }
+            Change::Better => {
+                let text = format!("{went}: {by} fewer ({percent}); keep it: {ACCEPT}");
+                findings.push(Finding::new(Weight::Better, name, text));
+            }
         }
     }
 }
 
 fn broken_allocations(name: &str, limit: &Limit, counts: &Counts) -> Option<Finding> {
     let Some(&now) = counts.allocations.get(name) else {
-        return Some(Finding::Worse(format!(
-            "{name}: {FILE} has a limit for it, but no path of that name is counted"
-        )));
+        let text = format!("{FILE} has a limit for it, and no such path is counted");
+        return Some(Finding::new(Weight::Fails, name, text));
     };
     let most = limit.allocations.filter(|most| now > *most)?;
-    Some(Finding::Worse(over(
-        name,
-        &now,
-        &most,
-        "allocations",
-        limit,
-    )))
+    let text = over(&now, &most, "allocations", limit);
+    Some(Finding::new(Weight::Fails, name, text))
 }
 
-/// A limit is meant for code as a known compiler makes it; with another it is told, not enforced.
 fn broken_instructions(
     name: &str,
     limit: &Limit,
     now: &BTreeMap<String, u64>,
-    known: bool,
+    weight: Weight,
 ) -> Option<Finding> {
-    let &now = now.get(name)?;
+    let now = *now.get(name)?;
     let most = limit.instructions.filter(|most| now > *most)?;
-    let text = over(name, &now, &most, "instructions", limit);
-    Some(if known {
-        Finding::Worse(text)
-    } else {
-        Finding::Note(text)
-    })
+    let text = over(&now, &most, "instructions", limit);
+    Some(Finding::new(weight, name, text))
 }
 
-fn over(name: &str, now: &dyn Display, most: &dyn Display, what: &str, limit: &Limit) -> String {
-    let reason = &limit.reason;
-    format!("{name}: {now} {what}, over the limit of {most} in {FILE} ({reason})")
+fn over(now: &dyn Display, most: &dyn Display, what: &str, limit: &Limit) -> String {
+    format!(
+        "{now} {what} now, over the limit of {most}, which accepting does not lift: {}",
+        limit.reason
+    )
 }
 
 fn how_to_accept() -> String {
