@@ -170,7 +170,7 @@ fn finish(command: Command, log: &FilePath) -> anyhow::Result<Done> {
 /// The total of instructions in a profile of callgrind.
 pub(super) fn total(profile: &str) -> Option<u64> {
     let field = |name: &str| {
-        let mut lines = profile.lines().rev();
+        let mut lines = profile.lines();
         let line = lines.find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().next()
     };

@@ -252,7 +252,7 @@ fn file_that_is_written_reads_the_same() {
 }
 
 #[test]
-fn total_is_read_from_the_last_line_that_has_it_and_only_for_instructions() {
+fn total_of_a_profile_is_read_for_instructions_alone() {
     let profile = "# callgrind format\nversion: 1\nevents: Ir\nsummary: 41\nfn=(1) main\n0 41\n";
     assert_eq!(total(profile), Some(41));
     assert_eq!(total(&format!("{profile}\ntotals: 42\n")), Some(42));
