@@ -9,6 +9,9 @@
 //! accepted; the allocations, which depend on neither; and limits, which are promises and outlast
 //! any accepting. With another compiler, or without valgrind, there is nothing to hold instructions
 //! against: that is said, and is no failure. Allocations and their limits are checked everywhere.
+//!
+//! The part of the C library is counted too: with another version of it, a path that allocates or
+//! copies may move by a few instructions.
 
 mod judge;
 mod measure;
