@@ -9,6 +9,7 @@
 //! calling test binaries), [`screen`] (progress and tables).
 
 mod bench;
+mod counts;
 mod demo;
 mod edges;
 mod harness;
@@ -60,6 +61,8 @@ enum Job {
     Proofs(proofs::Args),
     /// Measure.
     Bench(bench::Args),
+    /// Count the instructions and allocations of the pool's paths, and hold them against those stored.
+    Counts(counts::Args),
     /// Check the edges between crates and the house rules on source files.
     Tidy(tidy::Args),
     /// Count the crates that `pool-core` brings into a user's build.
@@ -93,6 +96,7 @@ fn run(job: Job) -> anyhow::Result<ExitCode> {
         Job::Mutants(args) => mutants::run(&workspace, screen, &args),
         Job::Proofs(args) => proofs::run(&workspace, screen, &args),
         Job::Bench(args) => bench::run(&workspace, &args),
+        Job::Counts(args) => counts::run(&workspace, screen, &args),
         Job::Tidy(args) => tidy::run(&workspace, &args),
         Job::Tree(args) => tree::run(&workspace, &args),
     }

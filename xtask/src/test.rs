@@ -61,7 +61,8 @@ impl Args {
 /// How a step came out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
-    Passed,
+    /// With what there is to say about it; mostly nothing.
+    Passed(String),
     Failed(String),
     Skipped(String),
     NotRun,
@@ -70,12 +71,12 @@ enum Outcome {
 impl Outcome {
     /// Whether this outcome lets the whole run pass.
     fn is_well(&self) -> bool {
-        matches!(self, Self::Passed | Self::Skipped(_))
+        matches!(self, Self::Passed(_) | Self::Skipped(_))
     }
 
     fn word_and_note(&self) -> (&'static str, &str) {
         match self {
-            Self::Passed => ("passed", ""),
+            Self::Passed(note) => ("passed", note),
             Self::Failed(note) => ("FAILED", note),
             Self::Skipped(note) => ("skipped", note),
             Self::NotRun => ("not run", "interrupted"),
@@ -180,8 +181,11 @@ fn run_plan(
             End::Interrupted => return Ok(Outcome::Failed("interrupted".to_owned())),
         }
     }
+    let told = || process::last_line(&log);
     Ok(match failures.first() {
-        None => Outcome::Passed,
+        None if step.tells() => Outcome::Passed(told()),
+        None => Outcome::Passed(String::new()),
+        Some(_) if step.tells() => Outcome::Failed(told()),
         Some(first) if all == 1 => Outcome::Failed(first.clone()),
         Some(_) => Outcome::Failed(format!("{} of {all} commands", failures.len())),
     })

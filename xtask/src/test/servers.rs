@@ -67,7 +67,7 @@ impl<'a> Servers<'a> {
             bail!("`cargo xtask services` printed no address");
         };
         self.url = Some(url);
-        Ok(Outcome::Passed)
+        Ok(Outcome::Passed(String::new()))
     }
 
     /// Stops what was started here. Does so after an interrupt too.
