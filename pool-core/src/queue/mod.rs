@@ -183,19 +183,12 @@ impl<K: Kind> Queue<K> {
     #[inline(always)]
     pub fn revision(&self) -> u64 {
         // Acquire, with the Release of `bump_revision`: what was decided before the bump.
-        let order = if mutant(62) {
-            Ordering::Relaxed
-        } else {
-            Ordering::Acquire
-        };
-        self.revision.load(order)
+        self.revision.load(Ordering::Acquire)
     }
 
     /// Makes everybody who gets a slot look at it closely once.
     pub fn bump_revision(&self) {
-        if !mutant(63) {
-            self.revision.fetch_add(1, Ordering::Release);
-        }
+        self.revision.fetch_add(1, Ordering::Release);
     }
 
     /// Whether what was opened in epoch `opened_in` may still be used. To be asked by whoever gets

@@ -42,6 +42,20 @@ impl Configuration for Defaults {
     }
 }
 
+/// With waiters of the same worker first, within bounds.
+#[derive(Debug)]
+pub struct Skewed;
+
+impl Configuration for Skewed {
+    const NAME: &'static str = "ours, skewed";
+    const REMARKS: &'static [&'static str] =
+        &["`fair_queue(false)`: a waiter may be passed by up to 64 that came later"];
+
+    fn apply(builder: Builder<Connects>) -> Builder<Connects> {
+        builder.fair_queue(false)
+    }
+}
+
 /// With somebody listening who does nothing.
 #[derive(Debug)]
 pub struct Observed;

@@ -135,6 +135,7 @@ impl<F: Flaw> Contestant for Toy<F> {
     const REMARKS: &'static [&'static str] = &[];
 
     type Lease<'a> = Place<F>;
+    type Refused = ();
 
     async fn build(setup: &Setup) -> Self {
         let open = if setup.full { setup.size } else { 0 };
@@ -150,16 +151,16 @@ impl<F: Flaw> Contestant for Toy<F> {
         }
     }
 
-    async fn acquire(&self) -> Option<Place<F>> {
+    async fn request(&self) -> Result<Place<F>, ()> {
         let shared = &self.shared;
         match F::WRONG {
             Wrong::Panics => panic!("a toy that is meant to panic"),
             Wrong::Blocks => thread::sleep(Duration::from_secs(3)),
             Wrong::NeverWakes if shared.permits.available_permits() == 0 => pending().await,
-            Wrong::Refuses if shared.permits.available_permits() == 0 => return None,
+            Wrong::Refuses if shared.permits.available_permits() == 0 => return Err(()),
             _ => {}
         }
-        let permit = shared.permits.acquire().await.ok()?;
+        let permit = shared.permits.acquire().await.map_err(drop)?;
         permit.forget();
         let mut place = Place {
             shared: Arc::clone(shared),
@@ -168,7 +169,7 @@ impl<F: Flaw> Contestant for Toy<F> {
             flaw: PhantomData,
         };
         place.fill().await;
-        Some(place)
+        Ok(place)
     }
 
     fn conn(lease: &mut Place<F>) -> &mut Conn {
