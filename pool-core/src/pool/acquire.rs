@@ -7,7 +7,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,12 +15,13 @@ use super::body::{Loan, Slots};
 use super::home_word::home;
 use super::lease::PooledConnection;
 use super::look::Look;
+use super::preparation::{Preparation, Since};
 use super::tasks::Prepared;
 use super::{Inner, Pool};
 use crate::mutant::mutant;
-use crate::queue::{self, Enqueued, Ticket, Waited, Waiter};
+use crate::queue::{self, Enqueued, Waited, Waiter};
 use crate::request::{Priority, Request};
-use crate::{BoxFuture, Error, Event, Manager, Phase, Timer};
+use crate::{Error, Event, Manager, Phase};
 
 /// A request for a connection; see [`Pool::acquire`].
 ///
@@ -76,31 +77,11 @@ union Room<M: Manager> {
     preparation: ManuallyDrop<Box<Preparation<M>>>,
 }
 
-/// When a request first had to wait, and its place since.
-#[derive(Clone, Copy, Debug)]
-struct Since {
-    /// Milliseconds of the pool's clock.
-    started: u64,
-    /// When it must be over.
-    deadline: u64,
-    /// Its place among the others; 0 while it has none.
-    ticket: Ticket,
-}
-
 /// What a request moves on to.
 enum Next<M: Manager> {
     Join(Since),
     Wait,
     Prepare(Box<Preparation<M>>),
-}
-
-/// A connection that is being readied, and how long the request waits for that one.
-struct Preparation<M: Manager> {
-    since: Since,
-    work: BoxFuture<'static, Prepared<M>>,
-    cut: Box<dyn Timer>,
-    /// The check is over: only hooks are left, which may take all the time the request has.
-    checked: Arc<AtomicBool>,
 }
 
 /// Where a step of the future led: `Ready(None)` to the next step.
@@ -459,19 +440,6 @@ impl<'a, M: Manager> Acquire<'a, M> {
             });
         }
         error
-    }
-}
-
-impl<M: Manager> Preparation<M> {
-    /// Whether work that is not over may keep the request waiting.
-    fn goes_on(&mut self, inner: &Inner<M>, cx: &mut Context<'_>) -> bool {
-        let mut cut = self.cut.poll_elapsed(cx);
-        let in_time = inner.now_millis() < self.since.deadline;
-        if cut.is_ready() && in_time && self.checked.load(Ordering::Relaxed) {
-            self.cut.reset(inner.instant(self.since.deadline));
-            cut = self.cut.poll_elapsed(cx);
-        }
-        cut.is_pending()
     }
 }
 

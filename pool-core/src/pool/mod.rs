@@ -25,6 +25,7 @@ mod lease;
 mod look;
 mod mailbox;
 mod maintenance;
+mod preparation;
 mod stop;
 mod tasks;
 mod throttle;
