@@ -68,7 +68,29 @@
 //! # What it costs
 //!
 //! Acquire and drop of an idle connection that needs no check: two read-modify-writes on one cache
-//! line; no allocation, no lock, no clock, no task. Waiting: one short lock to join, one to be served, no allocation.
+//! line; no allocation, no lock, no clock, no task. Waiting: one short lock to join, one to be
+//! served, one read of the clock, no allocation. The future is 96 bytes, the lease 8.
+//!
+//! Where the instructions of an acquire and drop go (x86-64, rustc 1.95, default settings;
+//! `cargo xtask counts` holds the sum):
+//!
+//! | part | instructions |
+//! | --- | --: |
+//! | pool and coarse time | 3 |
+//! | the thread's home word | 4 |
+//! | look at the word, lowest bit, CAS | 23 |
+//! | from the bit to the slot | 7 |
+//! | may it be given out: revision, age and bypass window, features | 7 |
+//! | note site, time and use; result; end of the future | 15 |
+//! | on return: pool, time, good until when | 8 |
+//! | features, doom, revision, age, panicking | 15 |
+//! | note the time, CAS | 14 |
+//! | make and move the future | 15 |
+//!
+//! Everything that is rare about a connection (it was evicted, opened before a reopen, is under
+//! suspicion) ends in a change of one number, the queue's revision. A connection that was last
+//! looked at under another revision gets the close look, which costs some 70 more; so does every
+//! lease of a pool with an observer or with hooks on acquire or release.
 
 mod mutant;
 
