@@ -28,7 +28,7 @@ use crate::{Error, Event, Manager, Phase};
 /// Cancel safe: dropping it loses nothing.
 ///
 /// 96 bytes, since every task that waits, or could, pays for them: what a request never needs at the
-/// same time shares a [`Room`].
+/// same time shares its room.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Acquire<'a, M: Manager> {
     origin: Origin<'a, M>,
