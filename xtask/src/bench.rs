@@ -104,6 +104,7 @@ impl<'a> Bench<'a> {
 
     fn micro(&self, quick: bool, filter: Option<&str>) -> anyhow::Result<ExitCode> {
         self.check()?;
+        self.build_criterion()?;
         let since = now();
         if !self.criterion(quick, filter)? {
             return Ok(ExitCode::FAILURE);
@@ -130,6 +131,7 @@ impl<'a> Bench<'a> {
             return self.list();
         }
         self.check()?;
+        self.build_criterion()?;
         let record = self.fresh_record()?;
         let well = self.contest(choice, &record)?;
         let since = now();
@@ -164,20 +166,32 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
+    /// Builds the benches, so that the time of a run is that of measuring.
+    fn build_criterion(&self) -> anyhow::Result<()> {
+        let well = start(self.cargo_bench().arg("--no-run"))?;
+        anyhow::ensure!(well, "the benches cannot be built: see above");
+        Ok(())
+    }
+
     /// Criterion, with its own output.
     fn criterion(&self, quick: bool, filter: Option<&str>) -> anyhow::Result<bool> {
-        let mut command = self.workspace.cargo();
-        // The pattern leaves the library's own test harness out, which knows no `--quick`.
-        command.args(["bench", "--package", "pool-benches", "--bench", "*"]);
-        if self.peers {
-            command.args(["--features", "peers"]);
-        }
+        let mut command = self.cargo_bench();
         command.env("CRITERION_HOME", self.samples()).arg("--");
         if quick {
             command.arg("--quick");
         }
         command.args(filter);
         start(&mut command)
+    }
+
+    fn cargo_bench(&self) -> Command {
+        let mut command = self.workspace.cargo();
+        // The pattern leaves the library's own test harness out, which knows no `--quick`.
+        command.args(["bench", "--package", "pool-benches", "--bench", "*"]);
+        if self.peers {
+            command.args(["--features", "peers"]);
+        }
+        command
     }
 
     /// The program `peers`; whether all went well, and in any case a record, or an error.

@@ -6,7 +6,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context;
@@ -16,6 +16,7 @@ use pool_benches::{
     record::{Contestant, Group, Record, Run, VERSION},
     report::{
         Report,
+        catalogue::MICRO,
         criterion::{self, OURS},
         markdown, page,
         store::{self, Name, Store},
@@ -128,13 +129,11 @@ fn record(args: &Args) -> anyhow::Result<Record> {
         return given.context("no record was given: name a file, or `--criterion FOLDER`");
     };
     let samples = criterion::series(folder, args.since)?;
-    let mut record = given.map_or_else(
-        || empty(args),
-        |mut record| {
-            "all".clone_into(&mut record.run.kind);
-            record
-        },
-    );
+    let mut record = given.unwrap_or_else(|| empty(args));
+    record.run.seconds += elapsed(args.since);
+    if record.run.kind != MICRO {
+        "all".clone_into(&mut record.run.kind);
+    }
     if !record.contestants.iter().any(|one| one.name == OURS) {
         record.contestants.push(ours());
     }
@@ -144,16 +143,14 @@ fn record(args: &Args) -> anyhow::Result<Record> {
 
 /// A record of criterion's benches alone, as yet without samples.
 fn empty(args: &Args) -> Record {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = now.map_or(args.since, |since| since.as_secs());
     Record {
         version: VERSION,
         machine: machine::here(),
         run: Run {
-            kind: "micro".to_owned(),
+            kind: MICRO.to_owned(),
             quick: args.quick,
             rounds: 1,
-            seconds: now.saturating_sub(args.since) as f64,
+            seconds: 0.0,
             began: args.since,
             seed: 0,
         },
@@ -162,6 +159,15 @@ fn empty(args: &Args) -> Record {
         distributions: Vec::new(),
         faults: Vec::new(),
     }
+}
+
+/// Seconds since then; none if it is not said when criterion began.
+fn elapsed(since: u64) -> f64 {
+    let then = UNIX_EPOCH.checked_add(Duration::from_secs(since));
+    let elapsed = then.and_then(|then| SystemTime::now().duration_since(then).ok());
+    elapsed
+        .filter(|_| since > 0)
+        .map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
 fn ours() -> Contestant {

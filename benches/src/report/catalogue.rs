@@ -17,12 +17,12 @@ pub struct About {
     pub measures: &'static str,
     /// Metrics to show in the summary beside the first.
     pub also: &'static [&'static str],
-    /// The name of the limit that it is held against.
-    pub limit: Option<&'static str>,
+    /// The limits that it is held against; in a variant, the first that takes part there.
+    pub limits: &'static [&'static str],
 }
 
 /// The best plain construction that waits.
-const WAITING: Option<&str> = Some("semaphore + queue");
+const WAITING: &[&str] = &["semaphore + queue"];
 
 /// All scenarios, in the order of the report.
 pub const ALL: &[About] = &[
@@ -32,7 +32,7 @@ pub const ALL: &[About] = &[
         measures: "One task takes a connection that is idle, touches it and gives it back. Nobody \
             waits and nobody else asks, so this is the bare cost of the bookkeeping.",
         also: &[],
-        limit: Some("bitmap"),
+        limits: &["bitmap"],
     },
     About {
         scenario: "parallel",
@@ -42,7 +42,7 @@ pub const ALL: &[About] = &[
             Workers are pinned, and a round counts in ratios only if they ran side by side (overlap \
             of 1.7 or more).",
         also: &[],
-        limit: Some("sharded bitmap"),
+        limits: &["sharded bitmap"],
     },
     About {
         scenario: "oversubscribed",
@@ -53,14 +53,14 @@ pub const ALL: &[About] = &[
             it has returned its connection. Jain's index is 1 when all tasks get the same and 1/n when \
             one gets everything; min/max is the least share over the greatest.",
         also: &["jain"],
-        limit: WAITING,
+        limits: WAITING,
     },
     About {
         scenario: "sweep",
         title: "Throughput against oversubscription",
         measures: "The same work with more and more tasks for the same connections.",
         also: &[],
-        limit: WAITING,
+        limits: WAITING,
     },
     About {
         scenario: "heavy",
@@ -70,7 +70,7 @@ pub const ALL: &[About] = &[
             overtake has a tiny median and a long tail: most acquires wait for nothing, and some tasks \
             for nearly as long as the run takes.",
         also: &["p99", "p99/p50"],
-        limit: WAITING,
+        limits: WAITING,
     },
     About {
         scenario: "timed hold",
@@ -78,14 +78,14 @@ pub const ALL: &[About] = &[
         measures: "256 tasks on 16 connections hold them as a query does. Throughput cannot pass what \
             the connections allow (the ideal), so what differs is who waits how long.",
         also: &["p99"],
-        limit: WAITING,
+        limits: WAITING,
     },
     About {
         scenario: "uneven",
         title: "Uneven hold times",
         measures: "64 tasks on 8 connections; most hold one briefly, one in twenty for long.",
         also: &["p99"],
-        limit: WAITING,
+        limits: WAITING,
     },
     About {
         scenario: "cancel-waiting",
@@ -94,7 +94,7 @@ pub const ALL: &[About] = &[
             them in the very moment a connection is handed to them. What counts is how many of the \
             patient ones are served meanwhile, and that no connection and no waiter is lost.",
         also: &[],
-        limit: WAITING,
+        limits: WAITING,
     },
     About {
         scenario: "cancel-early",
@@ -103,7 +103,7 @@ pub const ALL: &[About] = &[
             them is lost or serves the next; a connection closed in the middle of a check has to be \
             replaced.",
         also: &[],
-        limit: None,
+        limits: &[],
     },
     About {
         scenario: "next-in-line",
@@ -112,7 +112,7 @@ pub const ALL: &[About] = &[
             10; the second waits. It can be served 10 ms later if what was begun goes on, 20 ms later if \
             it starts over, or never if nobody tells it.",
         also: &[],
-        limit: None,
+        limits: &[],
     },
     About {
         scenario: "herd",
@@ -121,7 +121,7 @@ pub const ALL: &[About] = &[
             connects at a time is the maximum, as the peers have none. No more connections should be \
             opened than are needed.",
         also: &["opened"],
-        limit: None,
+        limits: &[],
     },
     About {
         scenario: "spike",
@@ -130,7 +130,7 @@ pub const ALL: &[About] = &[
             than the five need for all of them: each connect that is begun comes too late to help and \
             costs the server a login. Pools grow here as their defaults say.",
         also: &["connects begun"],
-        limit: None,
+        limits: &[],
     },
     About {
         scenario: "churn",
@@ -139,7 +139,7 @@ pub const ALL: &[About] = &[
             needed; a dead one must not be handed out again, and waiters must not be forgotten for whom \
             no connection will ever be returned.",
         also: &["opened beyond need"],
-        limit: None,
+        limits: &[],
     },
     About {
         scenario: "many-pools",
@@ -148,7 +148,24 @@ pub const ALL: &[About] = &[
             them: memory, a connect in each at once, and how often they wake the process while nobody \
             asks for anything.",
         also: &["wake-ups while idle"],
-        limit: None,
+        limits: &[],
+    },
+    About {
+        scenario: "cost",
+        title: "Instructions and allocations",
+        measures: "Counts, not times: they do not depend on what else the machine does. `free` is one \
+            task and an idle connection; with 64 tasks on 8 connections the task's own yield is counted \
+            too.",
+        also: &["allocations"],
+        limits: &["bitmap", "semaphore + queue"],
+    },
+    About {
+        scenario: "memory",
+        title: "Memory of a waiting task",
+        measures: "What each of many waiting tasks adds to the process, and the sizes of the acquire \
+            future and of the lease. `no pool` is the task alone.",
+        also: &["acquire future", "lease"],
+        limits: &["no pool"],
     },
     About {
         scenario: MICRO,
@@ -156,7 +173,7 @@ pub const ALL: &[About] = &[
         measures: "Criterion's samples of single operations, without peers. The range is that of the \
             samples.",
         also: &[],
-        limit: None,
+        limits: &[],
     },
 ];
 
@@ -213,28 +230,27 @@ pub fn is_faulty(record: &Record, scenario: &str, name: &str) -> bool {
         .any(|fault| fault.scenario == scenario && fault.contestant == name)
 }
 
-/// The limit that a scenario is held against, if it took part in the run.
-#[must_use]
-pub fn named_limit<'r>(record: &'r Record, scenario: &str) -> Option<&'r str> {
-    let wanted = about(scenario)?.limit?;
-    let is_it = |one: &&Contestant| one.group == Group::Limit && one.name == wanted;
-    let limit = record.contestants.iter().find(is_it)?;
-    Some(&limit.name)
+/// The limits that a scenario is held against, as far as they take part in the run.
+fn limits<'r>(record: &'r Record, scenario: &str) -> impl Iterator<Item = &'r str> {
+    let wanted = about(scenario).map_or(&[][..], |about| about.limits);
+    wanted.iter().filter_map(|wanted| {
+        let mut limits = record.contestants.iter();
+        let limit = limits.find(|one| one.group == Group::Limit && one.name == **wanted)?;
+        Some(limit.name.as_str())
+    })
 }
 
-/// The limit that `spot` is held against, if it has a figure there.
+/// The limit that `spot` is held against, if one has a figure there.
 #[must_use]
 pub fn limit<'r>(record: &'r Record, spot: Spot<'_>) -> Option<&'r str> {
-    let limit = named_limit(record, spot.scenario)?;
-    find(record, spot, limit)?;
-    Some(limit)
+    limits(record, spot.scenario).find(|limit| find(record, spot, limit).is_some())
 }
 
 /// Whether a picture of many lines shows the contestant: pools, and the limit that they are held
 /// against; another limit would push them all into a corner.
 #[must_use]
 pub fn is_drawn(record: &Record, scenario: &str, name: &str) -> bool {
-    group(record, name) != Group::Limit || named_limit(record, scenario) == Some(name)
+    group(record, name) != Group::Limit || limits(record, scenario).any(|limit| limit == name)
 }
 
 /// A note on a contestant that did nothing wrong in this scenario, but did in another.

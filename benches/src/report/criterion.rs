@@ -37,11 +37,12 @@ struct Sample {
 /// # Errors
 /// When there are none, or a file cannot be read.
 pub fn series(folder: &Path, since: u64) -> Result<Vec<Series>, Error> {
-    let since = SystemTime::UNIX_EPOCH + Duration::from_secs(since);
+    // A moment that no clock can show is later than all samples.
+    let since = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(since));
     let mut found = Vec::new();
     for samples in sample_files(folder) {
         let written = fs::metadata(&samples).and_then(|facts| facts.modified());
-        if written.is_ok_and(|written| written >= since) {
+        if written.is_ok_and(|written| since.is_some_and(|since| written >= since)) {
             found.push(one(&samples)?);
         }
     }

@@ -132,7 +132,8 @@ fn ratios(
         |round| !parallel || (side_by_side(contestant, round) && side_by_side(reference, round));
     let ratio = |round: usize| {
         let (ours, theirs) = ((*ours.get(round)?)?, (*theirs.get(round)?)?);
-        (counts(round) && theirs != 0.0).then(|| ours / theirs)
+        // A division by zero gives no number, which no summary counts.
+        counts(round).then(|| ours / theirs)
     };
     Some((0..ours.len().max(theirs.len())).map(ratio).collect())
 }

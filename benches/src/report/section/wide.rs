@@ -6,7 +6,7 @@ use super::{
 use crate::{
     record::Record,
     report::{
-        catalogue::{limit, named_limit},
+        catalogue::limit,
         statistics::Spot,
         table::{Cell, Column, Table},
     },
@@ -42,11 +42,13 @@ pub(super) fn panels(
     let figure = |spot: Spot<'_>, name: &str| figure_cell(record, spot, name, &scale);
     let mut panels = vec![wide.panel(metric.to_owned(), scale.unit, figure)];
     let is_headline = headline(record, scenario, first) == Some(metric);
-    if let (true, Some(reference)) = (is_headline, named_limit(record, scenario)) {
-        let ratio = |spot: Spot<'_>, name: &str| match limit(record, spot) {
-            Some(reference) => ratio_to(record, spot, name, reference),
-            None => Cell::default(),
-        };
+    let first = Spot {
+        scenario,
+        variant: first,
+        metric,
+    };
+    if let (true, Some(reference)) = (is_headline, limit(record, first)) {
+        let ratio = |spot: Spot<'_>, name: &str| ratio_to(record, spot, name, reference);
         panels.push(wide.panel(format!("{metric} ÷ {reference}"), "", ratio));
     }
     panels

@@ -95,3 +95,38 @@ fn a_lead_is_as_sure_as_ranges_and_rounds_say() {
     assert_eq!(lead_of(&[2.0, 20.0], &[2.0, 20.0]), None);
     assert_eq!(lead_of(&[1.0], &[2.0]), None);
 }
+
+#[test]
+fn ranges_are_apart_on_the_good_side_alone() {
+    let lead_of = |left: &[f64], right: &[f64]| {
+        let mut record = record();
+        for (name, values) in [("ours", left), ("swift", right)] {
+            let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
+            add(&mut record, name, "throughput", Better::Lower, &values);
+        }
+        lead(&record, HEAVY, "ours", "swift")
+    };
+    assert_eq!(lead_of(&[3.0, 4.0], &[5.0, 6.0]), Some(Lead::Apart));
+    assert_eq!(lead_of(&[9.0, 1.0], &[8.0, 4.0]), Some(Lead::Median));
+    assert_eq!(lead_of(&[5.0, 6.0], &[3.0, 4.0]), None);
+}
+
+#[test]
+fn one_round_that_counts_is_not_every_round() {
+    let mut record = record();
+    add(
+        &mut record,
+        "ours",
+        "throughput",
+        Better::Higher,
+        &[Some(5.0), None, Some(2.0)],
+    );
+    add(
+        &mut record,
+        "swift",
+        "throughput",
+        Better::Higher,
+        &[Some(3.0), Some(1.0), None],
+    );
+    assert_eq!(lead(&record, HEAVY, "ours", "swift"), Some(Lead::Median));
+}
