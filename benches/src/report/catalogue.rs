@@ -49,14 +49,14 @@ pub const ALL: &[About] = &[
         title: "Oversubscribed: more tasks than connections",
         measures: "Each task yields once while it holds. With 64 tasks on 8 connections almost every \
             acquire waits, so what counts is the hand-off; 9 and 16 on 8 are the edge of waiting, where \
-            nearly every operation changes the state of the pool. With `think` a task also yields after \
+            nearly every operation changes the state of the pool. With “think” a task also yields after \
             it has returned its connection. Jain's index is 1 when all tasks get the same and 1/n when \
             one gets everything; min/max is the least share over the greatest.",
-        also: &["jain"],
+        also: &[],
         limits: WAITING,
     },
     About {
-        scenario: "sweep",
+        scenario: SWEEP,
         title: "Throughput against oversubscription",
         measures: "The same work with more and more tasks for the same connections.",
         also: &[],
@@ -153,7 +153,7 @@ pub const ALL: &[About] = &[
     About {
         scenario: "cost",
         title: "Instructions and allocations",
-        measures: "Counts, not times: they do not depend on what else the machine does. `free` is one \
+        measures: "Counts, not times: they do not depend on what else the machine does. “free” is one \
             task and an idle connection; with 64 tasks on 8 connections the task's own yield is counted \
             too.",
         also: &["allocations"],
@@ -163,7 +163,7 @@ pub const ALL: &[About] = &[
         scenario: "memory",
         title: "Memory of a waiting task",
         measures: "What each of many waiting tasks adds to the process, and the sizes of the acquire \
-            future and of the lease. `no pool` is the task alone.",
+            future and of the lease. “no pool” is the task alone.",
         also: &["acquire future", "lease"],
         limits: &["no pool"],
     },
@@ -179,6 +179,9 @@ pub const ALL: &[About] = &[
 
 /// The scenario of criterion's benches.
 pub const MICRO: &str = "micro";
+
+/// The scenario that walks through loads.
+pub const SWEEP: &str = "sweep";
 
 /// What is known of `scenario`, if anything is.
 #[must_use]

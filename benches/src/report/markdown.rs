@@ -41,6 +41,10 @@ pub const HOW_TO_READ: &[&str] = &[
      contestant.",
 ];
 
+/// What stands above the table of where this pool stands; also on the page.
+pub const STANDING: &str = "The pool with its defaults, beside the limit and the best peer that did \
+    nothing wrong in the scenario. All other contestants and settings stand in the tables below.";
+
 /// The whole report.
 #[must_use]
 pub fn render(report: &Report<'_>) -> String {
@@ -74,7 +78,7 @@ pub fn render(report: &Report<'_>) -> String {
 
 fn verdicts(out: &mut String, report: &Report<'_>) {
     if report.has_peers {
-        out.push_str("\n## Where this pool stands\n\n");
+        out.push_str(&format!("\n## Where this pool stands\n\n{STANDING}\n\n"));
         push(out, &report.standing);
         out.push_str(&format!(
             "\n## Where a peer is better\n\n{}\n\n",

@@ -6,7 +6,7 @@ use super::{
     Report, catalogue,
     compare::Comparison,
     error::Error,
-    markdown::{HOW_TO_READ, kind},
+    markdown::{HOW_TO_READ, STANDING, kind},
     plot::{bars::bars, distribution::distributions, sweep::sweep},
     section::{headline, is_wide, variants},
     statistics::Spot,
@@ -19,6 +19,7 @@ use crate::record::{Contestant, Group, Record};
 struct Page<'r> {
     report: &'r Report<'r>,
     how_to_read: &'static [&'static str],
+    standing: &'static str,
     chapters: Vec<Chapter<'r>>,
     comparison: Option<&'r Comparison<'r>>,
 }
@@ -68,6 +69,7 @@ pub fn render(report: &Report<'_>) -> Result<String, Error> {
     let page = Page {
         report,
         how_to_read: HOW_TO_READ,
+        standing: STANDING,
         chapters,
         comparison: report.comparison.as_ref(),
     };

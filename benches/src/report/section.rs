@@ -287,7 +287,9 @@ fn add_ratios(
     }
 }
 
-fn ratio_to(record: &Record, spot: Spot<'_>, contestant: &str, reference: &str) -> Cell {
+/// The paired ratio of a contestant to a reference; empty if it did not take part.
+#[must_use]
+pub fn ratio_to(record: &Record, spot: Spot<'_>, contestant: &str, reference: &str) -> Cell {
     if contestant == reference {
         return Cell::new("1");
     }

@@ -30,7 +30,7 @@ pub fn render(report: &Report<'_>) -> String {
     }
     titled(
         &mut out,
-        "How this pool stands (÷ is this pool's figure divided by the other's, round by round)",
+        "How this pool stands with its defaults (÷ is its figure divided by the other's, round by round)",
         &report.standing,
     );
     titled(

@@ -7,7 +7,7 @@
 use super::{
     catalogue::{self, best_peer, is_faulty, limit},
     figure::Scale,
-    section::{headline, measured, ratio_cell, variants},
+    section::{headline, measured, ratio_cell, ratio_to, variants},
     statistics::{Lead, Spot, Summary, find, is_better, lead, paired},
     table::{Cell, Column, Row, Table},
 };
@@ -133,21 +133,23 @@ pub fn place(spot: Spot<'_>) -> String {
     }
 }
 
-/// The headline figure of every scenario: each contestant of ours beside the limit and the best peer.
+/// The headline figures of every scenario: the first contestant of ours, which is the pool with its
+/// defaults, beside the limit and the best peer. Other settings stand in the tables of the scenarios,
+/// as does a sweep, which repeats its neighbours.
 #[must_use]
 pub fn standing(record: &Record) -> Table {
     let mut table = Table::new(vec![
         Column::words("scenario"),
         Column::words("figure"),
-        Column::words("ours"),
-        Column::figures("median", ""),
+        Column::words("good is"),
+        Column::figures("ours", ""),
         Column::figures("÷ limit", ""),
         Column::words("limit"),
         Column::figures("÷ best peer", ""),
         Column::words("best peer"),
-        Column::words("good is"),
     ]);
-    for scenario in catalogue::scenarios(record) {
+    let scenarios = catalogue::scenarios(record).into_iter();
+    for scenario in scenarios.filter(|scenario| *scenario != catalogue::SWEEP) {
         for variant in variants(record, scenario) {
             for metric in summary_metrics(record, scenario, variant) {
                 let spot = Spot {
@@ -155,7 +157,7 @@ pub fn standing(record: &Record) -> Table {
                     variant,
                     metric,
                 };
-                table.rows.extend(standing_rows(record, spot));
+                table.rows.extend(standing_row(record, spot));
             }
         }
     }
@@ -180,44 +182,38 @@ fn summary_metrics<'r>(record: &'r Record, scenario: &str, variant: &str) -> Vec
         .collect()
 }
 
-fn standing_rows(record: &Record, spot: Spot<'_>) -> Vec<Row> {
-    let ours = record
-        .contestants
-        .iter()
-        .filter(|one| one.group == Group::Ours);
+fn standing_row(record: &Record, spot: Spot<'_>) -> Option<Row> {
     let references = [limit(record, spot), best_peer(record, spot)];
     if references == [None, None] {
-        return Vec::new();
+        return None;
     }
-    ours.filter_map(|one| {
-        let series = find(record, spot, &one.name)?;
-        let figure = Summary::of(&series.values);
-        let unit = series.unit.as_str();
-        let mut cells = vec![
-            Cell::new(place(spot)),
-            Cell::new(spot.metric),
-            Cell::new(&one.name),
-            figure.map_or_else(
-                || Cell::new("failed"),
-                |figure| {
-                    let scale = Scale::fitting(unit, figure.median);
-                    Cell::with(scale.text(figure.median), scale.range(&figure))
-                },
-            ),
-        ];
-        for reference in references {
-            let ratio = reference.and_then(|reference| paired(record, spot, &one.name, reference));
-            cells.push(ratio.map_or_else(Cell::default, |ratio| ratio_cell(&ratio)));
-            cells.push(reference.map_or_else(Cell::default, |name| named(record, name)));
-        }
-        cells.push(Cell::new(good(series.better)));
-        Some(Row {
-            group: Some(Group::Ours),
-            alarm: is_faulty(record, spot.scenario, &one.name),
-            cells,
-        })
+    let mut contestants = record.contestants.iter();
+    let ours = contestants
+        .find(|one| one.group == Group::Ours)?
+        .name
+        .as_str();
+    let series = find(record, spot, ours)?;
+    let figure = Summary::of(&series.values);
+    let median = figure.map(|figure| {
+        let scale = Scale::fitting(&series.unit, figure.median);
+        Cell::with(scale.text(figure.median), scale.range(&figure))
+    });
+    let mut cells = vec![
+        Cell::new(place(spot)),
+        Cell::new(spot.metric),
+        Cell::new(good(series.better)),
+        median.unwrap_or_else(|| Cell::new("failed")),
+    ];
+    for reference in references {
+        let ratio = reference.map(|reference| ratio_to(record, spot, ours, reference));
+        cells.push(ratio.unwrap_or_default());
+        cells.push(reference.map_or_else(Cell::default, |name| named(record, name)));
+    }
+    Some(Row {
+        group: Some(Group::Ours),
+        alarm: is_faulty(record, spot.scenario, ours),
+        cells,
     })
-    .collect()
 }
 
 /// The name of a contestant, with a note if it is not to be trusted.

@@ -16,7 +16,7 @@ use crate::{
 /// Where bars begin: names stand left of it.
 const LEFT: f64 = 190.0;
 /// Where the axis ends: the figure of the longest bar stands right of it.
-const RIGHT: f64 = WIDTH - 90.0;
+const RIGHT: f64 = WIDTH - 150.0;
 /// The height of a bar with the gap to the next.
 const STEP: f64 = 24.0;
 /// Above the first bar.
@@ -72,25 +72,19 @@ pub fn bars(record: &Record, spot: Spot<'_>) -> Result<Option<String>, Error> {
     draw(&picture).map(Some)
 }
 
-/// The end of the axis: the longest bar of a pool, and ranges as far as they do not dwarf the bars.
-/// A limit may be far beyond it.
+/// The end of the axis: the greatest figure, but not so far that pools are dwarfed by a limit or by
+/// the range of one bad round.
 fn longest(record: &Record, ranked: &[(&Series, Summary)]) -> f64 {
+    let greatest = |figures: &mut dyn Iterator<Item = f64>| figures.fold(0.0, f64::max);
     let is_pool = |series: &Series| class(record, &series.contestant) != "limit";
-    let medians = |pools: bool| {
-        let wanted = ranked
-            .iter()
-            .filter(move |(series, _)| !pools || is_pool(series));
-        wanted.map(|(_, figure)| figure.median).fold(0.0, f64::max)
-    };
-    let pools = medians(true);
-    let all = medians(false);
-    let median = if pools > 0.0 {
-        all.min(pools * 2.0)
+    let pools = ranked.iter().filter(|(series, _)| is_pool(series));
+    let pools = greatest(&mut pools.map(|(_, figure)| figure.median));
+    let all = greatest(&mut ranked.iter().map(|(_, figure)| figure.max));
+    if pools > 0.0 {
+        all.min(pools * 1.5)
     } else {
         all
-    };
-    let most = ranked.iter().map(|(_, figure)| figure.max);
-    most.fold(0.0, f64::max).min(median * 1.5)
+    }
 }
 
 fn bar(
