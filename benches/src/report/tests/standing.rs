@@ -135,3 +135,35 @@ fn a_fault_of_ours_is_an_alarm_for_the_whole_run_and_one_of_a_peer_is_not() {
     let report = Report::new(&record, None);
     assert_eq!(report.faults.rows[0].cells[0].main, "ours");
 }
+
+#[test]
+fn the_summary_is_of_the_first_settings_of_ours_and_leaves_the_sweep_to_its_own_table() {
+    let mut record = contest(&[4.0], &[2.0], &[3.0]);
+    record
+        .contestants
+        .push(contestant("ours, otherwise", Group::Ours));
+    throughput(&mut record, "ours, otherwise", &[9.0]);
+    throughput(&mut record, "semaphore + queue", &[8.0]);
+    for index in 0..record.series.len() {
+        let mut series = record.series[index].clone();
+        "sweep".clone_into(&mut series.scenario);
+        record.series.push(series);
+    }
+    let standing = Report::new(&record, None).standing;
+    let rows: Vec<Vec<String>> = standing
+        .rows
+        .iter()
+        .map(|row| row.cells.iter().map(|cell| cell.line()).collect())
+        .collect();
+    let row = [
+        "heavy, 9 on 1",
+        "throughput",
+        "more",
+        "4 ops/s",
+        "0.50×",
+        "semaphore + queue",
+        "1.33×",
+        "calm",
+    ];
+    assert_eq!(rows, [row]);
+}
