@@ -3,7 +3,8 @@
 //! Rounds are interleaved: in each, every contestant of a scenario runs once before anybody runs
 //! again, since a shared machine is another machine a minute later; ratios are to be taken within
 //! a round. Within a round the order begins with another contestant each time, drawn by the run's
-//! seed. A contestant that got stuck does not take part again in the variant it got stuck in.
+//! seed. A contestant that got stuck does not take part again in the variant it got stuck in, nor in
+//! those where it would be the same.
 
 mod collected;
 mod summary;
@@ -141,10 +142,24 @@ impl Runner<'_> {
                     self.progress.say(&format!("{}: {fault}", entry.title()));
                 }
             }
+            let stuck = outcome.stuck;
             collected.add(round, outcome);
+            if stuck {
+                self.retire(index);
+            }
             std::thread::sleep(PAUSE);
         }
         self.progress.done();
+    }
+
+    /// Spares the run what a contestant that got stuck would do to it again.
+    fn retire(&mut self, index: usize) {
+        let stuck = &self.entries[index];
+        for (entry, collected) in self.entries.iter().zip(&mut self.collected) {
+            if stuck.foretells(entry) {
+                collected.retire();
+            }
+        }
     }
 
     fn record(self, run: Run, watch: Watch) -> Record {

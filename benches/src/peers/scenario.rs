@@ -62,6 +62,10 @@ pub trait Scenario: 'static {
     /// Rounds that are enough, for scenarios that count what happens instead of timing it.
     const ENOUGH: usize = usize::MAX;
 
+    /// Whether a pool that got stuck in one variant would in the others too: it is then spared them,
+    /// and the run the time.
+    const ALIKE: bool = false;
+
     /// The variants' names; unique, empty if there is but one.
     fn variants() -> Vec<String>;
 
@@ -152,6 +156,17 @@ impl Outcome {
     }
 }
 
+/// Latencies in nanoseconds, to three digits; grows with what it is given.
+#[must_use]
+pub fn latencies(nanoseconds: impl IntoIterator<Item = u64>) -> Histogram<u64> {
+    let mut latencies = Histogram::new(3).expect("three digits are possible");
+    for latency in nanoseconds {
+        let recorded = latencies.record(latency);
+        recorded.expect("a histogram without a bound takes any value");
+    }
+    latencies
+}
+
 /// How long a connection that must be there may take to turn up: some pools put it back in a task.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -176,4 +191,18 @@ pub async fn intact<C: Contestant>(pool: &C, setup: &Setup) -> Option<String> {
         return Some("had more connections than its maximum".to_owned());
     }
     missing.then(|| "lost capacity: fewer connections at the end than its maximum".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_of_any_length_are_kept_to_three_digits() {
+        let second = 1_000_000_000;
+        let latencies = latencies([5, 30 * second]);
+        assert_eq!(latencies.min(), 5);
+        let kept = latencies.max() as f64 / (30 * second) as f64;
+        assert!((kept - 1.0).abs() < 1e-3, "{kept}");
+    }
 }

@@ -22,6 +22,11 @@ impl Collected {
         self.out
     }
 
+    /// Spares it all further rounds.
+    pub(super) fn retire(&mut self) {
+        self.out = true;
+    }
+
     /// Whether this fault was not seen before.
     pub(super) fn is_new(&self, fault: &str) -> bool {
         self.faults.iter().all(|(known, _)| known != fault)
@@ -51,7 +56,7 @@ impl Collected {
             }
         }
         self.merge(outcome.latencies);
-        self.out = outcome.stuck;
+        self.out |= outcome.stuck;
         self.rounds = round + 1;
     }
 
@@ -115,6 +120,7 @@ fn quantiles(latencies: &Histogram<u64>) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peers::scenario::latencies;
     use crate::record::Better;
 
     fn outcome(values: &[(&'static str, f64)]) -> Outcome {
@@ -170,10 +176,7 @@ mod tests {
 
     #[test]
     fn quantiles_rise_to_one() {
-        let mut latencies = Histogram::new(3).expect("three digits are possible");
-        for value in 1..10_000_u64 {
-            latencies.saturating_record(value);
-        }
+        let latencies = latencies((1..10_000).map(|micros| micros * 1000));
         let quantiles = quantiles(&latencies);
         assert!(
             quantiles

@@ -15,6 +15,7 @@ pub(super) struct Entry {
     pub(super) scenario: &'static str,
     pub(super) once: bool,
     pub(super) enough: usize,
+    alike: bool,
     pub(super) variant: String,
     pub(super) variant_number: usize,
     pub(super) about: About,
@@ -26,6 +27,12 @@ impl Entry {
     /// Whether both are of the same variant of the same scenario.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         (self.scenario, self.variant_number) == (other.scenario, other.variant_number)
+    }
+
+    /// Whether who is stuck in this entry would be in the other, too.
+    pub(super) fn foretells(&self, other: &Self) -> bool {
+        let same = (self.scenario, self.about.name) == (other.scenario, other.about.name);
+        same && (self.alike || self.variant_number == other.variant_number)
     }
 
     /// What, in which variant, and who.
@@ -88,6 +95,7 @@ impl<S: Scenario> contestants::Visit for Row<'_, S> {
                 scenario: S::NAME,
                 once: S::ONCE,
                 enough: S::ENOUGH,
+                alike: S::ALIKE,
                 variant: self.variant.clone(),
                 variant_number: self.variant_number,
                 about,
@@ -176,6 +184,22 @@ mod tests {
         let entries = all();
         let titles: HashSet<_> = entries.iter().map(Entry::title).collect();
         assert_eq!(titles.len(), entries.len());
+    }
+
+    #[test]
+    fn being_stuck_foretells_the_same_contestant_in_scenarios_that_are_alike() {
+        let entries = all();
+        let of = |scenario: &str, variant, name: &str| {
+            let found = |entry: &&Entry| {
+                (entry.scenario, entry.variant_number, entry.about.name)
+                    == (scenario, variant, name)
+            };
+            entries.iter().find(found).expect("there is such an entry")
+        };
+        assert!(of("sweep", 1, "qp").foretells(of("sweep", 2, "qp")));
+        assert!(!of("sweep", 1, "qp").foretells(of("sweep", 2, "bb8")));
+        assert!(!of("sweep", 1, "qp").foretells(of("heavy", 1, "qp")));
+        assert!(!of("free", 1, "qp").foretells(of("free", 2, "qp")));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use hdrhistogram::Histogram;
 use super::fairness::{jain, least_by_most};
 use super::{note_overlap, setup};
 use crate::peers::contestant::Contestant;
-use crate::peers::scenario::{Outcome, intact};
+use crate::peers::scenario::{Outcome, intact, latencies};
 use crate::peers::workers::{Beat, Busy, Crew, cores, sample};
 use crate::record::Better;
 
@@ -148,22 +148,13 @@ impl Crowd {
                 .into_iter()
                 .chain(intact(&pool, &setup).await)
                 .collect(),
-            waits: histogram(&logs),
+            waits: latencies(logs.iter().flat_map(|log| log.waits.iter().copied())),
             held: logs.iter().map(|log| log.held).sum(),
             shares: logs.iter().map(|log| log.operations).collect(),
             window,
             overlap,
         }
     }
-}
-
-/// The waits of all.
-fn histogram(logs: &[Log]) -> Histogram<u64> {
-    let mut waits = Histogram::new(3).expect("three digits are possible");
-    for wait in logs.iter().flat_map(|log| &log.waits) {
-        waits.saturating_record((*wait).max(1));
-    }
-    waits
 }
 
 /// The crowd at work.

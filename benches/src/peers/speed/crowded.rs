@@ -12,9 +12,9 @@ use crate::record::Better;
 /// Connections.
 const SIZE: usize = 8;
 /// The window of a comparison, after a quarter of it to warm up.
-const WINDOW: Duration = Duration::from_millis(40);
+const WINDOW: Duration = Duration::from_millis(32);
 /// The window of a point of the curve.
-const POINT: Duration = Duration::from_millis(20);
+const POINT: Duration = Duration::from_millis(16);
 
 /// Tasks, whether they let others run after a return, and whether acquires have a deadline. 9 and 16
 /// are the edge of waiting, where the state of a pool changes with nearly every operation.
@@ -38,6 +38,7 @@ pub struct Oversubscribed;
 impl Scenario for Oversubscribed {
     const NAME: &'static str = "oversubscribed";
     const TITLE: &'static str = "tasks on 8 connections, hold = one yield";
+    const ALIKE: bool = true;
 
     fn variants() -> Vec<String> {
         let name = |&(tasks, think, deadline): &(usize, bool, bool)| {
@@ -73,6 +74,7 @@ impl Scenario for Sweep {
     const NAME: &'static str = "sweep";
     const TITLE: &'static str =
         "throughput against oversubscription, 8 connections, hold = one yield";
+    const ALIKE: bool = true;
 
     fn variants() -> Vec<String> {
         TASKS

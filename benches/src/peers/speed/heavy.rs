@@ -21,6 +21,7 @@ pub struct Heavy;
 impl Scenario for Heavy {
     const NAME: &'static str = "heavy";
     const TITLE: &'static str = "10,000 tasks on 100 connections, hold = one yield";
+    const ALIKE: bool = true;
 
     fn variants() -> Vec<String> {
         let name = format!("{TASKS} on {SIZE}");

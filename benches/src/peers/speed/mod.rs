@@ -66,3 +66,6 @@ fn note_overlap(outcome: &mut Outcome, overlap: Option<f64>) {
         outcome.value("overlap", "", Better::Neither, overlap);
     }
 }
+
+#[cfg(test)]
+mod tests;
