@@ -3,8 +3,9 @@
 //! All tasks run from the start to the end of the window and are counted in it alone, after a time to
 //! warm up: a fixed number of operations for each would hide who is served less, and measure stragglers at the end.
 //! One acquire in so many is timed, so that two looks at the clock (some 60 ns) do not weigh on the
-//! throughput; those under way when the window closes are timed to their end, since they are the
-//! long ones. In a pool that lets newcomers overtake, waits longer than the window are cut off by it
+//! throughput. Timed are all that end in the window, and those under way when it closes, to their
+//! end, whenever they began: a pool that lets newcomers overtake has tasks that wait from the first
+//! moment on, and without them its waits would look short. They are cut off by the end of the sample
 //! all the same: its worst is worse than shown.
 
 use std::sync::Arc;
@@ -218,15 +219,17 @@ impl Shared {
         let mut began = None;
         if count.is_multiple_of(self.crowd.timed) {
             self.beat.tick();
-            began = (self.phase() == OPEN).then(Instant::now);
+            began = Some(Instant::now());
         }
         Turn { began, got: None }
     }
 
-    /// Notes the wait.
+    /// Notes the wait, if it ended in the window or after it.
     #[inline]
     fn got(&self, turn: &mut Turn, log: &mut Log) {
-        if let Some(began) = turn.began {
+        if let Some(began) = turn.began
+            && self.phase() != WARMING
+        {
             let now = Instant::now();
             log.waits.push((now - began).as_nanos() as u64);
             turn.got = Some(now);
