@@ -1,6 +1,6 @@
 //! Every async pool that a Rust user can pick, and what the hardware allows, side by side.
 //!
-//! A [contestant](contestant) is a pool behind one small trait; a [scenario] is a way of using it,
+//! A [contestant] is a pool behind one small trait; a [scenario] is a way of using it,
 //! generic over contestants; the [runner] lets everybody run in every scenario, round by round, and
 //! makes a [record](crate::record) of it.
 

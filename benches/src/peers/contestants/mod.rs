@@ -6,7 +6,7 @@
 //! deadline cannot be switched off gets ten years. What cannot be made comparable is said in
 //! [`REMARKS`](super::contestant::Contestant::REMARKS) and ends up in the report.
 //!
-//! To add one, implement [`Contestant`](super::contestant::Contestant) and name it in [`each`].
+//! To add one, implement [`Contestant`] and name it in [`each`].
 
 mod async_object_pool;
 mod bb8;

@@ -112,6 +112,15 @@ fn connects_are_counted_as_they_happen() {
 }
 
 #[test]
+fn waits_are_as_long_as_the_queue() {
+    // Seven in eight tasks wait for holds of a millisecond and more to end.
+    let uneven = try_out::<Uneven, Nothing>();
+    let (p50, p99) = (figure(&uneven[0], "p50"), figure(&uneven[0], "p99"));
+    assert!(p50 >= 5.0, "p50 {p50} ms");
+    assert!((p50..=1000.0).contains(&p99), "p99 {p99} ms");
+}
+
+#[test]
 fn one_connection_too_many_is_a_fault() {
     side_by_side(&[
         || assert_fault::<Herd, OneOver>("than its maximum"),

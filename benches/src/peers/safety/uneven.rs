@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use hdrhistogram::Histogram;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
@@ -18,7 +17,7 @@ use super::checks::{as_number, has_waiters};
 use super::harness::{PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
-use crate::peers::scenario::{Outcome, Round, Scenario};
+use crate::peers::scenario::{Outcome, Round, Scenario, latencies};
 use crate::record::Better;
 
 const SIZE: usize = 8;
@@ -32,7 +31,8 @@ const LASTS: Duration = Duration::from_millis(400);
 /// What one task has seen.
 #[derive(Clone, Debug, Default)]
 struct Tally {
-    waits: Vec<Duration>,
+    /// In nanoseconds.
+    waits: Vec<u64>,
     /// How long it held connections, up to the end of the trial.
     held: Duration,
     refused: usize,
@@ -92,21 +92,12 @@ fn report(tallies: &[Tally], lasts: Duration, outcome: &mut Outcome) {
     let held: Duration = tallies.iter().map(|tally| tally.held).sum();
     let share = held.as_secs_f64() / (lasts.as_secs_f64() * as_number(SIZE));
     outcome.value("share of ideal", "%", Better::Higher, share * 100.0);
-    let waits = histogram(tallies.iter().flat_map(|tally| &tally.waits));
+    let waits = latencies(tallies.iter().flat_map(|tally| &tally.waits).copied());
     for (metric, quantile) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
         let wait = Duration::from_nanos(waits.value_at_quantile(quantile));
         outcome.took(metric, wait);
     }
     outcome.latencies = Some(waits);
-}
-
-/// Durations in nanoseconds, to three digits.
-fn histogram<'d>(durations: impl Iterator<Item = &'d Duration>) -> Histogram<u64> {
-    let mut histogram = Histogram::new(3).expect("three digits are within bounds");
-    for duration in durations {
-        histogram.saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
-    }
-    histogram
 }
 
 async fn work<C: Contestant>(pool: C, end: Instant, mut rng: Rng) -> Tally {
@@ -119,7 +110,8 @@ async fn work<C: Contestant>(pool: C, end: Instant, mut rng: Rng) -> Tally {
             continue;
         };
         let had = Instant::now();
-        tally.waits.push(had - asked);
+        let wait = (had - asked).as_nanos();
+        tally.waits.push(u64::try_from(wait).unwrap_or(u64::MAX));
         C::touch(&mut lease);
         let long = rng.u8(..ONE_IN) == 0;
         sleep(if long { LONG } else { SHORT }).await;

@@ -31,7 +31,7 @@ const VARIANTS: [(usize, bool, bool); 7] = [
 /// The points of the curve.
 const TASKS: [usize; 8] = [8, 9, 12, 16, 32, 64, 128, 512];
 
-/// See the [module](self).
+/// Tasks that outnumber the connections, by one or by eight times.
 #[derive(Debug)]
 pub struct Oversubscribed;
 
@@ -66,7 +66,7 @@ impl Scenario for Oversubscribed {
     }
 }
 
-/// See the [module](self).
+/// Throughput from as many tasks as connections to 64 times as many.
 #[derive(Debug)]
 pub struct Sweep;
 

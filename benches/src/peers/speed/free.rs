@@ -22,7 +22,7 @@ const VARIANTS: [(&str, Crew, Option<Duration>); 4] = [
     ("2 workers", Crew::Workers(2), None),
 ];
 
-/// See the [module](self).
+/// One acquire after another from a pool that always has a connection.
 #[derive(Debug)]
 pub struct Free;
 

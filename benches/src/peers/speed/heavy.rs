@@ -14,7 +14,7 @@ const SIZE: usize = 100;
 /// The window: some 100,000 operations of a good pool.
 const WINDOW: Duration = Duration::from_millis(100);
 
-/// See the [module](self).
+/// 10,000 tasks on 100 connections.
 #[derive(Debug)]
 pub struct Heavy;
 

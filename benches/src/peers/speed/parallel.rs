@@ -22,7 +22,7 @@ const MOST: usize = 64;
 /// How long a sample takes, after a quarter of it to warm up.
 const TIME: Duration = Duration::from_millis(24);
 
-/// See the [module](self).
+/// A task on each of 1, 2, 4, ... cores, never waiting for each other.
 #[derive(Debug)]
 pub struct Parallel;
 
