@@ -14,8 +14,8 @@
 use std::ptr::NonNull;
 
 use super::Kind;
-use super::waiter::{LANE, List, Rank, Waiter};
-use crate::mutant::mutant;
+use super::lane::{Entry, Lane, is_before};
+use super::waiter::{Ticket, Waiter};
 
 /// Priority classes.
 pub(super) const CLASSES: usize = 4;
@@ -32,42 +32,64 @@ pub(super) struct Lanes<K: Kind> {
     lanes: Box<[Lane<K>]>,
     /// FIFOs of a class, a power of two; one in strict order.
     homes: usize,
-    /// What of each class is in use.
-    classes: [Class; CLASSES],
+    waiting: usize,
+    /// Of each class; with bounded skew only.
+    classes: Box<[Class]>,
     /// A bit for each class in which anybody waits.
     used: u8,
-    waiting: usize,
 }
 
-struct Lane<K: Kind> {
-    list: List<K, LANE>,
-    /// The rank of the first in the list, if there is one. Kept where there are several homes, so
-    /// that the eldest is found without touching the waiters, each in the cache of another core.
-    first: Rank,
-}
-
-#[derive(Clone, Copy)]
+/// The FIFOs of a class, so that the eldest is found without touching them or those who wait, which
+/// are in the caches of other cores.
+#[derive(Clone)]
 struct Class {
+    /// The ticket of the eldest of each FIFO that is not empty.
+    firsts: [Ticket; MAX_HOMES],
     /// A bit for each FIFO that is not empty.
     used: u16,
     /// The FIFO that the eldest is first of, if any is in use.
     eldest: u8,
 }
 
-impl<K: Kind> Lane<K> {
-    fn new() -> Self {
-        Self {
-            list: List::EMPTY,
-            first: Rank::FIRST,
+impl Class {
+    const EMPTY: Self = Self {
+        firsts: [0; MAX_HOMES],
+        used: 0,
+        eldest: 0,
+    };
+
+    /// Notes who is first of a FIFO now.
+    fn note(&mut self, home: usize, first: Option<Ticket>) {
+        match first {
+            Some(ticket) => {
+                self.firsts[home] = ticket;
+                self.used |= 1 << home;
+            }
+            None => self.used &= !(1 << home),
+        }
+        let used = |home: &usize| self.used & 1 << home != 0;
+        let eldest = (0..MAX_HOMES).filter(used).reduce(|eldest, home| {
+            let earlier = self.age(home, eldest) < 0;
+            if earlier { home } else { eldest }
+        });
+        #[expect(clippy::cast_possible_truncation, reason = "at most 16 homes")]
+        if let Some(eldest) = eldest {
+            self.eldest = eldest as u8;
         }
     }
 
-    /// Notes who is first now.
-    fn refresh(&mut self) {
-        if let Some(head) = self.list.head() {
-            // SAFETY: members of a lane are alive, and the lock is held.
-            self.first = unsafe { head.as_ref() }.rank();
-        }
+    /// How much later the first of one FIFO joined than that of another, in tickets.
+    fn age(&self, home: usize, other: usize) -> i32 {
+        self.firsts[home]
+            .wrapping_sub(self.firsts[other])
+            .cast_signed()
+    }
+
+    /// The FIFO to serve at a home.
+    fn to_serve(&self, home: usize) -> usize {
+        let eldest = usize::from(self.eldest);
+        let own = self.used & 1 << home != 0 && self.age(home, eldest) <= MAX_SKEW;
+        if own { home } else { eldest }
     }
 }
 
@@ -75,12 +97,13 @@ impl<K: Kind> Lanes<K> {
     /// Strict order, or bounded skew over so many homes (a power of two).
     pub(super) fn new(fair: bool, homes: usize) -> Self {
         let homes = if fair { 1 } else { homes.min(MAX_HOMES) };
+        let skewed = if homes > 1 { CLASSES } else { 0 };
         Self {
             lanes: (0..CLASSES * homes).map(|_| Lane::new()).collect(),
             homes,
-            classes: [Class { used: 0, eldest: 0 }; CLASSES],
-            used: 0,
             waiting: 0,
+            classes: vec![Class::EMPTY; skewed].into(),
+            used: 0,
         }
     }
 
@@ -90,47 +113,40 @@ impl<K: Kind> Lanes<K> {
     }
 
     /// Puts a waiter behind all others of its class and home; one that joins `again`, behind those
-    /// that are before it by rank.
+    /// that are before it. Says whether its deadline is seen to here, by
+    /// [`first_due`](Self::first_due).
     ///
     /// # Safety
     ///
     /// Under the lock; `node` is pinned and stands in no lane.
+    #[inline]
     pub(super) unsafe fn push(
         &mut self,
         node: NonNull<Waiter<K>>,
         class: u8,
         home: usize,
         again: bool,
-    ) {
+    ) -> bool {
         let (class, home) = (usize::from(class), home & (self.homes - 1));
         let at = class * self.homes + home;
         let lane = &mut self.lanes[at];
         // SAFETY: of the caller; members of a lane are alive.
-        unsafe {
-            let waiter = node.as_ref();
-            let younger = if mutant(131) {
-                lane.list.head()
-            } else if again {
-                first_after(&lane.list, waiter.rank())
-            } else {
-                None
-            };
-            match younger {
-                Some(younger) => lane.list.insert_before(younger, node),
-                None => lane.list.push_back(node),
-            }
+        let timed = unsafe {
             #[expect(clippy::cast_possible_truncation, reason = "at most 64 lanes")]
-            waiter.lane.set(at as u8);
-        }
-        self.waiting += 1;
-        if lane.list.head() == Some(node) {
-            self.used |= 1 << class;
-            self.classes[class].used |= 1 << home;
-            if self.homes > 1 {
-                lane.refresh();
-                self.find_eldest(class);
+            node.as_ref().lane.set(at as u8);
+            if again {
+                lane.push_again(node);
+                false
+            } else {
+                lane.push(node)
             }
+        };
+        self.waiting += 1;
+        self.used |= 1 << class;
+        if self.homes > 1 && lane.first().is_some_and(|first| first.waiter == node) {
+            self.first_changed(at);
         }
+        timed
     }
 
     /// Takes a waiter out, if it is in.
@@ -138,6 +154,7 @@ impl<K: Kind> Lanes<K> {
     /// # Safety
     ///
     /// Under the lock; `node` is alive.
+    #[inline]
     pub(super) unsafe fn remove(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller.
         let at = unsafe { node.as_ref() }.lane.replace(NO_LANE);
@@ -147,101 +164,92 @@ impl<K: Kind> Lanes<K> {
         self.waiting -= 1;
         let at = usize::from(at);
         let lane = &mut self.lanes[at];
-        let was_first = lane.list.head() == Some(node);
         // SAFETY: `lane` says that it stands there.
-        unsafe { lane.list.remove(node) };
-        if was_first && (self.homes > 1 || lane.list.is_empty()) {
-            self.first_left(at);
+        unsafe { lane.remove(node) };
+        if self.homes > 1 {
+            self.first_changed(at);
+        } else if lane.is_empty() {
+            self.used &= !(1 << at);
         }
     }
 
-    /// The first of a FIFO has left it.
-    fn first_left(&mut self, at: usize) {
+    /// Somebody else may be first of a FIFO now. With bounded skew.
+    fn first_changed(&mut self, at: usize) {
         let (class, home) = (at / self.homes, at & (self.homes - 1));
-        let lane = &mut self.lanes[at];
-        lane.refresh();
-        if lane.list.is_empty() {
-            self.classes[class].used &= !(1 << home);
-            if self.classes[class].used == 0 {
-                self.used &= !(1 << class);
-            }
-        }
-        if usize::from(self.classes[class].eldest) == home {
-            self.find_eldest(class);
-        }
-    }
-
-    /// Looks at the first of each FIFO of a class.
-    fn find_eldest(&mut self, class: usize) {
-        let lanes = &self.lanes[class * self.homes..][..self.homes];
-        let used = self.classes[class].used;
-        let eldest = (0..self.homes)
-            .filter(|home| used & 1 << home != 0)
-            .min_by_key(|&home| lanes[home].first);
-        #[expect(clippy::cast_possible_truncation, reason = "at most 16 homes")]
-        if let Some(eldest) = eldest {
-            self.classes[class].eldest = eldest as u8;
+        let first = self.lanes[at].first();
+        let queues = &mut self.classes[class];
+        queues.note(home, first.map(|first| first.ticket));
+        if queues.used == 0 {
+            self.used &= !(1 << class);
         }
     }
 
     /// Shows each waiter to `see`, which must leave the lanes as they are.
     pub(super) fn each(&self, mut see: impl FnMut(NonNull<Waiter<K>>)) {
         for lane in &self.lanes {
-            let mut at = lane.list.head();
-            while let Some(node) = at {
-                at = lane.list.next(node);
-                see(node);
-            }
+            lane.each(&mut see);
         }
     }
 
     /// The waiter to serve next with a slot that comes back at `home`; it stays in its lane.
     #[inline]
-    pub(super) fn first(&self, home: usize) -> Option<NonNull<Waiter<K>>> {
+    pub(super) fn first(&self, home: usize) -> Option<Entry<K>> {
         let class = match self.used {
             0 => return None,
             used if used.is_power_of_two() => used.trailing_zeros() as usize,
             _ => self.class_to_serve()?,
         };
         if self.homes == 1 {
-            return self.lanes[class].list.head();
+            return self.lanes[class].first();
         }
-        let lanes = &self.lanes[class * self.homes..][..self.homes];
-        let eldest = usize::from(self.classes[class].eldest);
-        let own = home & (self.homes - 1);
-        let serves_own = own != eldest && self.classes[class].used & 1 << own != 0 && {
-            let skew = lanes[own]
-                .first
-                .ticket
-                .wrapping_sub(lanes[eldest].first.ticket);
-            skew.cast_signed() <= MAX_SKEW
-        };
-        lanes[if serves_own { own } else { eldest }].list.head()
+        let home = self.classes[class].to_serve(home & (self.homes - 1));
+        self.lanes[class * self.homes + home].first()
     }
 
-    /// The class whose eldest has the least virtual deadline.
+    /// How many could stand in the lanes before any gets longer.
+    #[cfg(all(test, not(pool_loom)))]
+    fn places(&self) -> usize {
+        self.lanes.iter().map(Lane::len).sum()
+    }
+
+    /// Whose deadline comes first, of those that are seen to here.
+    pub(super) fn first_due(&mut self) -> Option<Entry<K>> {
+        self.lanes
+            .iter_mut()
+            .filter(|lane| !lane.is_empty())
+            .filter_map(Lane::first_due)
+            .min_by_key(|entry| entry.deadline)
+    }
+
+    /// The class whose eldest has the least virtual deadline, and of two with the same the one that
+    /// came first.
+    #[cold]
     fn class_to_serve(&self) -> Option<usize> {
-        let in_use = |class: &usize| self.used & 1 << class != 0;
-        (0..CLASSES).filter(in_use).min_by_key(|&class| {
-            let eldest = usize::from(self.classes[class].eldest);
-            let head = self.lanes[class * self.homes + eldest].list.head();
+        let eldest = |class: &usize| {
+            let home = match self.homes {
+                1 => 0,
+                _ => usize::from(self.classes[*class].eldest),
+            };
+            let first = self.lanes[class * self.homes + home].first()?;
             // SAFETY: members of a lane are alive, and the lock is held.
-            head.map(|head| unsafe { head.as_ref() }.rank())
-        })
+            Some((
+                unsafe { first.waiter.as_ref() }.virtual_deadline(),
+                first.ticket,
+            ))
+        };
+        let classes = (0..CLASSES).filter_map(|class| Some((class, eldest(&class)?)));
+        classes
+            .reduce(|one, other| {
+                let ((when, ticket), (other_when, other_ticket)) = (one.1, other.1);
+                let later = when == other_when && is_before(other_ticket, ticket);
+                if other_when < when || later {
+                    other
+                } else {
+                    one
+                }
+            })
+            .map(|(class, _)| class)
     }
-}
-
-/// The first waiter of a list that comes after `own`.
-fn first_after<K: Kind>(list: &List<K, LANE>, own: Rank) -> Option<NonNull<Waiter<K>>> {
-    let mut at = list.head();
-    while let Some(other) = at {
-        // SAFETY: members of a lane are alive, and the lock is held.
-        if unsafe { other.as_ref() }.rank() > own {
-            break;
-        }
-        at = list.next(other);
-    }
-    at
 }
 
 #[cfg(all(test, not(pool_loom)))]

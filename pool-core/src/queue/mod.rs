@@ -49,6 +49,7 @@
 mod admin;
 mod fast;
 mod give;
+mod lane;
 mod lanes;
 mod slot;
 mod state;

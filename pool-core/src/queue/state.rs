@@ -16,7 +16,7 @@ pub(super) struct State<K: Kind> {
     /// How often the lock was taken.
     pub(super) entries: u64,
     pub(super) lanes: Lanes<K>,
-    /// Made when somebody first waits with a deadline.
+    /// Made for the first deadline that the lanes do not see to.
     pub(super) wheel: Option<Box<Wheel<K>>>,
     /// Slots in use, whatever for: the bits of a word's slots that are not vacant.
     taken: Box<[u64]>,
@@ -173,21 +173,26 @@ impl<K: Kind> State<K> {
     /// The waiter to serve, out of its lane and the wheel. Those whose deadline has passed are set
     /// aside for the driver, whose timer is due by then.
     pub(super) fn next_waiter(&mut self, now: u64, home: usize) -> Option<NonNull<Waiter<K>>> {
-        while let Some(node) = self.lanes.first(home) {
+        while let Some(first) = self.lanes.first(home) {
+            let node = first.waiter;
             // SAFETY: under the lock; it stands in a lane, so it is alive.
             unsafe {
                 self.lanes.remove(node);
-                let Some(wheel) = &mut self.wheel else {
-                    return Some(node);
-                };
-                wheel.remove(node);
-                if node.as_ref().deadline.get() > now {
+                if let Some(wheel) = &mut self.wheel {
+                    wheel.remove(node);
+                }
+                if first.deadline > now {
                     return Some(node);
                 }
-                wheel.set_aside(node);
+                self.wheel_at(now).set_aside(node);
             }
         }
         None
+    }
+
+    /// The wheel, made at need.
+    pub(super) fn wheel_at(&mut self, now: u64) -> &mut Wheel<K> {
+        self.wheel.get_or_insert_with(|| Box::new(Wheel::new(now)))
     }
 
     /// Hands a slot to a waiter that is out of its lane and the wheel. The node may be gone when

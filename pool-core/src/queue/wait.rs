@@ -7,7 +7,6 @@ use std::task::Waker;
 use super::slot::{Berth, Loan};
 use super::sync::Ordering;
 use super::waiter::{CLOSED, EXPIRED, FAILED, HANDED, NEW, QUEUED, Ticket, Waiter};
-use super::wheel::Wheel;
 use super::{Kind, Phase, Queue, State};
 use crate::mutant::mutant;
 
@@ -225,7 +224,7 @@ impl<K: Kind> Queue<K> {
     }
 
     /// Ends the waits whose deadline has passed, some at a time: call until the batch is done.
-    /// Returns when the wheel must be turned next.
+    /// Returns when it must be called next.
     pub fn expire(&self, now: u64) -> (Batch, Option<u64>) {
         let mut batch = Batch::default();
         let mut state = self.lock();
@@ -234,10 +233,11 @@ impl<K: Kind> Queue<K> {
             unsafe { wheel.turn(now) };
         }
         state.expire_due(&mut batch);
+        let next = state.expire_in_line(now, &mut batch);
         batch.done = !batch.is_full();
         let turn = state.wheel.as_ref().and_then(|wheel| wheel.next_turn());
         state.settle(&self.words);
-        (batch, turn)
+        (batch, [next, turn].into_iter().flatten().min())
     }
 
     /// Ends all waits because no connection can be opened, some at a time: call until the batch is
@@ -283,8 +283,9 @@ impl<K: Kind> Queue<K> {
     fn end_waits(&self, state: &mut State<K>, outcome: u8) -> Batch {
         let mut batch = Batch::default();
         while !batch.is_full()
-            && let Some(node) = state.lanes.first(0)
+            && let Some(first) = state.lanes.first(0)
         {
+            let node = first.waiter;
             // SAFETY: under the lock; it stands in a lane, so it is queued and alive until its
             // state is stored.
             unsafe {
@@ -372,12 +373,9 @@ impl<K: Kind> State<K> {
             let none = waiter.set_waker(waker);
             debug_assert!(none.is_none(), "one that stands in no queue holds no waker");
             waiter.state.store(QUEUED, Ordering::Relaxed);
-            self.lanes.push(node, request.class, request.home, again);
-            if request.deadline != u64::MAX {
-                let wheel = self
-                    .wheel
-                    .get_or_insert_with(|| Box::new(Wheel::new(request.now)));
-                wheel.insert(node);
+            let timed = self.lanes.push(node, request.class, request.home, again);
+            if !timed && request.deadline != u64::MAX {
+                self.wheel_at(request.now).insert(node);
             }
         }
     }
@@ -393,6 +391,26 @@ impl<K: Kind> State<K> {
                 self.lanes.remove(node);
                 batch.push(node.as_ref().take_waker());
                 node.as_ref().state.store(EXPIRED, Ordering::Release);
+            }
+        }
+    }
+
+    /// As [`expire_due`](Self::expire_due), for those whose deadlines the lanes see to. Returns the
+    /// next of these.
+    fn expire_in_line(&mut self, now: u64, batch: &mut Batch) -> Option<u64> {
+        loop {
+            let first = self.lanes.first_due()?;
+            if first.deadline > now || !batch.has_room() {
+                return Some(first.deadline);
+            }
+            // SAFETY: it stands in a lane, so it is queued and alive until its state is stored.
+            unsafe {
+                batch.push(self.unlink(first.waiter));
+                first
+                    .waiter
+                    .as_ref()
+                    .state
+                    .store(EXPIRED, Ordering::Release);
             }
         }
     }

@@ -28,11 +28,6 @@ pub(super) const EXPIRED: u8 = 4;
 /// Was told that no connection can be opened.
 pub(super) const FAILED: u8 = 5;
 
-/// Index of the links of the FIFO lane.
-pub(super) const LANE: usize = 0;
-/// Index of the links of the deadline wheel.
-pub(super) const WHEEL: usize = 1;
-
 /// Tells requests apart, in the order in which they first joined; 0 for one that has not yet. It
 /// wraps, so two are compared by their distance; never are as many pending as would make that wrong.
 pub type Ticket = u32;
@@ -44,7 +39,7 @@ pub type Ticket = u32;
 pub struct Waiter<K: Kind> {
     /// Guarded by the queue's lock, like all cells below; `ticket`, `virtual_deadline` and
     /// `deadline` are written before the waiter joins only, so it may read them itself at any time.
-    links: [Links<K>; 2],
+    links: Links<K>,
     /// Guarded by the lock while the waiter is queued. The slot is written before `HANDED` is
     /// stored and read after it was loaded.
     parcel: UnsafeCell<Parcel<K>>,
@@ -54,10 +49,14 @@ pub struct Waiter<K: Kind> {
     pub(super) deadline: Cell<u64>,
     /// Unique among those that wait and kept when it joins again.
     pub(super) ticket: Cell<Ticket>,
+    /// Its place in the lane, unless it joined `again`.
+    pub(super) place: Cell<u32>,
     /// Where in the wheel it stands.
     pub(super) spoke: Cell<u16>,
     /// The lane it stands in (one that is due may have left it already).
     pub(super) lane: Cell<u8>,
+    /// Whether it stands among those of its lane that joined again.
+    pub(super) again: Cell<bool>,
     /// The only field that is read without the lock. Stored last by whoever ends the wait: the node
     /// may be gone the moment after.
     pub(super) state: AtomicU8,
@@ -94,13 +93,15 @@ impl<K: Kind> Waiter<K> {
     #[inline]
     pub fn new() -> Self {
         Self {
-            links: [Links::none(), Links::none()],
+            links: Links::none(),
             parcel: UnsafeCell::new(Parcel::EMPTY),
             virtual_deadline: Cell::new(0),
             deadline: Cell::new(u64::MAX),
             ticket: Cell::new(0),
+            place: Cell::new(0),
             spoke: Cell::new(NOWHERE),
             lane: Cell::new(NO_LANE),
+            again: Cell::new(false),
             state: AtomicU8::new(NEW),
             _pin: PhantomPinned,
         }
@@ -119,18 +120,6 @@ impl<K: Kind> Waiter<K> {
     /// The deadline it joined with.
     pub fn deadline(&self) -> u64 {
         self.deadline.get()
-    }
-
-    /// Before whom it is served: the earlier, the sooner.
-    pub(super) fn rank(&self) -> Rank {
-        Rank {
-            virtual_deadline: self.virtual_deadline.get(),
-            ticket: self.ticket.get(),
-        }
-    }
-
-    fn links<const WHICH: usize>(&self) -> &Links<K> {
-        &self.links[WHICH]
     }
 
     /// Leaves a waker, and takes the one that was there.
@@ -221,42 +210,14 @@ unsafe impl<K: Kind> Send for Waiter<K> {}
 // SAFETY: as above.
 unsafe impl<K: Kind> Sync for Waiter<K> {}
 
-/// What waiters are ordered by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rank {
-    virtual_deadline: u64,
-    pub(super) ticket: Ticket,
-}
-
-impl Rank {
-    pub(super) const FIRST: Self = Self {
-        virtual_deadline: 0,
-        ticket: 0,
-    };
-}
-
-impl PartialOrd for Rank {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Rank {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let age = |rank: &Self| rank.ticket.wrapping_sub(other.ticket).cast_signed();
-        self.virtual_deadline
-            .cmp(&other.virtual_deadline)
-            .then_with(|| age(self).cmp(&0))
-    }
-}
-
-/// A doubly linked list through `links[WHICH]` of its members. Every call under the queue's lock.
-pub(super) struct List<K: Kind, const WHICH: usize> {
+/// A doubly linked list of waiters, of those in a spoke of the wheel. Every call under the queue's
+/// lock.
+pub(super) struct List<K: Kind> {
     head: Option<NonNull<Waiter<K>>>,
     tail: Option<NonNull<Waiter<K>>>,
 }
 
-impl<K: Kind, const WHICH: usize> List<K, WHICH> {
+impl<K: Kind> List<K> {
     pub(super) const EMPTY: Self = Self {
         head: None,
         tail: None,
@@ -269,7 +230,7 @@ impl<K: Kind, const WHICH: usize> List<K, WHICH> {
     /// The one behind `node`, which stands in this list.
     pub(super) fn next(&self, node: NonNull<Waiter<K>>) -> Option<NonNull<Waiter<K>>> {
         // SAFETY: members of the list are alive, and the lock is held.
-        unsafe { node.as_ref() }.links::<WHICH>().next.get()
+        unsafe { node.as_ref() }.links.next.get()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -282,11 +243,11 @@ impl<K: Kind, const WHICH: usize> List<K, WHICH> {
     pub(super) unsafe fn push_back(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller; members of the list are alive.
         unsafe {
-            let links = node.as_ref().links::<WHICH>();
+            let links = &node.as_ref().links;
             links.prev.set(self.tail);
             links.next.set(None);
             match self.tail {
-                Some(tail) => tail.as_ref().links::<WHICH>().next.set(Some(node)),
+                Some(tail) => tail.as_ref().links.next.set(Some(node)),
                 None => self.head = Some(node),
             }
         }
@@ -295,39 +256,18 @@ impl<K: Kind, const WHICH: usize> List<K, WHICH> {
 
     /// # Safety
     ///
-    /// `node` is pinned and stands in no list of this kind; `next` stands in this list.
-    pub(super) unsafe fn insert_before(
-        &mut self,
-        next: NonNull<Waiter<K>>,
-        node: NonNull<Waiter<K>>,
-    ) {
-        // SAFETY: of the caller; members of the list are alive.
-        unsafe {
-            let prev = next.as_ref().links::<WHICH>().prev.replace(Some(node));
-            let links = node.as_ref().links::<WHICH>();
-            links.prev.set(prev);
-            links.next.set(Some(next));
-            match prev {
-                Some(prev) => prev.as_ref().links::<WHICH>().next.set(Some(node)),
-                None => self.head = Some(node),
-            }
-        }
-    }
-
-    /// # Safety
-    ///
     /// `node` stands in this list.
     pub(super) unsafe fn remove(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller; members of the list are alive.
         unsafe {
-            let links = node.as_ref().links::<WHICH>();
+            let links = &node.as_ref().links;
             let (prev, next) = (links.prev.take(), links.next.take());
             match prev {
-                Some(prev) => prev.as_ref().links::<WHICH>().next.set(next),
+                Some(prev) => prev.as_ref().links.next.set(next),
                 None => self.head = next,
             }
             match next {
-                Some(next) => next.as_ref().links::<WHICH>().prev.set(prev),
+                Some(next) => next.as_ref().links.prev.set(prev),
                 None => self.tail = prev,
             }
         }

@@ -1,4 +1,5 @@
-//! Deadlines of all waiters in one hierarchical timing wheel, so that a pool needs one timer.
+//! Deadlines in one hierarchical timing wheel, so that a pool needs one timer: those of waiters that
+//! do not come in the order of arrival, which [lanes](super::lanes) see to by themselves.
 //!
 //! Five levels of 64 spokes; a spoke of level n spans 64^n milliseconds. A waiter enters and leaves
 //! in O(1) without an allocation and moves down a level at most four times. After Varghese and
@@ -8,7 +9,7 @@
 use std::ptr::NonNull;
 
 use super::Kind;
-use super::waiter::{List, WHEEL, Waiter};
+use super::waiter::{List, Waiter};
 
 const LEVELS: usize = 5;
 const SPOKES: usize = 64;
@@ -26,8 +27,8 @@ pub(super) struct Wheel<K: Kind> {
     reached: u64,
     /// Which spokes of a level are in use.
     used: [u64; LEVELS],
-    spokes: Vec<List<K, WHEEL>>,
-    due: List<K, WHEEL>,
+    spokes: Vec<List<K>>,
+    due: List<K>,
 }
 
 impl<K: Kind> Wheel<K> {
@@ -46,10 +47,11 @@ impl<K: Kind> Wheel<K> {
     pub(super) unsafe fn insert(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller.
         let waiter = unsafe { node.as_ref() };
-        let when = waiter
-            .deadline
-            .get()
-            .clamp(self.reached + 1, self.reached + SPAN - 1);
+        if waiter.deadline() <= self.reached {
+            // SAFETY: of the caller.
+            return unsafe { self.set_aside(node) };
+        }
+        let when = waiter.deadline().min(self.reached + SPAN - 1);
         // The lowest level on which all higher digits agree with the time reached. Time may carry
         // into a digit beyond the last level; those stand on the last level as well.
         let differs = (when ^ self.reached) | (SPOKES as u64 - 1);
@@ -139,13 +141,7 @@ impl<K: Kind> Wheel<K> {
             let mut spoke = std::mem::replace(&mut self.spokes[at], List::EMPTY);
             while let Some(node) = spoke.pop_front() {
                 // SAFETY: members of a spoke are alive; this one has just left it.
-                unsafe {
-                    if node.as_ref().deadline.get() <= when {
-                        self.set_aside(node);
-                    } else {
-                        self.insert(node);
-                    }
-                }
+                unsafe { self.insert(node) };
             }
         }
         self.reached = self.reached.max(now);

@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::pin::Pin;
 
 use proptest::prelude::*;
@@ -18,8 +19,8 @@ const OFFSETS: [u64; CLASSES] = [0, 10, 40, 100];
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// So many arrive at a class and home.
-    Arrive(u8, usize, usize),
+    /// So many arrive at a class and home, with so much patience.
+    Arrive(u8, usize, usize, Option<u64>),
     /// A slot comes back at a home, so many times.
     Serve(usize, usize),
     /// Somebody leaves, and may be back later.
@@ -29,10 +30,15 @@ enum Op {
     Advance(u64),
 }
 
+/// Mostly the pool's, now and then a request's own, or none.
+fn patience() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![6 => Just(Some(50)), 2 => (0..200_u64).prop_map(Some), 1 => Just(None)]
+}
+
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (prop_oneof![4 => Just(2_u8), 1 => 0..4_u8], 0..HOMES, 1..40_usize)
-            .prop_map(|(class, home, many)| Op::Arrive(class, home, many)),
+        4 => (prop_oneof![4 => Just(2_u8), 1 => 0..4_u8], 0..HOMES, 1..40_usize, patience())
+            .prop_map(|(class, home, many, patience)| Op::Arrive(class, home, many, patience)),
         6 => (0..HOMES, 1..30_usize).prop_map(|(home, many)| Op::Serve(home, many)),
         2 => (any::<prop::sample::Index>(), any::<bool>())
             .prop_map(|(which, back)| Op::Leave(which, back)),
@@ -45,8 +51,33 @@ struct One {
     node: Pin<Box<Waiter<Nothing>>>,
     class: u8,
     home: usize,
+    /// Whether the lanes see to its deadline.
+    timed: bool,
     /// Of its class, served before it though they came later.
     passed_by: usize,
+}
+
+/// What waiters are ordered by: the earlier, the sooner.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Rank(u64, Ticket);
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let age = self.1.wrapping_sub(other.1).cast_signed();
+        self.0.cmp(&other.0).then(age.cmp(&0))
+    }
+}
+
+impl One {
+    fn rank(&self) -> Rank {
+        Rank(self.node.virtual_deadline(), self.node.ticket())
+    }
 }
 
 /// The lanes beside a list of those who wait.
@@ -72,31 +103,34 @@ impl Pair {
         }
     }
 
-    fn arrive(&mut self, class: u8, home: usize) {
+    fn arrive(&mut self, class: u8, home: usize, patience: Option<u64>) {
         self.tickets = self.tickets.checked_add(1).unwrap_or(1);
         let node = Box::pin(Waiter::new());
         node.ticket.set(self.tickets);
         let virtual_deadline = self.now + OFFSETS[usize::from(class)];
         node.virtual_deadline.set(virtual_deadline);
+        let deadline = patience.map_or(u64::MAX, |patience| self.now + patience);
+        node.deadline.set(deadline);
         let one = One {
             node,
             class,
             home,
+            timed: false,
             passed_by: 0,
         };
         self.push(one, false);
     }
 
-    fn push(&mut self, one: One, again: bool) {
+    fn push(&mut self, mut one: One, again: bool) {
         let node = NonNull::from(&*one.node);
         // SAFETY: one thread; the node is pinned and stands nowhere.
-        unsafe { self.lanes.push(node, one.class, one.home, again) };
+        one.timed = unsafe { self.lanes.push(node, one.class, one.home, again) };
         self.waiting.push(one);
     }
 
     /// Whom a slot goes to, by the rule as it is written down.
     fn next(&self, home: usize) -> Option<usize> {
-        let rank = |at: &usize| self.waiting[*at].node.rank();
+        let rank = |at: &usize| self.waiting[*at].rank();
         let eldest = (0..self.waiting.len()).min_by_key(rank)?;
         let of_class = |at: &usize| self.waiting[*at].class == self.waiting[eldest].class;
         let own = (0..self.waiting.len())
@@ -117,7 +151,7 @@ impl Pair {
         let expected = self
             .next(home)
             .map(|at| NonNull::from(&*self.waiting[at].node));
-        let served = self.lanes.first(home);
+        let served = self.lanes.first(home).map(|first| first.waiter);
         assert_eq!(served, expected, "served at {home}");
         let Some(served) = served else { return };
         // SAFETY: one thread; it is alive.
@@ -128,7 +162,7 @@ impl Pair {
             .position(|one| NonNull::from(&*one.node) == served);
         let one = self.waiting.swap_remove(at.expect("it waits"));
         for other in &mut self.waiting {
-            let later = other.node.rank() < one.node.rank();
+            let later = other.rank() < one.rank();
             other.passed_by += usize::from(later && other.class == one.class);
             let most = if self.fair {
                 0
@@ -156,7 +190,9 @@ impl Pair {
 
     fn apply(&mut self, op: &Op) {
         match *op {
-            Op::Arrive(class, home, many) => (0..many).for_each(|_| self.arrive(class, home)),
+            Op::Arrive(class, home, many, patience) => {
+                (0..many).for_each(|_| self.arrive(class, home, patience));
+            }
             Op::Serve(home, many) => (0..many).for_each(|_| self.serve(home)),
             Op::Leave(which, back) => self.leave(which, back),
             Op::Rejoin => {
@@ -167,7 +203,45 @@ impl Pair {
             Op::Advance(step) => self.now += step,
         }
         assert_eq!(self.lanes.waiting(), self.waiting.len());
+        let timed = self.waiting.iter().filter(|one| one.timed);
+        let first_due = timed.map(|one| one.node.deadline()).min();
+        let found = self.lanes.first_due().map(|first| first.deadline);
+        assert_eq!(found, first_due, "the next deadline");
+        let everybody = |many: &mut usize| self.lanes.each(|_| *many += 1);
+        let mut many = 0;
+        everybody(&mut many);
+        assert_eq!(many, self.waiting.len(), "everybody is shown");
     }
+}
+
+#[test]
+fn deadlines_that_come_in_order_are_seen_to_without_a_wheel() {
+    let mut pair = Pair::new(true);
+    for now in 0..100 {
+        pair.now = now;
+        pair.arrive(2, 0, Some(50));
+        assert!(pair.waiting.iter().all(|one| one.timed));
+    }
+    pair.arrive(2, 0, Some(10));
+    assert!(pair.waiting.pop().is_some_and(|one| !one.timed));
+}
+
+#[test]
+fn a_queue_that_loses_its_middle_over_and_over_stays_short() {
+    let mut pair = Pair::new(true);
+    pair.arrive(2, 0, None);
+    for _ in 0..10_000 {
+        pair.arrive(2, 0, Some(50));
+        if pair.waiting.len() == 9 {
+            // All but the eldest leave, the youngest last.
+            for one in pair.waiting.drain(1..) {
+                // SAFETY: one thread; it is alive.
+                unsafe { pair.lanes.remove(NonNull::from(&*one.node)) };
+            }
+            pair.arrive(2, 0, Some(50));
+        }
+    }
+    assert!(pair.lanes.places() <= 64, "{} places", pair.lanes.places());
 }
 
 proptest! {

@@ -91,7 +91,6 @@ impl Pair {
                 ticket: 0,
                 home: number,
             },
-            due_at: 0,
             stand: Stand::Queued,
         });
         self.join(number, false);
@@ -154,11 +153,6 @@ impl Pair {
         one.stand = Stand::Queued;
         let place = (one.request.virtual_deadline, one.number);
         self.lanes[usize::from(one.request.class)].insert(place);
-        one.due_at = u64::MAX;
-        if one.request.deadline != u64::MAX {
-            let reached = *self.reached.get_or_insert(one.request.now);
-            one.due_at = one.request.deadline.max(reached + 1);
-        }
     }
 
     fn leased(&mut self, loan: Loan<Plain>) {

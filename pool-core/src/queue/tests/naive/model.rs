@@ -40,8 +40,6 @@ pub(super) struct Waiting {
     pub(super) waiter: Pin<Box<Waiter<Plain>>>,
     pub(super) wakes: Arc<Wakes>,
     pub(super) request: Request,
-    /// Not before the wheel has passed the time it was linked at.
-    pub(super) due_at: u64,
     pub(super) stand: Stand,
 }
 
@@ -58,8 +56,6 @@ pub(super) struct Pair {
     pub(super) limits: Limits,
     pub(super) phase: Phase,
     pub(super) now: u64,
-    /// How far the wheel has turned, once there is one.
-    pub(super) reached: Option<u64>,
     pub(super) leases: Vec<Loan<Plain>>,
     pub(super) berths: Vec<Berth<Plain>>,
     pub(super) floating: BTreeSet<usize>,
@@ -84,7 +80,6 @@ impl Pair {
             limits,
             phase: Phase::Open,
             now: 0,
-            reached: None,
             leases: Vec::new(),
             berths: Vec::new(),
             floating: BTreeSet::new(),
@@ -160,18 +155,14 @@ impl Pair {
         }
     }
 
-    /// Everybody whose time has come by the wheel.
+    /// Everybody whose time has come.
     pub(super) fn expire(&mut self) {
-        let Some(reached) = self.reached else {
-            return;
-        };
-        self.reached = Some(reached.max(self.now));
         let due: Vec<usize> = self
             .requests
             .iter()
             .filter(|one| match one.stand {
                 Stand::Late => true,
-                Stand::Queued => one.due_at <= self.now,
+                Stand::Queued => one.request.deadline <= self.now,
                 _ => false,
             })
             .map(|one| one.number)

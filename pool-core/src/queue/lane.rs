@@ -1,0 +1,271 @@
+//! One FIFO of waiters, in memory of the queue's own.
+//!
+//! A list threaded through the waiters would touch the neighbours of whoever joins or leaves, each in
+//! memory that another core has just written, and all of that under the lock. Here those who wait
+//! stand in a ring of places, with what the queue must know of each before its turn; only whoever is
+//! served is touched.
+//!
+//! Whoever leaves early leaves a gap. Gaps go when they come to either end, or when the ring is full
+//! and at least half of it is gaps; so the ring is never more than four times as long as the longest
+//! queue was, and joining and leaving take constant time, moves of the ring included.
+
+use std::ptr::NonNull;
+
+use super::Kind;
+use super::waiter::{Ticket, Waiter};
+use crate::mutant::mutant;
+
+/// Places of a ring in use for the first time.
+const FIRST_PLACES: usize = 16;
+/// A longer ring is given up when the last waiter leaves.
+const KEPT_PLACES: usize = 4096;
+
+pub(super) struct Lane<K: Kind> {
+    /// Those that joined for the first time, in the order of their tickets; `None` in a gap. As
+    /// long as a power of two, or empty.
+    ring: Box<[Option<Entry<K>>]>,
+    /// Place n is at `ring[n mod len]`. The first in use, which is never a gap, …
+    head: u32,
+    /// … and the first behind the last in use, which is never a gap either.
+    tail: u32,
+    /// Gaps between.
+    gaps: u32,
+    /// No place before this one has a deadline kept here.
+    timed: u32,
+    /// The latest deadline kept here.
+    latest: u64,
+    /// Those that joined again, the eldest first. Few: each was about to be served before.
+    again: Vec<Entry<K>>,
+}
+
+/// A waiter, and what must be known of it before its turn.
+pub(super) struct Entry<K: Kind> {
+    pub(super) waiter: NonNull<Waiter<K>>,
+    /// Milliseconds; `u64::MAX` for none.
+    pub(super) deadline: u64,
+    pub(super) ticket: Ticket,
+    /// Whether the lane sees to its deadline.
+    timed: bool,
+}
+
+impl<K: Kind> Clone for Entry<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K: Kind> Copy for Entry<K> {}
+
+impl<K: Kind> Lane<K> {
+    pub(super) fn new() -> Self {
+        Self {
+            ring: Box::default(),
+            head: 0,
+            tail: 0,
+            gaps: 0,
+            timed: 0,
+            latest: 0,
+            again: Vec::new(),
+        }
+    }
+
+    /// Whether nobody waits here.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.head == self.tail && self.again.is_empty()
+    }
+
+    /// Puts a waiter behind all others; says whether the lane sees to its deadline, which it does as
+    /// long as deadlines come in order.
+    ///
+    /// # Safety
+    ///
+    /// Under the queue's lock; the waiter stands in no lane, and its ticket is the youngest.
+    #[inline]
+    pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>) -> bool {
+        if self.places() == self.ring.len() {
+            // SAFETY: of the caller.
+            unsafe { self.make_room() };
+        }
+        // SAFETY: of the caller.
+        let waiter = unsafe { node.as_ref() };
+        let deadline = waiter.deadline();
+        let timed = deadline != u64::MAX && deadline >= self.latest;
+        if timed {
+            self.latest = deadline;
+        }
+        let place = self.tail;
+        let at = self.at(place);
+        self.ring[at] = Some(Entry {
+            waiter: node,
+            deadline,
+            ticket: waiter.ticket(),
+            timed,
+        });
+        self.tail = place.wrapping_add(1);
+        waiter.place.set(place);
+        waiter.again.set(false);
+        timed
+    }
+
+    /// Puts a waiter that joins again where its ticket puts it. Nobody here sees to its deadline.
+    ///
+    /// # Safety
+    ///
+    /// Under the queue's lock; the waiter stands in no lane.
+    pub(super) unsafe fn push_again(&mut self, node: NonNull<Waiter<K>>) {
+        // SAFETY: of the caller.
+        let waiter = unsafe { node.as_ref() };
+        let ticket = waiter.ticket();
+        let at = self
+            .again
+            .partition_point(|other| is_before(other.ticket, ticket));
+        let entry = Entry {
+            waiter: node,
+            deadline: waiter.deadline(),
+            ticket,
+            timed: false,
+        };
+        self.again.insert(at, entry);
+        waiter.again.set(true);
+    }
+
+    /// Takes a waiter out.
+    ///
+    /// # Safety
+    ///
+    /// Under the queue's lock; the waiter stands in this lane.
+    #[inline]
+    pub(super) unsafe fn remove(&mut self, node: NonNull<Waiter<K>>) {
+        // SAFETY: of the caller.
+        let waiter = unsafe { node.as_ref() };
+        match waiter.again.get() {
+            false => self.vacate(waiter.place.get()),
+            true => self.again.retain(|entry| entry.waiter != node),
+        }
+    }
+
+    /// The eldest.
+    #[inline]
+    pub(super) fn first(&self) -> Option<Entry<K>> {
+        let first = match self.head == self.tail {
+            true => None,
+            false if mutant(131) => self.ring[self.at(self.tail.wrapping_sub(1))],
+            false => self.ring[self.at(self.head)],
+        };
+        if self.again.is_empty() {
+            return first;
+        }
+        self.again
+            .first()
+            .filter(|again| first.is_none_or(|first| is_before(again.ticket, first.ticket)))
+            .copied()
+            .or(first)
+    }
+
+    /// Whose deadline comes first, of those that the lane sees to.
+    pub(super) fn first_due(&mut self) -> Option<Entry<K>> {
+        if is_before(self.timed, self.head) {
+            self.timed = self.head;
+        }
+        while is_before(self.timed, self.tail) {
+            if let Some(entry) = self.ring[self.at(self.timed)].filter(|entry| entry.timed) {
+                return Some(entry);
+            }
+            self.timed = self.timed.wrapping_add(1);
+        }
+        // Nobody is left whom a newcomer must not precede.
+        self.timed = self.tail;
+        self.latest = 0;
+        None
+    }
+
+    /// Shows each waiter to `see`.
+    pub(super) fn each(&self, mut see: impl FnMut(NonNull<Waiter<K>>)) {
+        let everybody = self.ring.iter().flatten().chain(&self.again);
+        everybody.for_each(|entry| see(entry.waiter));
+    }
+
+    /// Places of the ring, in use or not.
+    #[cfg(all(test, not(pool_loom)))]
+    pub(super) fn len(&self) -> usize {
+        self.ring.len()
+    }
+
+    fn places(&self) -> usize {
+        self.tail.wrapping_sub(self.head) as usize
+    }
+
+    #[inline]
+    fn at(&self, place: u32) -> usize {
+        place as usize & (self.ring.len() - 1)
+    }
+
+    fn is_gap(&self, place: u32) -> bool {
+        self.ring[self.at(place)].is_none()
+    }
+
+    #[inline]
+    fn vacate(&mut self, place: u32) {
+        let at = self.at(place);
+        self.ring[at] = None;
+        self.gaps += 1;
+        while self.head != self.tail && self.is_gap(self.head) {
+            self.head = self.head.wrapping_add(1);
+            self.gaps -= 1;
+        }
+        while self.head != self.tail && self.is_gap(self.tail.wrapping_sub(1)) {
+            self.tail = self.tail.wrapping_sub(1);
+            self.gaps -= 1;
+        }
+        if is_before(self.tail, self.timed) {
+            self.timed = self.tail;
+        }
+        if self.head == self.tail {
+            self.latest = 0;
+            if self.ring.len() > KEPT_PLACES {
+                self.ring = Box::default();
+            }
+        }
+    }
+
+    /// Closes the gaps of a full ring, if that is worth it, else makes it twice as long.
+    ///
+    /// # Safety
+    ///
+    /// Under the queue's lock.
+    #[cold]
+    unsafe fn make_room(&mut self) {
+        let len = self.ring.len();
+        let worth_it = self.gaps as usize * 2 >= len;
+        let longer = match len {
+            0 => FIRST_PLACES,
+            len if worth_it => len,
+            len => len * 2,
+        };
+        let mut ring = Vec::with_capacity(longer);
+        for place in 0..len {
+            let place = self.head.wrapping_add(place as u32);
+            let Some(entry) = self.ring[self.at(place)] else {
+                continue;
+            };
+            // SAFETY: whoever stands in a lane is alive, and the lock is held.
+            unsafe { entry.waiter.as_ref() }
+                .place
+                .set(ring.len() as u32);
+            ring.push(Some(entry));
+        }
+        self.head = 0;
+        self.tail = ring.len() as u32;
+        self.gaps = 0;
+        self.timed = 0;
+        ring.resize(longer, None);
+        self.ring = ring.into();
+    }
+}
+
+/// Whether one of two numbers that count on without end comes before the other.
+#[inline]
+pub(super) fn is_before(one: u32, other: u32) -> bool {
+    one.wrapping_sub(other).cast_signed() < 0
+}
