@@ -80,7 +80,6 @@ union Room<M: Manager> {
 /// What a request moves on to.
 enum Next<M: Manager> {
     Join(Since),
-    Wait,
     Prepare(Box<Preparation<M>>),
 }
 
@@ -141,7 +140,6 @@ impl<'a, M: Manager> Acquire<'a, M> {
     fn enter(&mut self, next: Next<M>) {
         let (room, step) = match next {
             Next::Join(since) => (Room { since }, Step::Join),
-            Next::Wait => return self.step = Step::Wait,
             Next::Prepare(preparation) => {
                 let preparation = ManuallyDrop::new(preparation);
                 (Room { preparation }, Step::Prepare)
@@ -154,6 +152,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
     /// Puts a waiter in the room, which becomes the request's once it has joined the queue.
     ///
     /// The request is pinned, and stays where it is until the waiter has left the queue.
+    #[inline(always)]
     fn furnish(&mut self) -> Pin<&Waiter<Slots<M>>> {
         let waiter = ManuallyDrop::new(Waiter::new());
         let room = self.room.write(Room { waiter });
@@ -212,14 +211,12 @@ impl<'a, M: Manager> Acquire<'a, M> {
         self.since().unwrap_or_else(|| {
             let inner = self.inner();
             let started = inner.now_millis();
-            let deadline = match self.request() {
-                None => started + inner.acquire_timeout,
-                Some(request) => inner.deadline(request, started),
-            };
-            Since {
-                started,
-                deadline,
-                ticket: 0,
+            match self.request() {
+                None => inner.since(started),
+                Some(request) => Since {
+                    deadline: inner.deadline(request, started),
+                    ..inner.since(started)
+                },
             }
         })
     }
@@ -276,45 +273,69 @@ impl<'a, M: Manager> Acquire<'a, M> {
         }
     }
 
-    /// Joins the queue.
+    /// Joins the queue, for the first time or again.
     fn poll_join(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
         let inner = self.inner();
         let since = self.start();
-        let priority = self.priority();
+        let now = match since.ticket {
+            0 => since.started,
+            _ => inner.now_millis(),
+        };
+        self.join(cx, inner, since, self.priority(), now)
+    }
+
+    /// Joins the queue at `now`.
+    #[inline(always)]
+    fn join(
+        &mut self,
+        cx: &mut Context<'_>,
+        inner: &'a Arc<Inner<M>>,
+        since: Since,
+        priority: Priority,
+        now: u64,
+    ) -> Stepped<M> {
         let request = queue::Request {
             class: priority.class(),
-            now: if since.ticket == 0 {
-                since.started
-            } else {
-                inner.now_millis()
-            },
+            now,
             virtual_deadline: since.started + priority.offset(),
             deadline: since.deadline,
             ticket: since.ticket,
             home: home(),
         };
-        if request.deadline <= request.now {
-            self.enter(Next::Join(since));
-            let error = inner.timed_out(Phase::Waiting, since.started);
-            return Poll::Ready(Some(Err(error)));
+        if request.deadline <= now {
+            return self.too_late(since);
         }
         let waker = cx.waker().clone();
         let waiter = self.furnish();
         // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
-        let joined = unsafe { inner.queue.enqueue(waiter, waker, &request) };
-        if let Enqueued::Queued { connect, room } = joined {
-            self.enter(Next::Wait);
-            inner.waiter_joined(connect, room, request.deadline, request.now);
-            return Poll::Pending;
+        match unsafe { inner.queue.enqueue(waiter, waker, &request) } {
+            Enqueued::Queued { connect, room } => {
+                self.step = Step::Wait;
+                inner.waiter_joined(connect, room, request.deadline, now);
+                Poll::Pending
+            }
+            instead => self.not_joined(since, instead),
         }
+    }
+
+    #[cold]
+    fn too_late(&mut self, since: Since) -> Stepped<M> {
+        self.enter(Next::Join(since));
+        let error = self.inner().timed_out(Phase::Waiting, since.started);
+        Poll::Ready(Some(Err(error)))
+    }
+
+    /// What follows if a request found no place in the queue.
+    #[inline(never)]
+    fn not_joined(&mut self, since: Since, instead: Enqueued<Slots<M>>) -> Stepped<M> {
         // Whatever happens from here on, the time it began stays.
         self.enter(Next::Join(since));
-        match joined {
+        match instead {
             Enqueued::Granted(loan) => Poll::Ready(self.consider(loan).map(Ok)),
             Enqueued::Full { waiting } => Poll::Ready(Some(Err(Error::QueueFull { waiting }))),
             Enqueued::Refused(queue::Phase::Closed) => Poll::Ready(Some(Err(Error::Closed))),
             Enqueued::Refused(_) => Poll::Ready(Some(Err(Error::Suspended))),
-            Enqueued::Queued { .. } => unreachable!("dealt with above"),
+            Enqueued::Queued { .. } => unreachable!("it has joined"),
         }
     }
 
@@ -446,41 +467,51 @@ impl<'a, M: Manager> Acquire<'a, M> {
 impl<M: Manager> Future for Acquire<'_, M> {
     type Output = Result<PooledConnection<M>, Error<M::Error>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: nothing is moved out; a waiter in the room is not touched while it is queued.
         let this = unsafe { self.get_unchecked_mut() };
-        // The way nearly all requests go, in line: an idle connection, good as it is.
-        if this.step == Step::New
-            && let Origin::Plain { pool, site } = this.origin
-        {
-            let inner = pool.inner();
-            let now = inner.coarse.millis();
-            let Some(loan) = inner.queue.take(home()) else {
-                return this.wait(cx);
-            };
-            // From here on its destructor closes the connection if foreign code panics.
-            let mut lease = PooledConnection::new(loan);
-            if inner.may_have(&mut lease, now) {
-                lease.note(site, now);
-                this.step = Step::Done;
-                return Poll::Ready(Ok(lease));
+        match (this.step, &this.origin) {
+            (Step::New, &Origin::Plain { pool, site }) => this.begin(cx, pool, site),
+            (Step::Wait, _) => this.end_wait(cx),
+            _ => {
+                let stepped = this.poll_step(cx);
+                this.go_on(cx, stepped)
             }
-            return this.inspect(cx, lease);
         }
-        if this.step == Step::Wait {
-            return this.end_wait(cx);
-        }
-        let stepped = this.poll_step(cx);
-        this.go_on(cx, stepped)
     }
 }
 
 impl<M: Manager> Acquire<'_, M> {
-    /// Begins to wait.
+    /// The way nearly all requests go, in line: an idle connection, good as it is.
+    #[inline(always)]
+    fn begin(
+        &mut self,
+        cx: &mut Context<'_>,
+        pool: &Pool<M>,
+        site: &'static Location<'static>,
+    ) -> Poll<Acquired<M>> {
+        let inner = pool.inner();
+        let now = inner.coarse.millis();
+        let Some(loan) = inner.queue.take(home()) else {
+            return self.wait(cx);
+        };
+        // From here on its destructor closes the connection if foreign code panics.
+        let mut lease = PooledConnection::new(loan);
+        if inner.may_have(&mut lease, now) {
+            lease.note(site, now);
+            self.step = Step::Done;
+            return Poll::Ready(Ok(lease));
+        }
+        self.inspect(cx, lease)
+    }
+
+    /// Begins to wait. For a plain request.
     #[inline(never)]
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        match self.poll_join(cx) {
+        let inner = self.inner();
+        let since = inner.since(inner.now_millis());
+        match self.join(cx, inner, since, Priority::default(), since.started) {
             Poll::Pending => Poll::Pending,
             stepped => self.go_on(cx, stepped),
         }

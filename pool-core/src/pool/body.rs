@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::queue::{self, Kind};
+use crate::queue::{self, Kind, Queue};
 use crate::request::RequestInfo;
 use crate::status::ConnectionInfo;
 use crate::{CloseReason, Manager};
@@ -195,6 +195,12 @@ impl<M: Manager> Home<M> {
         // anchor holds the `Arc` (see `queue`, "Memory"). Whoever gives the slot up first takes a
         // reference by `strong`, or touches nothing afterwards.
         unsafe { self.0.as_ref() }
+    }
+
+    /// The queue, for whoever gives the slot up without a reference.
+    pub(crate) fn queue(&self) -> NonNull<Queue<Slots<M>>> {
+        // SAFETY: the pointer comes from an `Arc` that is alive, as for `inner`.
+        unsafe { NonNull::new_unchecked(&raw mut (*self.0.as_ptr()).queue) }
     }
 
     /// A reference that outlasts the slot. For holders of a slot.

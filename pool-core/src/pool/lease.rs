@@ -12,7 +12,7 @@ use super::body::{Body, Loan, NEVER_SEEN};
 use super::home_word::home;
 use super::mailbox::Restore;
 use crate::mutant::mutant;
-use crate::queue::{Given, wake};
+use crate::queue::{Given, Phase, Queue, wake};
 use crate::request::RequestInfo;
 use crate::status::ConnectionInfo;
 use crate::{CloseReason, Condition, ErrorClass, Event, Manager};
@@ -346,8 +346,15 @@ fn reason<M: Manager>(body: &Body<M>, evicted: bool, stale: bool) -> CloseReason
 /// Gives a connection on by way of the lock.
 #[inline(never)]
 fn hand_on<M: Manager>(loan: Loan<M>) {
-    let inner = loan.get().home.strong();
-    inner.hand_over(loan);
+    let pool = loan.get().home;
+    let now = pool.inner().coarse.millis();
+    // SAFETY: the pool is there as long as the loan is out, and is not touched afterwards, unless the
+    // loan came back.
+    match unsafe { Queue::give_last(pool.queue(), loan, now, home()) } {
+        Given::Kept(None) => {}
+        Given::Kept(Some(waker)) => wake(waker),
+        Given::Retired(loan, phase) => pool.strong().dismiss_loan(loan, phase),
+    }
 }
 
 impl<M: Manager> Inner<M> {
@@ -379,19 +386,21 @@ impl<M: Manager> Inner<M> {
     /// Brings a connection to the queue, whatever the queue makes of it.
     fn hand_over(&self, loan: Loan<M>) {
         match self.queue.give(loan, self.coarse.millis(), home()) {
-            Given::Kept(waker) => {
-                if let Some(waker) = waker {
-                    wake(waker);
-                }
-            }
-            Given::Retired(berth, body, phase) => {
-                let reason = match phase {
-                    crate::queue::Phase::Closed => CloseReason::PoolClosed,
-                    _ => CloseReason::Shrunk,
-                };
-                self.close_body(berth, body, reason);
-            }
+            Given::Kept(None) => {}
+            Given::Kept(Some(waker)) => wake(waker),
+            Given::Retired(loan, phase) => self.dismiss_loan(loan, phase),
         }
+    }
+
+    /// Closes a connection for which there is no place any more.
+    #[cold]
+    fn dismiss_loan(&self, loan: Loan<M>, phase: Phase) {
+        let reason = match phase {
+            Phase::Closed => CloseReason::PoolClosed,
+            _ => CloseReason::Shrunk,
+        };
+        let (berth, body) = loan.empty();
+        self.close_body(berth, body, reason);
     }
 
     fn detach(&self, loan: Loan<M>) -> M::Connection {

@@ -41,3 +41,15 @@ impl<M: Manager> Preparation<M> {
         cut.is_pending()
     }
 }
+
+impl<M: Manager> Inner<M> {
+    /// A wait of a request without a deadline of its own.
+    #[inline]
+    pub(super) fn since(&self, started: u64) -> Since {
+        Since {
+            started,
+            deadline: started + self.acquire_timeout,
+            ticket: 0,
+        }
+    }
+}

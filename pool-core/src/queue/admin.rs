@@ -73,7 +73,8 @@ impl<K: Kind> Queue<K> {
         while state.surplus() > 0
             && let Some(loan) = state.unpark(&self.slots)
         {
-            retired.push(state.start_closing(loan));
+            state.start_closing(&loan);
+            retired.push(loan.empty());
         }
         if state.phase == Phase::Open {
             while let Some(loan) = state.unpark(&self.slots) {
@@ -136,7 +137,8 @@ impl<K: Kind> Queue<K> {
             state.phase = Phase::Closed;
             state.mark_all(&self.words);
             while let Some(loan) = state.unpark(&self.slots) {
-                retired.push(state.start_closing(loan));
+                state.start_closing(&loan);
+                retired.push(loan.empty());
             }
             if state.occupied > 0 && anchor.is_some() && !mutant(21) {
                 std::mem::swap(&mut state.anchor, &mut anchor);

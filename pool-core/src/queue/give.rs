@@ -1,10 +1,11 @@
 //! Slots that come back, and slots that change hands, under the lock.
 
+use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::slot::{Berth, Loan, Stage};
 use super::words::Words;
-use super::{Kind, Phase, Queue, State};
+use super::{Kind, Phase, Queue, State, enter};
 use crate::mutant::mutant;
 
 /// What became of a slot that was given back.
@@ -13,8 +14,8 @@ use crate::mutant::mutant;
 pub enum Given<K: Kind> {
     /// It is idle or parked, or was handed to a waiter, who must be woken.
     Kept(Option<Waker>),
-    /// The pool has shrunk or closed: close the value, then vacate the berth.
-    Retired(Berth<K>, K::Value, Phase),
+    /// The pool has shrunk or closed: [empty](Loan::empty) it, close the value, then vacate the berth.
+    Retired(Loan<K>, Phase),
 }
 
 /// What a vacated slot sets free.
@@ -31,18 +32,54 @@ impl<K: Kind> Queue<K> {
     /// Brings a slot back: to the oldest waiter, else to idle; or retires it. Also ends a connect,
     /// a check or a reset. `now` in milliseconds; waiters whose deadline has passed are passed over.
     /// With bounded skew, waiters of the same `home` come first.
+    #[inline]
     pub fn give(&self, loan: Loan<K>, now: u64, home: usize) -> Given<K> {
-        let mut state = self.lock();
-        state.leave_stage(loan.slot());
-        loan.slot().enter(Stage::Open);
+        // SAFETY: borrowed for the call.
+        unsafe { Self::give_last(NonNull::from(self), loan, now, home) }
+    }
+
+    /// As [`give`](Self::give), for a caller without a strong reference: nothing of the queue may be
+    /// touched afterwards, unless the loan came back.
+    ///
+    /// Whoever the slot goes to may end the pool at once. But only a queue that is closed is ever
+    /// freed, and one that is closed under the lock here is kept by its anchor, as the loan is not
+    /// vacated. One that is not is closed later, under the same lock: so it is still there when this
+    /// unlocks it, which is the last that is done with it.
+    ///
+    /// # Safety
+    ///
+    /// The queue is there as long as the loan is out.
+    #[inline(always)]
+    pub unsafe fn give_last(
+        queue: NonNull<Self>,
+        loan: Loan<K>,
+        now: u64,
+        home: usize,
+    ) -> Given<K> {
+        // SAFETY: of the caller. No reference to the queue outlives the lock, but for the mutex's
+        // own, all of whose bytes are atomics or cells.
+        let (state, words) = unsafe {
+            (
+                &raw const (*queue.as_ptr()).state,
+                &raw const (*queue.as_ptr()).words,
+            )
+        };
+        // SAFETY: as above.
+        let mut state = enter(unsafe { &*state });
+        // SAFETY: as above.
+        let words = unsafe { &*words };
+        if loan.slot().stage() != Stage::Open {
+            state.leave_stage(loan.slot());
+            loan.slot().enter(Stage::Open);
+        }
         if state.phase == Phase::Closed || state.surplus() > 0 {
             let phase = state.phase;
-            let (berth, value) = state.start_closing(loan);
-            state.settle(&self.words);
-            return Given::Retired(berth, value, phase);
+            state.start_closing(&loan);
+            state.settle(words);
+            return Given::Retired(loan, phase);
         }
-        let waker = state.place(&self.words, loan, now, home);
-        state.settle(&self.words);
+        let waker = state.place(words, loan, now, home);
+        state.settle(words);
         Given::Kept(waker)
     }
 
@@ -104,9 +141,10 @@ impl<K: Kind> Queue<K> {
     /// it is vacated.
     pub fn begin_close(&self, loan: Loan<K>) -> (Berth<K>, K::Value) {
         let mut state = self.lock();
-        let emptied = state.start_closing(loan);
+        state.start_closing(&loan);
         state.settle(&self.words);
-        emptied
+        drop(state);
+        loan.empty()
     }
 
     /// Makes a slot vacant: its capacity is free for the next connect.
@@ -132,6 +170,7 @@ impl<K: Kind> Queue<K> {
 
 impl<K: Kind> State<K> {
     /// Puts an open slot where it belongs: parked, with a waiter, or idle.
+    #[inline(always)]
     pub(super) fn place(
         &mut self,
         words: &Words,

@@ -81,7 +81,7 @@ impl<K: Kind> Lane<K> {
     /// # Safety
     ///
     /// Under the queue's lock; the waiter stands in no lane, and its ticket is the youngest.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>) -> bool {
         if self.places() == self.ring.len() {
             // SAFETY: of the caller.
@@ -145,6 +145,35 @@ impl<K: Kind> Lane<K> {
         }
     }
 
+    /// Takes the eldest out.
+    #[inline(always)]
+    pub(super) fn pop_first(&mut self) -> Option<Entry<K>> {
+        if !self.again.is_empty() || mutant(131) {
+            return self.pop_any();
+        }
+        if self.head == self.tail {
+            return None;
+        }
+        let at = self.at(self.head);
+        let first = self.ring[at].take();
+        self.head = self.head.wrapping_add(1);
+        if self.head == self.tail {
+            self.emptied();
+        } else if self.gaps > 0 {
+            self.skip_gaps();
+        }
+        first
+    }
+
+    /// As [`pop_first`](Self::pop_first), wherever that one stands.
+    #[cold]
+    fn pop_any(&mut self) -> Option<Entry<K>> {
+        let first = self.first()?;
+        // SAFETY: whoever stands in a lane is alive, and the lock is held by the caller's caller.
+        unsafe { self.remove(first.waiter) };
+        Some(first)
+    }
+
     /// The eldest.
     #[inline]
     pub(super) fn first(&self) -> Option<Entry<K>> {
@@ -205,11 +234,22 @@ impl<K: Kind> Lane<K> {
         self.ring[self.at(place)].is_none()
     }
 
-    #[inline]
     fn vacate(&mut self, place: u32) {
         let at = self.at(place);
         self.ring[at] = None;
         self.gaps += 1;
+        self.skip_gaps();
+        if is_before(self.tail, self.timed) {
+            self.timed = self.tail;
+        }
+        if self.head == self.tail {
+            self.emptied();
+        }
+    }
+
+    /// Moves both ends over the gaps there.
+    #[inline(never)]
+    fn skip_gaps(&mut self) {
         while self.head != self.tail && self.is_gap(self.head) {
             self.head = self.head.wrapping_add(1);
             self.gaps -= 1;
@@ -218,14 +258,14 @@ impl<K: Kind> Lane<K> {
             self.tail = self.tail.wrapping_sub(1);
             self.gaps -= 1;
         }
-        if is_before(self.tail, self.timed) {
-            self.timed = self.tail;
-        }
-        if self.head == self.tail {
-            self.latest = 0;
-            if self.ring.len() > KEPT_PLACES {
-                self.ring = Box::default();
-            }
+    }
+
+    /// Nobody of those that joined for the first time is left.
+    #[inline]
+    fn emptied(&mut self) {
+        self.latest = 0;
+        if self.ring.len() > KEPT_PLACES {
+            self.ring = Box::default();
         }
     }
 

@@ -27,16 +27,17 @@ pub(super) const MAX_SKEW: i32 = 64;
 /// `lane` of a waiter that stands in none.
 pub(super) const NO_LANE: u8 = u8::MAX;
 
+#[repr(C)]
 pub(super) struct Lanes<K: Kind> {
     /// The FIFOs of class 0, of class 1, …: as many each as there are homes.
     lanes: Box<[Lane<K>]>,
-    /// FIFOs of a class, a power of two; one in strict order.
-    homes: usize,
     waiting: usize,
-    /// Of each class; with bounded skew only.
-    classes: Box<[Class]>,
+    /// FIFOs of a class, a power of two; one in strict order.
+    homes: u32,
     /// A bit for each class in which anybody waits.
     used: u8,
+    /// Of each class; with bounded skew only.
+    classes: Box<[Class]>,
 }
 
 /// The FIFOs of a class, so that the eldest is found without touching them or those who wait, which
@@ -100,11 +101,17 @@ impl<K: Kind> Lanes<K> {
         let skewed = if homes > 1 { CLASSES } else { 0 };
         Self {
             lanes: (0..CLASSES * homes).map(|_| Lane::new()).collect(),
-            homes,
             waiting: 0,
-            classes: vec![Class::EMPTY; skewed].into(),
+            homes: homes as u32,
             used: 0,
+            classes: vec![Class::EMPTY; skewed].into(),
         }
+    }
+
+    /// FIFOs of a class.
+    #[inline]
+    fn homes(&self) -> usize {
+        self.homes as usize
     }
 
     #[inline]
@@ -119,7 +126,7 @@ impl<K: Kind> Lanes<K> {
     /// # Safety
     ///
     /// Under the lock; `node` is pinned and stands in no lane.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn push(
         &mut self,
         node: NonNull<Waiter<K>>,
@@ -127,8 +134,8 @@ impl<K: Kind> Lanes<K> {
         home: usize,
         again: bool,
     ) -> bool {
-        let (class, home) = (usize::from(class), home & (self.homes - 1));
-        let at = class * self.homes + home;
+        let (class, home) = (usize::from(class), home & (self.homes() - 1));
+        let at = class * self.homes() + home;
         let lane = &mut self.lanes[at];
         // SAFETY: of the caller; members of a lane are alive.
         let timed = unsafe {
@@ -154,7 +161,6 @@ impl<K: Kind> Lanes<K> {
     /// # Safety
     ///
     /// Under the lock; `node` is alive.
-    #[inline]
     pub(super) unsafe fn remove(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller.
         let at = unsafe { node.as_ref() }.lane.replace(NO_LANE);
@@ -175,7 +181,7 @@ impl<K: Kind> Lanes<K> {
 
     /// Somebody else may be first of a FIFO now. With bounded skew.
     fn first_changed(&mut self, at: usize) {
-        let (class, home) = (at / self.homes, at & (self.homes - 1));
+        let (class, home) = (at / self.homes(), at & (self.homes() - 1));
         let first = self.lanes[at].first();
         let queues = &mut self.classes[class];
         queues.note(home, first.map(|first| first.ticket));
@@ -191,19 +197,39 @@ impl<K: Kind> Lanes<K> {
         }
     }
 
-    /// The waiter to serve next with a slot that comes back at `home`; it stays in its lane.
-    #[inline]
+    /// The waiter to serve next with a slot that comes back at `home`.
     pub(super) fn first(&self, home: usize) -> Option<Entry<K>> {
+        self.lanes[self.to_serve(home)?].first()
+    }
+
+    /// Takes that waiter out; it still says that it stands in its lane.
+    #[inline(always)]
+    pub(super) fn pop_first(&mut self, home: usize) -> Option<Entry<K>> {
+        let at = self.to_serve(home)?;
+        let lane = &mut self.lanes[at];
+        let first = lane.pop_first()?;
+        self.waiting -= 1;
+        if self.homes > 1 {
+            self.first_changed(at);
+        } else if lane.is_empty() {
+            self.used &= !(1 << at);
+        }
+        Some(first)
+    }
+
+    /// The FIFO to serve next with a slot that comes back at `home`.
+    #[inline(always)]
+    fn to_serve(&self, home: usize) -> Option<usize> {
         let class = match self.used {
             0 => return None,
             used if used.is_power_of_two() => used.trailing_zeros() as usize,
             _ => self.class_to_serve()?,
         };
         if self.homes == 1 {
-            return self.lanes[class].first();
+            return Some(class);
         }
-        let home = self.classes[class].to_serve(home & (self.homes - 1));
-        self.lanes[class * self.homes + home].first()
+        let home = self.classes[class].to_serve(home & (self.homes() - 1));
+        Some(class * self.homes() + home)
     }
 
     /// How many could stand in the lanes before any gets longer.
@@ -230,7 +256,7 @@ impl<K: Kind> Lanes<K> {
                 1 => 0,
                 _ => usize::from(self.classes[*class].eldest),
             };
-            let first = self.lanes[class * self.homes + home].first()?;
+            let first = self.lanes[class * self.homes() + home].first()?;
             // SAFETY: members of a lane are alive, and the lock is held.
             Some((
                 unsafe { first.waiter.as_ref() }.virtual_deadline(),

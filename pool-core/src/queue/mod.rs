@@ -89,16 +89,17 @@ pub trait Kind: Sized + 'static {
 
 /// The numbers a queue decides by.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Limits {
     /// Most slots in use.
     pub max: usize,
+    /// Most requests that wait for a return (those for which a connect is or may be under way do
+    /// not count).
+    pub max_waiting: usize,
     /// Most connects at a time.
     pub max_connecting: usize,
     /// Most connects at a time while connections circulate that a waiter may get instead.
     pub busy_connecting: usize,
-    /// Most requests that wait for a return (those for which a connect is or may be under way do
-    /// not count).
-    pub max_waiting: usize,
     /// No connect for a waiter begins before this time, in milliseconds.
     pub connect_after: u64,
 }
@@ -199,16 +200,22 @@ impl<K: Kind> Queue<K> {
         opened_in == self.epoch() || mutant(44)
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State<K>> {
-        // A panic under the lock would be a bug of the queue itself, since no foreign code runs
-        // there; the state is consistent at every point where one could start.
-        let mut state = self
-            .state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        state.entries += 1;
-        state
+        enter(&self.state)
     }
+}
+
+/// Takes the lock.
+#[inline]
+fn enter<K: Kind>(state: &Mutex<State<K>>) -> MutexGuard<'_, State<K>> {
+    // A panic under the lock would be a bug of the queue itself, since no foreign code runs there;
+    // the state is consistent at every point where one could start.
+    let mut state = state
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    state.entries += 1;
+    state
 }
 
 impl<K: Kind> Drop for Queue<K> {

@@ -53,19 +53,19 @@ impl Stage {
 }
 
 /// One place for a connection.
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(super) struct Slot<K: Kind> {
-    pub(super) index: u32,
-    pub(super) place: Place,
     /// The word of `place`, at hand for the put. Lives as long as the queue.
     pub(super) word: NonNull<AtomicU64>,
     /// The bit of `place`.
     pub(super) bit: u64,
-    stage: AtomicU8,
     /// The ticket of the waiter this slot was handed to and that has not collected it yet; else 0.
     pub(super) claim: AtomicU64,
     /// The claim the last sweep saw. Guarded by the queue's lock.
     pub(super) swept: UnsafeCell<u64>,
+    pub(super) index: u32,
+    pub(super) place: Place,
+    stage: AtomicU8,
     /// What everybody may read at any time.
     pub(super) face: K::Face,
     /// Initialised exactly while the stage is neither vacant, connecting nor closing; accessible to
@@ -94,11 +94,13 @@ impl<K: Kind> Slot<K> {
         }
     }
 
+    #[inline]
     pub(super) fn stage(&self) -> Stage {
         Stage::ALL[usize::from(self.stage.load(Ordering::Relaxed))]
     }
 
     /// The one place where a slot's stage changes.
+    #[inline]
     pub(super) fn enter(&self, stage: Stage) {
         self.stage.store(stage as u8, Ordering::Relaxed);
     }
@@ -173,7 +175,7 @@ impl<K: Kind> Loan<K> {
     }
 
     /// Takes the value out. What is left must be vacated.
-    pub(super) fn empty(self) -> (Berth<K>, K::Value) {
+    pub fn empty(self) -> (Berth<K>, K::Value) {
         // SAFETY: a loan is the only holder of its slot, whose value is initialised; it is consumed
         // here, so nobody reads the value again.
         let value = self

@@ -3,7 +3,7 @@
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, NO_LANE};
 use super::slot::{Berth, Loan, Slot, Slots, Stage};
 use super::sync::Ordering;
 use super::waiter::{HANDED, Ticket, Waiter};
@@ -12,33 +12,36 @@ use super::words::{Place, Words};
 use super::{Kind, Limits, Phase};
 use crate::mutant::mutant;
 
+/// What a hand-off reads and writes comes first, in the lines of memory next to the lock itself: they
+/// are in the cache of whoever had it last.
+#[repr(C)]
 pub(super) struct State<K: Kind> {
     /// How often the lock was taken.
     pub(super) entries: u64,
+    pub(super) phase: Phase,
+    /// SLOW is set in every word.
+    pub(super) marked: bool,
+    /// Some hand-off may not have been collected since the last sweep.
+    pub(super) uncollected: bool,
+    next_ticket: Ticket,
+    /// Slots that are not vacant. Never passes `limits.max`, but for a shrink that waits.
+    pub(super) occupied: usize,
+    /// Of those, in stage `Closing`.
+    pub(super) closing: usize,
+    /// Of `occupied`, in stage `Connecting`.
+    pub(super) connecting: usize,
     pub(super) lanes: Lanes<K>,
+    pub(super) limits: Limits,
+    /// Hand-offs so far; the rate tells how fast the queue drains.
+    pub(super) served: u64,
     /// Made for the first deadline that the lanes do not see to.
     pub(super) wheel: Option<Box<Wheel<K>>>,
+    /// Of `connecting`, connects that take so long that no waiter counts on them.
+    pub(super) overdue: usize,
     /// Slots in use, whatever for: the bits of a word's slots that are not vacant.
     taken: Box<[u64]>,
     /// Slots that were idle when the pool was suspended, or came back since.
     pub(super) parked: Box<[u64]>,
-    /// Slots that are not vacant. Never passes `limits.max`, but for a shrink that waits.
-    pub(super) occupied: usize,
-    /// Of those, in stage `Connecting`.
-    pub(super) connecting: usize,
-    /// Of those, connects that take so long that no waiter counts on them.
-    pub(super) overdue: usize,
-    /// Of `occupied`, in stage `Closing`.
-    pub(super) closing: usize,
-    pub(super) limits: Limits,
-    pub(super) phase: Phase,
-    /// SLOW is set in every word.
-    pub(super) marked: bool,
-    /// Hand-offs so far; the rate tells how fast the queue drains.
-    pub(super) served: u64,
-    /// Some hand-off may not have been collected since the last sweep.
-    pub(super) uncollected: bool,
-    next_ticket: Ticket,
     /// Keeps the memory while loans outlive the last handle.
     pub(super) anchor: Option<K::Anchor>,
     /// Wait for `occupied` to reach zero.
@@ -49,20 +52,20 @@ impl<K: Kind> State<K> {
     pub(super) fn new(words: usize, fair: bool, limits: Limits) -> Self {
         Self {
             entries: 0,
-            lanes: Lanes::new(fair, words),
-            wheel: None,
-            taken: vec![0; words].into(),
-            parked: vec![0; words].into(),
-            occupied: 0,
-            connecting: 0,
-            overdue: 0,
-            closing: 0,
-            limits,
             phase: Phase::Open,
             marked: false,
-            served: 0,
             uncollected: false,
             next_ticket: 1,
+            occupied: 0,
+            closing: 0,
+            connecting: 0,
+            lanes: Lanes::new(fair, words),
+            limits,
+            served: 0,
+            wheel: None,
+            overdue: 0,
+            taken: vec![0; words].into(),
+            parked: vec![0; words].into(),
             anchor: None,
             closers: Vec::new(),
         }
@@ -145,6 +148,7 @@ impl<K: Kind> State<K> {
     }
 
     /// Leaves the stage a slot is in, for the counters.
+    #[inline]
     pub(super) fn leave_stage(&mut self, slot: &Slot<K>) {
         match slot.stage() {
             Stage::Connecting => self.connecting -= 1,
@@ -153,12 +157,11 @@ impl<K: Kind> State<K> {
         }
     }
 
-    /// Takes the value out of a slot whose connection must be closed.
-    pub(super) fn start_closing(&mut self, loan: Loan<K>) -> (Berth<K>, K::Value) {
+    /// Counts a slot as closing: its connection must be closed.
+    pub(super) fn start_closing(&mut self, loan: &Loan<K>) {
         self.leave_stage(loan.slot());
         loan.slot().enter(Stage::Closing);
         self.closing += 1;
-        loan.empty()
     }
 
     /// Makes a slot vacant.
@@ -172,22 +175,30 @@ impl<K: Kind> State<K> {
 
     /// The waiter to serve, out of its lane and the wheel. Those whose deadline has passed are set
     /// aside for the driver, whose timer is due by then.
+    #[inline(always)]
     pub(super) fn next_waiter(&mut self, now: u64, home: usize) -> Option<NonNull<Waiter<K>>> {
-        while let Some(first) = self.lanes.first(home) {
+        while let Some(first) = self.lanes.pop_first(home) {
             let node = first.waiter;
-            // SAFETY: under the lock; it stands in a lane, so it is alive.
-            unsafe {
-                self.lanes.remove(node);
-                if let Some(wheel) = &mut self.wheel {
-                    wheel.remove(node);
-                }
-                if first.deadline > now {
-                    return Some(node);
-                }
-                self.wheel_at(now).set_aside(node);
+            if let Some(wheel) = &mut self.wheel {
+                // SAFETY: under the lock; it stood in a lane, so it is alive.
+                unsafe { wheel.remove(node) };
             }
+            if first.deadline > now {
+                return Some(node);
+            }
+            self.set_aside(node, now);
         }
         None
+    }
+
+    /// Leaves a waiter that is late, and out of its lane and the wheel, to the driver.
+    #[cold]
+    fn set_aside(&mut self, node: NonNull<Waiter<K>>, now: u64) {
+        // SAFETY: under the lock; whoever stood in a lane a moment ago is alive.
+        unsafe {
+            node.as_ref().lane.set(NO_LANE);
+            self.wheel_at(now).set_aside(node);
+        }
     }
 
     /// The wheel, made at need.
@@ -197,6 +208,7 @@ impl<K: Kind> State<K> {
 
     /// Hands a slot to a waiter that is out of its lane and the wheel. The node may be gone when
     /// this returns.
+    #[inline(always)]
     pub(super) fn hand(&mut self, node: NonNull<Waiter<K>>, loan: &Loan<K>) -> Option<Waker> {
         self.served += 1;
         self.uncollected = true;
@@ -263,6 +275,7 @@ impl<K: Kind> State<K> {
     }
 
     /// Clears SLOW once nothing needs to be asked any more.
+    #[inline]
     pub(super) fn settle(&mut self, words: &Words) {
         if self.marked && !self.has_reason() && !mutant(6) {
             words.clear_slow();

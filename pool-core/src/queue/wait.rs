@@ -132,6 +132,7 @@ impl<K: Kind> Queue<K> {
     ///
     /// Until the wait is over, `waiter` is not used with another queue, and
     /// [`cancel`](Self::cancel) is called before it is dropped.
+    #[inline(always)]
     pub unsafe fn enqueue(
         &self,
         waiter: Pin<&Waiter<K>>,
@@ -341,6 +342,7 @@ impl<K: Kind> Queue<K> {
 
 impl<K: Kind> State<K> {
     /// Nobody ends the wait of whoever joined a closed queue, so not even a revoked waiter may.
+    #[inline]
     fn refuse(&self, again: bool) -> Option<Enqueued<K>> {
         let refuses = match self.phase {
             Phase::Closed => !(again && mutant(70)),
@@ -350,6 +352,7 @@ impl<K: Kind> State<K> {
         refuses.then_some(Enqueued::Refused(self.phase))
     }
 
+    #[inline]
     fn full(&self) -> Option<Enqueued<K>> {
         // A request for which a connect is or may be under way does not wait for a return.
         let room = self.limits.max.saturating_sub(self.occupied) + self.connecting;
@@ -361,6 +364,7 @@ impl<K: Kind> State<K> {
     /// # Safety
     ///
     /// The waiter stands in no list, is pinned, and is unlinked before it is dropped.
+    #[inline(always)]
     unsafe fn link(&mut self, waiter: &Waiter<K>, waker: Waker, request: &Request) {
         let again = request.ticket != 0;
         let ticket = if again { request.ticket } else { self.ticket() };
@@ -370,8 +374,7 @@ impl<K: Kind> State<K> {
         let node = NonNull::from(waiter);
         // SAFETY: under the lock, and of the caller.
         unsafe {
-            let none = waiter.set_waker(waker);
-            debug_assert!(none.is_none(), "one that stands in no queue holds no waker");
+            waiter.put_waker(waker);
             waiter.state.store(QUEUED, Ordering::Relaxed);
             let timed = self.lanes.push(node, request.class, request.home, again);
             if !timed && request.deadline != u64::MAX {

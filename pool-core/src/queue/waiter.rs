@@ -122,6 +122,18 @@ impl<K: Kind> Waiter<K> {
         self.deadline.get()
     }
 
+    /// Leaves a waker with a waiter that has none.
+    ///
+    /// # Safety
+    ///
+    /// Under the lock; the waiter is about to be queued.
+    #[inline(always)]
+    pub(super) unsafe fn put_waker(&self, waker: Waker) {
+        // SAFETY: of the caller. One that stands in no queue holds no waker, so none is lost.
+        self.parcel
+            .with_mut(|parcel| unsafe { parcel.write(Parcel::Waker(waker)) });
+    }
+
     /// Leaves a waker, and takes the one that was there.
     ///
     /// # Safety
@@ -180,6 +192,7 @@ impl<K: Kind> Waiter<K> {
     /// # Safety
     ///
     /// As for [`set_waker`](Self::set_waker).
+    #[inline(always)]
     unsafe fn swap(&self, parcel: Parcel<K>) -> Option<Waker> {
         self.parcel.with_mut(|old| {
             // SAFETY: of the caller: the lock makes this the only access. What was there is moved

@@ -99,7 +99,8 @@ impl Owner {
                     waker.wake();
                 }
             }
-            Given::Retired(berth, value, _) => {
+            Given::Retired(loan, _) => {
+                let (berth, value) = loan.empty();
                 drop(value);
                 self.vacate(berth);
             }

@@ -151,11 +151,11 @@ impl Pair {
         let expected = self
             .next(home)
             .map(|at| NonNull::from(&*self.waiting[at].node));
-        let served = self.lanes.first(home).map(|first| first.waiter);
+        let first = self.lanes.first(home).map(|first| first.waiter);
+        assert_eq!(first, expected, "first at {home}");
+        let served = self.lanes.pop_first(home).map(|first| first.waiter);
         assert_eq!(served, expected, "served at {home}");
         let Some(served) = served else { return };
-        // SAFETY: one thread; it is alive.
-        unsafe { self.lanes.remove(served) };
         let at = self
             .waiting
             .iter()

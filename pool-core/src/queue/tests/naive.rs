@@ -227,7 +227,8 @@ impl Pair {
         let id = loan.get().id;
         let surplus = self.occupied() + held > self.limits.max;
         match self.queue.give(loan, self.now, id) {
-            Given::Retired(berth, value, phase) => {
+            Given::Retired(loan, phase) => {
+                let (berth, value) = loan.empty();
                 assert!(surplus || self.phase == Phase::Closed, "retired");
                 assert_eq!(phase, self.phase);
                 drop(value);

@@ -138,9 +138,10 @@ fn every_touch_of_a_waker_happens_outside_the_lock() {
     assert!(!queue.poll_empty(&mine));
     assert!(queue.close(None).is_empty());
     assert!(matches!(queue.poll_waiter(waiter, &mine), Waited::Closed));
-    let Given::Retired(berth, value, _) = queue.give(loan, 0, 0) else {
+    let Given::Retired(loan, _) = queue.give(loan, 0, 0) else {
         panic!("it is closed");
     };
+    let (berth, value) = loan.empty();
     drop(value);
     for waker in queue.vacate(berth).closers {
         waker.wake();
