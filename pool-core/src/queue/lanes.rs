@@ -16,6 +16,7 @@ use std::ptr::NonNull;
 use super::Kind;
 use super::lane::{Entry, Lane, is_before};
 use super::waiter::{Ticket, Waiter};
+use crate::mutant::mutant;
 
 /// Priority classes.
 pub(super) const CLASSES: usize = 4;
@@ -66,7 +67,11 @@ impl Class {
                 self.firsts[home] = ticket;
                 self.used |= 1 << home;
             }
+            None if mutant(92) => {}
             None => self.used &= !(1 << home),
+        }
+        if mutant(91) {
+            return;
         }
         let used = |home: &usize| self.used & 1 << home != 0;
         let eldest = (0..MAX_HOMES).filter(used).reduce(|eldest, home| {
@@ -185,7 +190,7 @@ impl<K: Kind> Lanes<K> {
         let first = self.lanes[at].first();
         let queues = &mut self.classes[class];
         queues.note(home, first.map(|first| first.ticket));
-        if queues.used == 0 {
+        if queues.used == 0 && !mutant(93) {
             self.used &= !(1 << class);
         }
     }

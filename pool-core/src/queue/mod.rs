@@ -174,8 +174,13 @@ impl<K: Kind> Queue<K> {
 
     /// Makes everything opened before stale, and returns the new epoch.
     pub fn bump_epoch(&self) -> u64 {
+        if mutant(82) {
+            self.bump_revision();
+        }
         let epoch = self.epoch.fetch_add(1, Ordering::Release) + 1;
-        self.bump_revision();
+        if !mutant(82) && !mutant(83) {
+            self.bump_revision();
+        }
         epoch
     }
 
@@ -185,12 +190,28 @@ impl<K: Kind> Queue<K> {
     #[inline(always)]
     pub fn revision(&self) -> u64 {
         // Acquire, with the Release of `bump_revision`: what was decided before the bump.
-        self.revision.load(Ordering::Acquire)
+        let order = if mutant(80) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Acquire
+        };
+        self.revision.load(order)
     }
 
     /// Makes everybody who gets a slot look at it closely once.
     pub fn bump_revision(&self) {
-        self.revision.fetch_add(1, Ordering::Release);
+        // Release, with the Acquire of `revision`: what was decided. A read-modify-write, so that of
+        // two bumps none is lost, and whoever sees the second sees what was decided before the first.
+        let order = if mutant(81) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Release
+        };
+        if mutant(89) {
+            let seen = self.revision.load(Ordering::Relaxed);
+            return self.revision.store(seen + 1, order);
+        }
+        self.revision.fetch_add(1, order);
     }
 
     /// Whether what was opened in epoch `opened_in` may still be used. To be asked by whoever gets

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use pool_core::queue::{Enqueued, Loan, Request, Waited, Waiter};
 
 use crate::harness::{Lease, Model, Shared, block_on};
+use crate::mutant::mutant;
 
 /// How a request can end without a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +47,10 @@ impl Acquire {
         }
     }
 
-    /// Checks what was got, however it was.
+    /// Looks at what was got, however it was.
     fn check(&self, loan: Loan<Model>) -> Option<Lease> {
-        if self.pool.queue.is_current(loan.get().opened_in) {
-            return Some(self.pool.lease(loan));
-        }
-        self.pool.discard(loan);
-        None
+        let loan = self.pool.check(loan)?;
+        Some(self.pool.lease(loan, self.request.home))
     }
 
     /// Asks once; `None` means ask again.
@@ -71,6 +69,10 @@ impl Acquire {
                 }
                 Waited::Granted(loan) => {
                     this.waits = false;
+                    if mutant(88) {
+                        let lease = this.pool.lease(loan, this.request.home);
+                        return Some(Poll::Ready(Ok(lease)));
+                    }
                     return this.check(loan).map(|lease| Poll::Ready(Ok(lease)));
                 }
                 Waited::Expired => Ended::Expired,
@@ -122,7 +124,7 @@ impl Drop for Acquire {
             // SAFETY: it was pinned when it began to wait, and is not moved here.
             let waiter = unsafe { Pin::new_unchecked(&self.waiter) };
             if let Some(loan) = self.pool.queue.cancel(waiter) {
-                self.pool.give_back(loan, 0);
+                self.pool.pass(loan);
             }
         }
     }

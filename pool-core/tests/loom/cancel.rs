@@ -43,7 +43,7 @@ fn l17_a_hand_off_is_either_collected_or_revoked() {
             for _ in 0..2 {
                 let (revoked, _) = sweeper.queue.revoke_uncollected();
                 for loan in revoked {
-                    sweeper.lease(loan).back();
+                    sweeper.lease(loan, 0).back();
                 }
             }
         });
@@ -65,7 +65,7 @@ fn l17b_a_revoked_slot_serves_the_next_and_the_revoked_waiter_after_that() {
             for _ in 0..2 {
                 let (revoked, _) = sweeper.queue.revoke_uncollected();
                 for loan in revoked {
-                    sweeper.lease(loan).back();
+                    sweeper.lease(loan, 0).back();
                 }
             }
         });
@@ -89,7 +89,7 @@ fn l17c_a_revoked_waiter_of_a_closed_pool_is_told_so() {
             let (revoked, _) = closer.queue.revoke_uncollected();
             closer.close(None);
             for loan in revoked {
-                closer.lease(loan).back();
+                closer.lease(loan, 0).back();
             }
         });
         if let Ok(lease) = block_on(waiter) {

@@ -1,8 +1,8 @@
 //! What all models share: a pool reduced to its queue, with ghosts that watch it.
 //!
 //! [`Handle`], [`Lease`] and [`Acquire`] do with the queue what the pool does, and nothing else:
-//! a handle closes the queue when it is the last, a lease holds no reference, an acquire checks the
-//! epoch however it came by its slot. Ghosts are std atomics: loom does not see them, so they order
+//! a handle closes the queue when it is the last, a lease holds no reference, an acquire looks at
+//! what it got however it came by it. Ghosts are std atomics: loom does not see them, so they order
 //! nothing and cost nothing.
 
 use std::ops::Deref;
@@ -15,6 +15,8 @@ use pool_core::queue::{Berth, Census, Given, Kind, Limits, Loan, Queue};
 pub(crate) use crate::acquire::{
     Acquire, Ended, acquire, request, try_and_leave, use_once, waiting,
 };
+pub(crate) use crate::lease::Lease;
+use crate::look::{Face, NEVER_SEEN};
 use crate::shim::Tracked;
 pub(crate) use crate::shim::{block_on, model, thread};
 
@@ -23,7 +25,7 @@ pub(crate) struct Model;
 
 impl Kind for Model {
     type Value = Conn;
-    type Face = ();
+    type Face = Face;
     type Anchor = Arc<Owner>;
 }
 
@@ -51,7 +53,12 @@ impl Ghost {
 
 /// A connection that notices being used by two at a time.
 pub(crate) struct Conn {
+    pub(crate) id: u64,
     pub(crate) opened_in: u64,
+    /// The revision at which it was last looked at closely and found in order.
+    pub(crate) seen: u64,
+    /// Since when it is known to work.
+    pub(crate) fresh: u64,
     uses: u32,
     busy: AtomicBool,
     ghost: StdArc<Ghost>,
@@ -59,15 +66,28 @@ pub(crate) struct Conn {
 }
 
 impl Conn {
-    fn new(opened_in: u64, ghost: &StdArc<Ghost>) -> Self {
-        ghost.opened.fetch_add(1, SeqCst);
+    fn new(opened_in: u64, seen: u64, ghost: &StdArc<Ghost>) -> Self {
+        let before = ghost.opened.fetch_add(1, SeqCst);
         Self {
+            id: before as u64 + 1,
             opened_in,
+            seen,
+            fresh: 0,
             uses: 0,
             busy: AtomicBool::new(false),
             ghost: ghost.clone(),
             _tracked: Tracked::new(),
         }
+    }
+
+    pub(crate) fn begin_use(&mut self) {
+        self.uses += 1;
+        assert!(!self.busy.swap(true, SeqCst), "two leases of one slot");
+    }
+
+    pub(crate) fn end_use(&mut self) {
+        self.uses += 1;
+        assert!(self.busy.swap(false, SeqCst), "two leases of one slot");
     }
 }
 
@@ -80,6 +100,8 @@ impl Drop for Conn {
 /// What contains the queue.
 pub(crate) struct Owner {
     pub(crate) queue: Queue<Model>,
+    /// What was not used since is asked before its next use.
+    pub(crate) suspect_before: AtomicU64,
     handles: AtomicU64,
     pub(crate) ghost: StdArc<Ghost>,
 }
@@ -92,8 +114,8 @@ impl Drop for Owner {
 
 impl Owner {
     /// Brings a slot back the slow way. The caller holds a strong reference.
-    pub(crate) fn give_back(&self, loan: Loan<Model>, now: u64) {
-        match self.queue.give(loan, now, 0) {
+    pub(crate) fn give_back(&self, loan: Loan<Model>, now: u64, home: usize) {
+        match self.queue.give(loan, now, home) {
             Given::Kept(waker) => {
                 if let Some(waker) = waker {
                     waker.wake();
@@ -149,9 +171,14 @@ impl Owner {
         {
             self.free(berth);
         } else {
-            let conn = Conn::new(epoch, &self.ghost);
-            self.give_back(berth.fill(conn), 0);
+            let conn = Conn::new(epoch, NEVER_SEEN, &self.ghost);
+            self.install(berth, conn);
         }
+    }
+
+    fn install(&self, berth: Berth<Model>, conn: Conn) {
+        berth.face().renew(conn.id);
+        self.give_back(berth.fill(conn), 0, 0);
     }
 
     /// Ends the waits that are due.
@@ -214,14 +241,25 @@ pub(crate) const fn limits(max: usize) -> Limits {
 impl Handle {
     /// A pool with `idle` connections in up to `ceiling` slots, spread over `homes` words.
     pub(crate) fn new(idle: usize, ceiling: usize, homes: usize, limits: Limits) -> Self {
+        Self::around(Queue::new(ceiling, homes, true, limits), idle)
+    }
+
+    /// A pool of `idle` connections and no more, with bounded skew: a FIFO for each home.
+    pub(crate) fn skewed(idle: usize, homes: usize) -> Self {
+        Self::around(Queue::new(idle, homes, false, limits(idle)), idle)
+    }
+
+    /// The `idle` ones were looked at already.
+    fn around(queue: Queue<Model>, idle: usize) -> Self {
         let owner = Owner {
-            queue: Queue::new(ceiling, homes, true, limits),
+            queue,
+            suspect_before: AtomicU64::new(0),
             handles: AtomicU64::new(1),
             ghost: StdArc::default(),
         };
         for _ in 0..idle {
             let berth = owner.queue.claim_for_adoption().expect("there is room");
-            owner.give_back(berth.fill(Conn::new(0, &owner.ghost)), 0);
+            owner.install(berth, Conn::new(0, 0, &owner.ghost));
         }
         Self(Arc::new(owner))
     }
@@ -235,13 +273,18 @@ impl Handle {
         StdArc::new(self)
     }
 
-    pub(crate) fn lease(&self, loan: Loan<Model>) -> Lease {
-        Lease::new(Arc::as_ptr(&self.0), &self.ghost, loan)
+    pub(crate) fn lease(&self, loan: Loan<Model>, home: usize) -> Lease {
+        Lease::new(Arc::as_ptr(&self.0), &self.ghost, loan, home)
     }
 
-    /// An idle connection, if there is one.
+    /// An idle connection that is in order, if there is one.
     pub(crate) fn take(&self, home: usize) -> Option<Lease> {
-        self.queue.take(home).map(|loan| self.lease(loan))
+        while let Some(loan) = self.queue.take(home) {
+            if let Some(loan) = self.check(loan) {
+                return Some(self.lease(loan, home));
+            }
+        }
+        None
     }
 }
 
@@ -265,79 +308,6 @@ impl Drop for Handle {
         if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.close(Some(self.0.clone()));
         }
-    }
-}
-
-/// A connection in use. Holds no reference: the loan keeps the pool alive.
-pub(crate) struct Lease {
-    owner: *const Owner,
-    ghost: StdArc<Ghost>,
-    loan: Loan<Model>,
-}
-
-// SAFETY: the pool outlives its loans; `Owner` is shared between threads anyway.
-unsafe impl Send for Lease {}
-
-impl Lease {
-    fn new(owner: *const Owner, ghost: &StdArc<Ghost>, mut loan: Loan<Model>) -> Self {
-        let conn = loan.get_mut();
-        conn.uses += 1;
-        assert!(!conn.busy.swap(true, SeqCst), "two leases of one slot");
-        Self {
-            owner,
-            ghost: ghost.clone(),
-            loan,
-        }
-    }
-
-    pub(crate) fn index(&self) -> u32 {
-        self.loan.index()
-    }
-
-    pub(crate) fn opened_in(&self) -> u64 {
-        self.loan.get().opened_in
-    }
-
-    /// Uses the connection and gives up the lease.
-    fn end(mut self) -> (Loan<Model>, *const Owner) {
-        let conn = self.loan.get_mut();
-        conn.uses += 1;
-        assert!(conn.busy.swap(false, SeqCst), "two leases of one slot");
-        assert!(
-            !self.ghost.freed.load(SeqCst),
-            "the pool is gone before its loan"
-        );
-        (self.loan, self.owner)
-    }
-
-    /// Returns the connection.
-    pub(crate) fn back(self) {
-        self.back_at(0);
-    }
-
-    pub(crate) fn back_at(self, now: u64) {
-        let (loan, owner) = self.end();
-        // SAFETY: the loan keeps the pool alive until `put` has succeeded, and nothing is touched
-        // afterwards.
-        if let Err(loan) = unsafe { &(*owner).queue }.put(loan) {
-            strong(owner).give_back(loan, now);
-        }
-    }
-
-    /// Finds the connection broken.
-    pub(crate) fn discard(self) {
-        let (loan, owner) = self.end();
-        strong(owner).discard(loan);
-    }
-}
-
-/// A reference of one's own, for a thread that holds a loan: unlocking touches the memory after the
-/// loan is gone.
-fn strong(owner: *const Owner) -> Arc<Owner> {
-    // SAFETY: made by `Arc::as_ptr`, and the loan keeps the count above zero.
-    unsafe {
-        Arc::increment_strong_count(owner);
-        Arc::from_raw(owner)
     }
 }
 

@@ -23,8 +23,14 @@ mod connect;
 mod deadline;
 mod exchange;
 mod harness;
+mod lease;
 mod lifetime;
+mod look;
 mod maintain;
+#[path = "../../src/mutant.rs"]
+mod mutant;
 mod resize;
+mod revision;
 mod shim;
+mod skew;
 mod stop;

@@ -43,7 +43,7 @@ fn l15_maintenance_takes_one_slot_that_nobody_else_has() {
         let threads = [
             spawn(move || {
                 if let Some(loan) = keeper.queue.take_at(0) {
-                    keeper.lease(loan).back();
+                    keeper.lease(loan, 0).back();
                 }
             }),
             spawn_user(&pool, 0),
