@@ -12,6 +12,7 @@ use super::mailbox::Chore;
 use super::stop::Level;
 use super::{Inner, Pool};
 use crate::error::{AddError, ResizeError};
+use crate::mutant::mutant;
 use crate::queue::{Phase, Stage, Whereabouts};
 use crate::status::{CloseReport, ConnectionInfo, Evict, Holder, OnSuspend, PoolPhase, Status};
 use crate::{CloseReason, Manager};
@@ -267,7 +268,9 @@ impl<M: Manager> Inner<M> {
             }
         });
         // Whoever gets it from here on looks.
-        self.queue.bump_revision();
+        if !mutant(191) {
+            self.queue.bump_revision();
+        }
         let Some(loan) = found.and_then(|index| self.queue.take_at(index)) else {
             return false;
         };

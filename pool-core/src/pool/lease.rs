@@ -310,7 +310,11 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
     if now >= inner.suspect_before.load(Ordering::Relaxed) {
         body.seen = revision;
     }
-    way_of(inner, condition(inner, body))
+    let condition = condition(inner, body);
+    if mutant(193) {
+        body.seen = inner.queue.revision();
+    }
+    way_of(inner, condition)
 }
 
 /// Where a connection goes for which nothing but its condition matters.

@@ -57,7 +57,11 @@ impl<M: Manager> Inner<M> {
         if !doubtful {
             body.seen = revision;
         }
-        match self.manager.condition(&mut body.conn) {
+        let condition = self.manager.condition(&mut body.conn);
+        if mutant(192) {
+            body.seen = self.queue.revision();
+        }
+        match condition {
             Condition::Clean if doubtful || self.features.prepares => Look::Prepare(lease),
             Condition::Clean => Look::Ready(lease),
             condition => self.turn_away(lease, condition),
