@@ -94,7 +94,7 @@ impl Class {
     /// The FIFO to serve at a home.
     fn to_serve(&self, home: usize) -> usize {
         let eldest = usize::from(self.eldest);
-        let own = self.used & 1 << home != 0 && self.age(home, eldest) <= MAX_SKEW;
+        let own = self.used & 1 << home != 0 && (self.age(home, eldest) <= MAX_SKEW || mutant(132));
         if own { home } else { eldest }
     }
 }
