@@ -2,7 +2,8 @@
 //!
 //! Compiled in by `--cfg pool_mutant` alone; the number of the bug to switch on is read at run
 //! time, so that one build serves them all. `cargo xtask loom --mutants` and `cargo xtask mutants`
-//! run them. Numbers below 100 are for the models of the queue, from 100 on for the tests of the pool.
+//! run them. Numbers below 100 are for the models of the queue, which include this file for the bugs
+//! in what they do themselves; from 100 on for the tests of the pool.
 
 /// Whether seeded bug `number` is switched on. Always false, at no cost, in a normal build.
 #[cfg(not(pool_mutant))]
