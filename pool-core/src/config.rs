@@ -111,7 +111,9 @@ settings! {
     /// How far `resize` may go. Default: twice `max_size`, at least 62.
     max_size_ceiling: Option<u32> as impl Into<Option<u32>>;
     /// How long an acquire may take in all: waiting, connecting and checking. Default 30 s, the
-    /// common choice of pools; less is better wherever a caller has its own deadline.
+    /// common choice of pools; less is better wherever a caller has its own deadline. Never cut short,
+    /// but one of many seconds may end later by up to a hundredth: where no observer is told how long
+    /// waits take, it is measured by the coarse time.
     acquire_timeout: Duration;
     /// How long one attempt to connect may take, hooks included. Default 10 s.
     connect_timeout: Duration;

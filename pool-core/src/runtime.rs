@@ -1,10 +1,11 @@
 //! Time and background work, the two things a pool needs from a runtime.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The only source of time.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
-    /// The time now. Never called by an acquire that finds an idle connection.
+    /// The time now. Never called by an acquire that finds an idle connection, and seldom by one that
+    /// waits.
     fn now(&self) -> Instant;
 
     /// A timer that fires when its deadline has come.
@@ -36,11 +38,28 @@ pub trait Timer: Send {
 }
 
 /// Milliseconds since an origin, readable without a system call.
+///
+/// It lags behind by up to the resolution it was asked for. When it lags by more, because the process
+/// or the runtime of its ticker was stopped, that is noted, so that a wait whose beginning was read
+/// from it meanwhile does not end early.
 #[derive(Debug)]
 pub struct CoarseTime {
     origin: Instant,
     millis: AtomicU64,
+    stalls: Mutex<VecDeque<Stall>>,
 }
+
+/// A time during which a coarse time stood still.
+#[derive(Clone, Copy, Debug)]
+struct Stall {
+    /// What it showed.
+    shown: u64,
+    /// What it showed next.
+    next: u64,
+}
+
+/// How many stalls are remembered.
+const STALLS: usize = 64;
 
 impl CoarseTime {
     /// A coarse time that stands at zero.
@@ -49,6 +68,7 @@ impl CoarseTime {
         Self {
             origin,
             millis: AtomicU64::new(0),
+            stalls: Mutex::new(VecDeque::new()),
         }
     }
 
@@ -79,6 +99,26 @@ impl CoarseTime {
         self.millis
             .fetch_max(self.millis_at(now), Ordering::Relaxed);
     }
+
+    /// As [`tick`](Self::tick), for a ticker that may come late: if the time has stood still for
+    /// longer than `tolerance`, that is noted.
+    pub fn tick_late(&self, now: Instant, tolerance: Duration) {
+        let mut stalls = self.stalls.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.millis_at(now);
+        let shown = self.millis.fetch_max(next, Ordering::Relaxed);
+        if u128::from(next.saturating_sub(shown)) > tolerance.as_millis() {
+            stalls.truncate(STALLS - 1);
+            stalls.push_front(Stall { shown, next });
+        }
+    }
+
+    /// How much later than `shown` it may have been when this time showed that: by how much it stood
+    /// still longer than it should, if it did.
+    pub(crate) fn stood_still(&self, shown: u64) -> Option<u64> {
+        let stalls = self.stalls.lock().unwrap_or_else(PoisonError::into_inner);
+        let stall = stalls.iter().find(|stall| stall.shown == shown)?;
+        Some(stall.next - stall.shown)
+    }
 }
 
 /// The only way to start background work.
@@ -91,4 +131,36 @@ pub trait Spawn: Send + Sync + fmt::Debug + 'static {
     ///
     /// The task itself, when nothing can run it.
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>>;
+}
+
+#[cfg(all(test, not(pool_loom)))]
+#[expect(clippy::disallowed_methods, reason = "an origin is needed")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coarse_time_that_stood_still_says_for_how_long() {
+        let origin = Instant::now();
+        let time = CoarseTime::new(origin);
+        let at = |millis| origin + Duration::from_millis(millis);
+        let tolerance = Duration::from_millis(100);
+        time.tick_late(at(100), tolerance);
+        time.tick_late(at(60_000), tolerance);
+        time.tick_late(at(60_050), tolerance);
+        assert_eq!(time.stood_still(0), None, "as late as it may be");
+        assert_eq!(time.stood_still(100), Some(59_900));
+        assert_eq!(time.stood_still(60_000), None);
+        assert_eq!(time.millis(), 60_050);
+    }
+
+    #[test]
+    fn so_many_stalls_are_remembered_and_no_more() {
+        let origin = Instant::now();
+        let time = CoarseTime::new(origin);
+        for second in 1..=1000 {
+            time.tick_late(origin + Duration::from_secs(second), Duration::ZERO);
+        }
+        assert_eq!(time.stood_still(935_000), None);
+        assert_eq!(time.stood_still(936_000), Some(1000));
+    }
 }

@@ -22,7 +22,8 @@ use crate::{BoxFuture, Clock, CoarseTime, Spawn, Timer};
 /// that runtime is not driven: between two calls of `block_on` on a `current_thread` runtime, say,
 /// or while the process is stopped. The first acquire after such a rest may take a connection for
 /// used just before it; until the task has run, `validate_on_acquire` and the times idle
-/// connections are closed at lag by as much. Deadlines do not: they are read from the exact time.
+/// connections are closed at lag by as much. A wait that began meanwhile ends no earlier than its
+/// timeout, but later by as long as the rest.
 #[derive(Debug)]
 pub struct TokioClock {
     coarse: Arc<CoarseTime>,
@@ -66,7 +67,7 @@ impl Clock for TokioClock {
     }
 
     fn coarse(&self, resolution: Duration) -> Arc<CoarseTime> {
-        self.coarse.tick(tokio_now());
+        self.coarse.tick_late(tokio_now(), resolution);
         if let Ok(runtime) = Handle::try_current() {
             keep_ticking(&runtime, &self.coarse, resolution);
         }
@@ -141,9 +142,11 @@ impl TickerTask {
             .get_mut(&self.runtime)
             .filter(|ticker| ticker.term == self.term)?;
         let now = tokio_now();
-        ticker
-            .times
-            .retain(|(time, _)| time.upgrade().inspect(|time| time.tick(now)).is_some());
+        let late = ticker.every().unwrap_or_default() * 2;
+        ticker.times.retain(|(time, _)| {
+            let time = time.upgrade();
+            time.inspect(|time| time.tick_late(now, late)).is_some()
+        });
         let every = ticker.every();
         if every.is_none() {
             // Under the lock, so that nobody joins a ticker that is ending.

@@ -422,3 +422,50 @@ async fn a_timed_out_waiter_leaves_the_queue_and_the_next_return_goes_to_the_nex
     drop(lease);
     assert_eq!(long.await.unwrap().unwrap(), 1);
 }
+
+/// Moves the time without letting anybody run: what a stopped process finds when it goes on.
+fn stop_for(time: Duration) {
+    let advance = std::pin::pin!(tokio::time::advance(time));
+    assert!(poll_once(advance).is_pending(), "it yields after the jump");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_begins_right_after_the_process_was_stopped_has_all_its_time() {
+    let backend = FakeBackend::new();
+    let pool = pool_of(&backend, 1, ms(30_000)).await;
+    let _held = pool.acquire().await.unwrap();
+    let mut before = Box::pin(pool.acquire());
+    assert!(poll_once(before.as_mut()).is_pending());
+    pass(ms(1000)).await;
+    stop_for(ms(60_000));
+    // Nobody has told the coarse time yet.
+    let asked = now();
+    let outcome = pool.acquire().await;
+    // Later at most by what the time stood still.
+    let took = asked.elapsed();
+    assert!(took >= ms(30_000), "cut short: {took:?}");
+    assert!(took <= ms(30_200), "{took:?}");
+    let (phase, waited, _) = timed_out(outcome);
+    assert_eq!(phase, Phase::Waiting);
+    assert!((ms(30_000)..=ms(30_200)).contains(&waited), "{waited:?}");
+    let (_, waited, _) = timed_out(before.await);
+    assert!(waited >= ms(61_000), "its time had passed: {waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_timeout_is_kept_to_one_part_in_a_hundred_and_never_cut_short() {
+    for timeout in [500, 5_000, 9_000, 11_000, 30_000, 100_000] {
+        let backend = FakeBackend::new();
+        let pool = pool_of(&backend, 1, ms(timeout)).await;
+        let _held = pool.acquire().await.unwrap();
+        for pause in [0, 7, 49, 130] {
+            pass(ms(pause)).await;
+            let asked = now();
+            let (_, waited, _) = timed_out(pool.acquire().await);
+            let took = asked.elapsed();
+            let most = ms(timeout) + ms(timeout) / 100 + ms(20);
+            assert!((ms(timeout)..=most).contains(&took), "{timeout}: {took:?}");
+            assert!(waited >= ms(timeout), "{timeout}: {waited:?}");
+        }
+    }
+}

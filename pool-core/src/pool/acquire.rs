@@ -27,11 +27,12 @@ use crate::{Error, Event, Manager, Phase};
 ///
 /// Cancel safe: dropping it loses nothing.
 ///
-/// 96 bytes, since every task that waits, or could, pays for them: what a request never needs at the
+/// 88 bytes, since every task that waits, or could, pays for them: what a request never needs at the
 /// same time shares its room.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Acquire<'a, M: Manager> {
-    origin: Origin<'a, M>,
+    /// Dropped by `drop`, which nearly always finds nothing to do.
+    origin: ManuallyDrop<Origin<'a, M>>,
     room: MaybeUninit<Room<M>>,
     step: Step,
     _pin: PhantomPinned,
@@ -102,7 +103,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
     #[inline]
     fn from(origin: Origin<'a, M>) -> Self {
         Self {
-            origin,
+            origin: ManuallyDrop::new(origin),
             room: MaybeUninit::uninit(),
             step: Step::New,
             _pin: PhantomPinned,
@@ -110,21 +111,21 @@ impl<'a, M: Manager> Acquire<'a, M> {
     }
 
     fn inner(&self) -> &'a Arc<Inner<M>> {
-        match &self.origin {
+        match &*self.origin {
             Origin::Plain { pool, .. } => pool.inner(),
             Origin::Told(told) => told.request.pool().inner(),
         }
     }
 
     fn site(&self) -> &'static Location<'static> {
-        match &self.origin {
+        match &*self.origin {
             Origin::Plain { site, .. } => site,
             Origin::Told(told) => told.site,
         }
     }
 
     fn request(&self) -> Option<&Request<'a, M>> {
-        match &self.origin {
+        match &*self.origin {
             Origin::Plain { .. } => None,
             Origin::Told(told) => Some(&told.request),
         }
@@ -196,9 +197,13 @@ impl<'a, M: Manager> Acquire<'a, M> {
             Step::Wait => {
                 let waiter = self.waiter();
                 Some(Since {
-                    started: waiter.virtual_deadline() - self.priority().offset(),
+                    started: match self.request() {
+                        None => self.inner().began(waiter.deadline()),
+                        Some(_) => waiter.virtual_deadline() - self.priority().offset(),
+                    },
                     deadline: waiter.deadline(),
                     ticket: waiter.ticket(),
+                    rough: waiter.is_rough(),
                 })
             }
             // SAFETY: as the step says.
@@ -210,13 +215,15 @@ impl<'a, M: Manager> Acquire<'a, M> {
     fn start(&self) -> Since {
         self.since().unwrap_or_else(|| {
             let inner = self.inner();
+            let Some(request) = self.request() else {
+                return inner.since_now();
+            };
             let started = inner.now_millis();
-            match self.request() {
-                None => inner.since(started),
-                Some(request) => Since {
-                    deadline: inner.deadline(request, started),
-                    ..inner.since(started)
-                },
+            Since {
+                started,
+                deadline: inner.deadline(request, started),
+                ticket: 0,
+                rough: false,
             }
         })
     }
@@ -299,6 +306,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
             now,
             virtual_deadline: since.started + priority.offset(),
             deadline: since.deadline,
+            rough: since.rough,
             ticket: since.ticket,
             home: home(),
         };
@@ -471,7 +479,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: nothing is moved out; a waiter in the room is not touched while it is queued.
         let this = unsafe { self.get_unchecked_mut() };
-        match (this.step, &this.origin) {
+        match (this.step, &*this.origin) {
             (Step::New, &Origin::Plain { pool, site }) => this.begin(cx, pool, site),
             (Step::Wait, _) => this.end_wait(cx),
             _ => {
@@ -510,7 +518,7 @@ impl<M: Manager> Acquire<'_, M> {
     #[inline(never)]
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let inner = self.inner();
-        let since = inner.since(inner.now_millis());
+        let since = inner.since_now();
         match self.join(cx, inner, since, Priority::default(), since.started) {
             Poll::Pending => Poll::Pending,
             stepped => self.go_on(cx, stepped),
@@ -525,36 +533,48 @@ impl<M: Manager> Acquire<'_, M> {
     }
 
     /// Goes on after a wake. The way nearly all go that have waited: a connection, good as it is.
-    #[inline(never)]
+    #[inline]
     fn end_wait(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
         let inner = self.inner();
-        let stepped = match inner.queue.collect(&self.waiter()) {
-            None => self.poll_wait(cx),
-            Some(Waited::Granted(loan)) => {
-                let now = inner.coarse.millis();
-                let mut lease = PooledConnection::new(loan);
-                if !inner.may_have(&mut lease, now) {
-                    let since = self.start();
-                    self.enter(Next::Join(since));
-                    return self.inspect(cx, lease);
-                }
-                lease.note(self.site(), now);
-                if let Some(request) = self.request() {
-                    lease.tell(request.info.clone());
-                }
-                self.step = Step::Done;
-                return Poll::Ready(Ok(lease));
-            }
-            Some(waited) => self.wait_over(waited),
+        let Some(loan) = inner.queue.collect_slot(&self.waiter()) else {
+            return self.wait_on(cx);
         };
+        let now = inner.coarse.millis();
+        let mut lease = PooledConnection::new(loan);
+        match *self.origin {
+            Origin::Plain { site, .. } if inner.may_have(&mut lease, now) => {
+                lease.note(site, now);
+                self.step = Step::Done;
+                Poll::Ready(Ok(lease))
+            }
+            _ => self.inspect_handed(cx, lease),
+        }
+    }
+
+    /// Goes on after a wake that brought no connection.
+    #[inline(never)]
+    fn wait_on(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        let stepped = self.poll_wait(cx);
         self.go_on(cx, stepped)
+    }
+
+    /// Looks at a connection that came at the end of a wait.
+    #[inline(never)]
+    fn inspect_handed(
+        &mut self,
+        cx: &mut Context<'_>,
+        lease: PooledConnection<M>,
+    ) -> Poll<Acquired<M>> {
+        let since = self.start();
+        self.enter(Next::Join(since));
+        self.inspect(cx, lease)
     }
 }
 
 impl<M: Manager> Drop for Acquire<'_, M> {
     #[inline]
     fn drop(&mut self) {
-        if self.step > Step::Done {
+        if self.step > Step::Done || matches!(*self.origin, Origin::Told(_)) {
             self.drop_slowly();
         }
     }
@@ -570,7 +590,7 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    /// Leaves the queue, or a check to itself.
+    /// Leaves the queue, or a check to itself. Once, by `drop`.
     #[cold]
     fn drop_slowly(&mut self) {
         match self.step {
@@ -582,6 +602,8 @@ impl<M: Manager> Acquire<'_, M> {
                 self.inner().finish_alone(work);
             }
         }
+        // SAFETY: the request is being dropped, and what is left of it has nothing to drop.
+        unsafe { ManuallyDrop::drop(&mut self.origin) };
     }
 }
 

@@ -116,8 +116,9 @@ impl<M: Manager> Inner<M> {
         if mutant(141) {
             return u64::MAX;
         }
+        self.catch_up();
         loop {
-            let (batch, turn) = self.queue.expire(now);
+            let (batch, turn) = self.queue.expire(now, |deadline| self.grace(deadline));
             let done = batch.done;
             batch.wake();
             if done {

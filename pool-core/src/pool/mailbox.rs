@@ -96,17 +96,23 @@ impl<M: Manager> Mailbox<M> {
     }
 
     /// Wakes the driver at `at` at the latest.
+    #[inline]
     pub(crate) fn alarm(&self, at: u64) {
         // Acquire, with the Release of `settle`. A driver that is about to sleep has stored MAX
         // before it asked the queue for its next deadline; whoever added a later one under the
         // queue's lock sees that, or what was stored after it.
         if at < self.sleeps_until.load(Ordering::Acquire) {
-            let mut mail = self.lock();
-            mail.alarm = mail.alarm.min(at);
-            let waker = mail.waker.take();
-            drop(mail);
-            wake(waker);
+            self.wake_by(at);
         }
+    }
+
+    #[cold]
+    fn wake_by(&self, at: u64) {
+        let mut mail = self.lock();
+        mail.alarm = mail.alarm.min(at);
+        let waker = mail.waker.take();
+        drop(mail);
+        wake(waker);
     }
 
     /// Wakes the driver now.

@@ -44,6 +44,7 @@ use self::body::{Loan, Slots};
 use self::failures::Failures;
 use self::growth::Growth;
 use self::mailbox::Mailbox;
+use self::preparation::rough_timeout;
 use self::stop::Stop;
 use self::throttle::Throttle;
 use crate::hooks::Hooks;
@@ -79,6 +80,8 @@ pub(crate) struct Inner<M: Manager> {
     bypass: u64,
     /// The default limit of an acquire, in milliseconds.
     acquire_timeout: u64,
+    /// The same by the coarse time, if that will do; else 0.
+    rough_timeout: u64,
     /// How long a hand-off may go uncollected, in milliseconds.
     hand_off_lease: u64,
     /// Connections that were last known to work before this time are asked whatever their age.
@@ -317,6 +320,7 @@ impl<M: Manager> Inner<M> {
             coarse: clock.coarse(resolution),
             bypass,
             acquire_timeout: millis(config.acquire_timeout).min(body::ENDLESS),
+            rough_timeout: rough_timeout(config.acquire_timeout, resolution, observer.is_some()),
             hand_off_lease: millis(config.hand_off_lease).min(body::ENDLESS),
             suspect_before: AtomicU64::new(0),
             features: Features::new(&config, &hooks, observer.is_some()),

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Context;
+use std::time::Duration;
 
-use super::Inner;
+use super::body::ENDLESS;
 use super::tasks::Prepared;
+use super::{Inner, millis};
+use crate::mutant::mutant;
 use crate::queue::Ticket;
 use crate::{BoxFuture, Manager, Timer};
 
@@ -18,6 +21,8 @@ pub(super) struct Since {
     pub(super) deadline: u64,
     /// Its place among the others; 0 while it has none.
     pub(super) ticket: Ticket,
+    /// Whether both times rest on the coarse time, which may have stood still.
+    pub(super) rough: bool,
 }
 
 /// A connection that is being readied, and how long the request waits for that one.
@@ -43,13 +48,66 @@ impl<M: Manager> Preparation<M> {
 }
 
 impl<M: Manager> Inner<M> {
-    /// A wait of a request without a deadline of its own.
+    /// When a request without a deadline of its own begins to wait: now.
+    ///
+    /// By the coarse time where it is fine enough and nobody is told how long waits take: reading the
+    /// clock would be a tenth of what such a wait costs.
     #[inline]
-    pub(super) fn since(&self, started: u64) -> Since {
+    pub(super) fn since_now(&self) -> Since {
+        let rough = self.rough_timeout > 0;
+        let started = match rough {
+            true => self.coarse.millis(),
+            false => self.now_millis(),
+        };
         Since {
             started,
-            deadline: started + self.acquire_timeout,
+            deadline: started + self.timeout(),
             ticket: 0,
+            rough,
         }
     }
+
+    /// When a request began to wait that has no deadline of its own but this one.
+    pub(super) fn began(&self, deadline: u64) -> u64 {
+        deadline.saturating_sub(self.timeout())
+    }
+
+    /// The limit of a request without one of its own, by the time that it is measured by.
+    #[inline]
+    fn timeout(&self) -> u64 {
+        match self.rough_timeout {
+            0 => self.acquire_timeout,
+            rough => rough,
+        }
+    }
+
+    /// Makes sure that the coarse time knows if it has stood still, before deadlines are judged by it:
+    /// the driver may run before the ticker does.
+    pub(super) fn catch_up(&self) {
+        let lag = self.rough_timeout.saturating_sub(self.acquire_timeout);
+        if lag > 0 {
+            let lag = Duration::from_millis(lag);
+            self.coarse.tick_late(self.clock.now(), lag);
+        }
+    }
+
+    /// By how much a rough deadline must be moved: the time that the coarse time stood still when the
+    /// wait began.
+    pub(super) fn grace(&self, deadline: u64) -> Option<u64> {
+        if mutant(143) {
+            return None;
+        }
+        self.coarse.stood_still(self.began(deadline))
+    }
+}
+
+/// What is added to a timeout that is measured by the coarse time, in milliseconds, so that no wait
+/// ends early: as much as the time may lag. 0 if it is not measured so: because the coarse time is too
+/// coarse for it, or the time must be told exactly.
+pub(super) fn rough_timeout(timeout: Duration, resolution: Duration, told: bool) -> u64 {
+    let lag = resolution * 2;
+    if told || timeout < lag * 100 {
+        return 0;
+    }
+    millis(timeout + lag).min(ENDLESS)
 }

@@ -21,9 +21,9 @@ const FIRST_PLACES: usize = 16;
 const KEPT_PLACES: usize = 4096;
 
 pub(super) struct Lane<K: Kind> {
-    /// Those that joined for the first time, in the order of their tickets; `None` in a gap. As
-    /// long as a power of two, or empty.
-    ring: Box<[Option<Entry<K>>]>,
+    /// Those that joined for the first time, in the order of their tickets. As long as a power of two,
+    /// or empty.
+    ring: Box<[Place<K>]>,
     /// Place n is at `ring[n mod len]`. The first in use, which is never a gap, …
     head: u32,
     /// … and the first behind the last in use, which is never a gap either.
@@ -44,8 +44,8 @@ pub(super) struct Entry<K: Kind> {
     /// Milliseconds; `u64::MAX` for none.
     pub(super) deadline: u64,
     pub(super) ticket: Ticket,
-    /// Whether the lane sees to its deadline.
-    timed: bool,
+    /// Whether its deadline rests on a time that may have stood still.
+    pub(super) rough: bool,
 }
 
 impl<K: Kind> Clone for Entry<K> {
@@ -55,6 +55,37 @@ impl<K: Kind> Clone for Entry<K> {
 }
 
 impl<K: Kind> Copy for Entry<K> {}
+
+/// A place of the ring.
+struct Place<K: Kind> {
+    /// `None` in a gap.
+    waiter: Option<NonNull<Waiter<K>>>,
+    deadline: u64,
+    ticket: Ticket,
+    rough: bool,
+    /// Whether the lane sees to its deadline.
+    timed: bool,
+}
+
+impl<K: Kind> Place<K> {
+    const GAP: Self = Self {
+        waiter: None,
+        deadline: 0,
+        ticket: 0,
+        rough: false,
+        timed: false,
+    };
+
+    #[inline(always)]
+    fn entry(&self) -> Option<Entry<K>> {
+        Some(Entry {
+            waiter: self.waiter?,
+            deadline: self.deadline,
+            ticket: self.ticket,
+            rough: self.rough,
+        })
+    }
+}
 
 impl<K: Kind> Lane<K> {
     pub(super) fn new() -> Self {
@@ -96,12 +127,13 @@ impl<K: Kind> Lane<K> {
         }
         let place = self.tail;
         let at = self.at(place);
-        self.ring[at] = Some(Entry {
-            waiter: node,
+        self.ring[at] = Place {
+            waiter: Some(node),
             deadline,
             ticket: waiter.ticket(),
+            rough: waiter.rough.get(),
             timed,
-        });
+        };
         self.tail = place.wrapping_add(1);
         waiter.place.set(place);
         waiter.again.set(false);
@@ -124,7 +156,7 @@ impl<K: Kind> Lane<K> {
             waiter: node,
             deadline: waiter.deadline(),
             ticket,
-            timed: false,
+            rough: waiter.rough.get(),
         };
         self.again.insert(at, entry);
         waiter.again.set(true);
@@ -148,14 +180,13 @@ impl<K: Kind> Lane<K> {
     /// Takes the eldest out.
     #[inline(always)]
     pub(super) fn pop_first(&mut self) -> Option<Entry<K>> {
-        if !self.again.is_empty() || mutant(131) {
+        if self.head == self.tail || !self.again.is_empty() || mutant(131) {
             return self.pop_any();
         }
-        if self.head == self.tail {
-            return None;
-        }
         let at = self.at(self.head);
-        let first = self.ring[at].take();
+        let place = &mut self.ring[at];
+        let first = place.entry();
+        place.waiter = None;
         self.head = self.head.wrapping_add(1);
         if self.head == self.tail {
             self.emptied();
@@ -179,8 +210,8 @@ impl<K: Kind> Lane<K> {
     pub(super) fn first(&self) -> Option<Entry<K>> {
         let first = match self.head == self.tail {
             true => None,
-            false if mutant(131) => self.ring[self.at(self.tail.wrapping_sub(1))],
-            false => self.ring[self.at(self.head)],
+            false if mutant(131) => self.ring[self.at(self.tail.wrapping_sub(1))].entry(),
+            false => self.ring[self.at(self.head)].entry(),
         };
         if self.again.is_empty() {
             return first;
@@ -198,8 +229,9 @@ impl<K: Kind> Lane<K> {
             self.timed = self.head;
         }
         while is_before(self.timed, self.tail) {
-            if let Some(entry) = self.ring[self.at(self.timed)].filter(|entry| entry.timed) {
-                return Some(entry);
+            let place = &self.ring[self.at(self.timed)];
+            if place.timed && place.waiter.is_some() {
+                return place.entry();
             }
             self.timed = self.timed.wrapping_add(1);
         }
@@ -209,10 +241,34 @@ impl<K: Kind> Lane<K> {
         None
     }
 
+    /// No longer sees to the deadline of a waiter.
+    ///
+    /// # Safety
+    ///
+    /// Under the queue's lock; the waiter stands in this lane.
+    pub(super) unsafe fn untime(&mut self, node: NonNull<Waiter<K>>) {
+        // SAFETY: of the caller.
+        let waiter = unsafe { node.as_ref() };
+        if waiter.again.get() {
+            let mut again = self.again.iter_mut();
+            if let Some(entry) = again.find(|entry| entry.waiter == node) {
+                entry.rough = false;
+                entry.deadline = waiter.deadline();
+            }
+            return;
+        }
+        let at = self.at(waiter.place.get());
+        let place = &mut self.ring[at];
+        place.timed = false;
+        place.rough = false;
+        place.deadline = waiter.deadline();
+    }
+
     /// Shows each waiter to `see`.
     pub(super) fn each(&self, mut see: impl FnMut(NonNull<Waiter<K>>)) {
-        let everybody = self.ring.iter().flatten().chain(&self.again);
-        everybody.for_each(|entry| see(entry.waiter));
+        let first_time = self.ring.iter().filter_map(|place| place.waiter);
+        let again = self.again.iter().map(|entry| entry.waiter);
+        first_time.chain(again).for_each(&mut see);
     }
 
     /// Places of the ring, in use or not.
@@ -231,12 +287,12 @@ impl<K: Kind> Lane<K> {
     }
 
     fn is_gap(&self, place: u32) -> bool {
-        self.ring[self.at(place)].is_none()
+        self.ring[self.at(place)].waiter.is_none()
     }
 
     fn vacate(&mut self, place: u32) {
         let at = self.at(place);
-        self.ring[at] = None;
+        self.ring[at].waiter = None;
         self.gaps += 1;
         self.skip_gaps();
         if is_before(self.tail, self.timed) {
@@ -285,21 +341,19 @@ impl<K: Kind> Lane<K> {
         };
         let mut ring = Vec::with_capacity(longer);
         for place in 0..len {
-            let place = self.head.wrapping_add(place as u32);
-            let Some(entry) = self.ring[self.at(place)] else {
-                continue;
-            };
-            // SAFETY: whoever stands in a lane is alive, and the lock is held.
-            unsafe { entry.waiter.as_ref() }
-                .place
-                .set(ring.len() as u32);
-            ring.push(Some(entry));
+            let at = self.at(self.head.wrapping_add(place as u32));
+            let place = std::mem::replace(&mut self.ring[at], Place::GAP);
+            if let Some(waiter) = place.waiter {
+                // SAFETY: whoever stands in a lane is alive, and the lock is held.
+                unsafe { waiter.as_ref() }.place.set(ring.len() as u32);
+                ring.push(place);
+            }
         }
         self.head = 0;
         self.tail = ring.len() as u32;
         self.gaps = 0;
         self.timed = 0;
-        ring.resize(longer, None);
+        ring.resize_with(longer, || Place::GAP);
         self.ring = ring.into();
     }
 }

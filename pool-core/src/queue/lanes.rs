@@ -184,6 +184,20 @@ impl<K: Kind> Lanes<K> {
         }
     }
 
+    /// No longer sees to the deadline of a waiter, if it is in.
+    ///
+    /// # Safety
+    ///
+    /// Under the lock; `node` is alive.
+    pub(super) unsafe fn untime(&mut self, node: NonNull<Waiter<K>>) {
+        // SAFETY: of the caller.
+        let at = unsafe { node.as_ref() }.lane.get();
+        if at != NO_LANE {
+            // SAFETY: `lane` says that it stands there.
+            unsafe { self.lanes[usize::from(at)].untime(node) };
+        }
+    }
+
     /// Somebody else may be first of a FIFO now. With bounded skew.
     fn first_changed(&mut self, at: usize) {
         let (class, home) = (at / self.homes(), at & (self.homes() - 1));

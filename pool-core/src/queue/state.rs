@@ -174,7 +174,8 @@ impl<K: Kind> State<K> {
     }
 
     /// The waiter to serve, out of its lane and the wheel. Those whose deadline has passed are set
-    /// aside for the driver, whose timer is due by then.
+    /// aside for the driver, whose timer is due by then; but if that deadline is rough, the driver
+    /// alone can tell.
     #[inline(always)]
     pub(super) fn next_waiter(&mut self, now: u64, home: usize) -> Option<NonNull<Waiter<K>>> {
         while let Some(first) = self.lanes.pop_first(home) {
@@ -183,7 +184,7 @@ impl<K: Kind> State<K> {
                 // SAFETY: under the lock; it stood in a lane, so it is alive.
                 unsafe { wheel.remove(node) };
             }
-            if first.deadline > now {
+            if first.deadline > now || first.rough {
                 return Some(node);
             }
             self.set_aside(node, now);

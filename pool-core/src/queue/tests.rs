@@ -71,6 +71,7 @@ fn request(deadline: u64) -> Request {
         now: 0,
         virtual_deadline: 0,
         deadline,
+        rough: false,
         ticket: 0,
         home: 0,
     }

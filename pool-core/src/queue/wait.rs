@@ -21,6 +21,9 @@ pub struct Request {
     pub virtual_deadline: u64,
     /// Milliseconds: when the wait ends; `u64::MAX` for never.
     pub deadline: u64,
+    /// Whether `deadline` rests on a coarse time, which may have stood still: it is moved then, see
+    /// [`Queue::expire`].
+    pub rough: bool,
     /// What it was told apart by before, from [`Waiter::ticket`] or [`Queue::ticket`]; 0 if it joins
     /// for the first time. One that joins again comes where its ticket puts it, is not counted
     /// against the limit, and only a closed pool refuses it.
@@ -141,10 +144,11 @@ impl<K: Kind> Queue<K> {
     ) -> Enqueued<K> {
         let again = request.ticket != 0;
         let mut state = self.lock();
-        if let Some(refused) = state.refuse(again) {
+        if state.phase != Phase::Open && state.refuses(again) {
+            let phase = state.phase;
             drop(state);
             drop(waker);
-            return refused;
+            return Enqueued::Refused(phase);
         }
         if !state.marked {
             if let Some(place) = self.words.mark_or_take(request.home) {
@@ -155,16 +159,22 @@ impl<K: Kind> Queue<K> {
             }
             state.marked = true;
         }
-        if !again && let Some(full) = state.full() {
+        if !again && state.is_full() {
+            let waiting = state.lanes.waiting();
             state.settle(&self.words);
             drop(state);
             drop(waker);
-            return full;
+            return Enqueued::Full { waiting };
         }
         // SAFETY: the waiter stands in no list; it is pinned, and the caller cancels it in time.
         unsafe { state.link(waiter.get_ref(), waker, request) };
-        let wants = state.wants_connect(request.now);
-        let connect = if wants {
+        if state.occupied >= state.limits.max {
+            return Enqueued::Queued {
+                connect: None,
+                room: false,
+            };
+        }
+        let connect = if state.wants_connect(request.now) {
             state.occupy_for_connect(&self.slots, &self.words)
         } else {
             None
@@ -225,16 +235,17 @@ impl<K: Kind> Queue<K> {
     }
 
     /// Ends the waits whose deadline has passed, some at a time: call until the batch is done.
-    /// Returns when it must be called next.
-    pub fn expire(&self, now: u64) -> (Batch, Option<u64>) {
+    /// Returns when it must be called next. `grace` says of a rough deadline that has come by how much
+    /// it must be moved, if it must.
+    pub fn expire(&self, now: u64, grace: impl Fn(u64) -> Option<u64>) -> (Batch, Option<u64>) {
         let mut batch = Batch::default();
         let mut state = self.lock();
         if let Some(wheel) = &mut state.wheel {
             // SAFETY: under the lock; members of the wheel are alive.
             unsafe { wheel.turn(now) };
         }
-        state.expire_due(&mut batch);
-        let next = state.expire_in_line(now, &mut batch);
+        let next = state.expire_in_line(&mut batch, now, &grace);
+        state.expire_due(&mut batch, now, &grace);
         batch.done = !batch.is_full();
         let turn = state.wheel.as_ref().and_then(|wheel| wheel.next_turn());
         state.settle(&self.words);
@@ -295,16 +306,28 @@ impl<K: Kind> Queue<K> {
             }
         }
         if !mutant(71) {
-            state.expire_due(&mut batch);
+            state.expire_due(&mut batch, 0, |_| None);
         }
         batch.done = !batch.is_full();
         state.settle(&self.words);
         batch
     }
 
-    /// The end of a wait, if it is over. Takes no lock, and leaves the waker as it is.
+    /// The slot that was handed to a waiter, if one was and it was not revoked. Takes no lock, and
+    /// leaves the waker as it is. After `None`, [`poll_waiter`](Self::poll_waiter) says the rest.
     #[inline]
-    pub fn collect(&self, waiter: &Waiter<K>) -> Option<Waited<K>> {
+    pub fn collect_slot(&self, waiter: &Waiter<K>) -> Option<Loan<K>> {
+        // Acquire, with the Release of `hand`.
+        if waiter.state.load(Ordering::Acquire) != HANDED {
+            return None;
+        }
+        let loan = self.claim(waiter)?;
+        waiter.state.store(NEW, Ordering::Relaxed);
+        Some(loan)
+    }
+
+    /// The end of a wait, if it is over.
+    fn collect(&self, waiter: &Waiter<K>) -> Option<Waited<K>> {
         // Acquire, with the Release of whoever ended the wait.
         let over = match waiter.state.load(Ordering::Acquire) {
             QUEUED | NEW => return None,
@@ -318,6 +341,7 @@ impl<K: Kind> Queue<K> {
     }
 
     /// Collects a hand-off, unless it was revoked.
+    #[inline(always)]
     fn claim(&self, waiter: &Waiter<K>) -> Option<Loan<K>> {
         // SAFETY: HANDED was seen, so the slot is written, and nobody else uses the node any more.
         let slot = unsafe { waiter.slot() }.expect("a slot comes with HANDED");
@@ -342,23 +366,24 @@ impl<K: Kind> Queue<K> {
 
 impl<K: Kind> State<K> {
     /// Nobody ends the wait of whoever joined a closed queue, so not even a revoked waiter may.
-    #[inline]
-    fn refuse(&self, again: bool) -> Option<Enqueued<K>> {
-        let refuses = match self.phase {
+    #[cold]
+    fn refuses(&self, again: bool) -> bool {
+        match self.phase {
             Phase::Closed => !(again && mutant(70)),
             Phase::Suspended { refuse } => refuse && !again,
             Phase::Open => false,
-        };
-        refuses.then_some(Enqueued::Refused(self.phase))
+        }
     }
 
     #[inline]
-    fn full(&self) -> Option<Enqueued<K>> {
+    fn is_full(&self) -> bool {
+        let waiting = self.lanes.waiting();
+        if waiting < self.limits.max_waiting {
+            return false;
+        }
         // A request for which a connect is or may be under way does not wait for a return.
         let room = self.limits.max.saturating_sub(self.occupied) + self.connecting;
-        let waiting = self.lanes.waiting();
-        let full = waiting >= self.limits.max_waiting.saturating_add(room);
-        full.then_some(Enqueued::Full { waiting })
+        waiting >= self.limits.max_waiting.saturating_add(room)
     }
 
     /// # Safety
@@ -371,6 +396,7 @@ impl<K: Kind> State<K> {
         waiter.ticket.set(ticket);
         waiter.virtual_deadline.set(request.virtual_deadline);
         waiter.deadline.set(request.deadline);
+        waiter.rough.set(request.rough);
         let node = NonNull::from(waiter);
         // SAFETY: under the lock, and of the caller.
         unsafe {
@@ -385,12 +411,15 @@ impl<K: Kind> State<K> {
 
     /// Ends the waits of those that are due, as far as there is room. They are no longer in a lane
     /// if a return met them first, so whoever ends all waits must come here as well.
-    fn expire_due(&mut self, batch: &mut Batch) {
+    fn expire_due(&mut self, batch: &mut Batch, now: u64, grace: impl Fn(u64) -> Option<u64>) {
         while batch.has_room()
             && let Some(node) = self.wheel.as_mut().and_then(|wheel| wheel.pop_due())
         {
             // SAFETY: it stood in the wheel, so it is queued and alive until its state is stored.
             unsafe {
+                if self.gets_grace(node, now, &grace) {
+                    continue;
+                }
                 self.lanes.remove(node);
                 batch.push(node.as_ref().take_waker());
                 node.as_ref().state.store(EXPIRED, Ordering::Release);
@@ -400,22 +429,55 @@ impl<K: Kind> State<K> {
 
     /// As [`expire_due`](Self::expire_due), for those whose deadlines the lanes see to. Returns the
     /// next of these.
-    fn expire_in_line(&mut self, now: u64, batch: &mut Batch) -> Option<u64> {
+    fn expire_in_line(
+        &mut self,
+        batch: &mut Batch,
+        now: u64,
+        grace: impl Fn(u64) -> Option<u64>,
+    ) -> Option<u64> {
         loop {
             let first = self.lanes.first_due()?;
             if first.deadline > now || !batch.has_room() {
                 return Some(first.deadline);
             }
+            let node = first.waiter;
             // SAFETY: it stands in a lane, so it is queued and alive until its state is stored.
             unsafe {
-                batch.push(self.unlink(first.waiter));
-                first
-                    .waiter
-                    .as_ref()
-                    .state
-                    .store(EXPIRED, Ordering::Release);
+                if self.gets_grace(node, now, &grace) {
+                    continue;
+                }
+                batch.push(self.unlink(node));
+                node.as_ref().state.store(EXPIRED, Ordering::Release);
             }
         }
+    }
+
+    /// Moves the deadline of a waiter that is due, if it must be moved: once.
+    ///
+    /// # Safety
+    ///
+    /// Under the lock; the waiter is queued and stands nowhere in the wheel.
+    unsafe fn gets_grace(
+        &mut self,
+        node: NonNull<Waiter<K>>,
+        now: u64,
+        grace: impl Fn(u64) -> Option<u64>,
+    ) -> bool {
+        // SAFETY: of the caller.
+        let waiter = unsafe { node.as_ref() };
+        if !waiter.rough.replace(false) {
+            return false;
+        }
+        let Some(by) = grace(waiter.deadline()) else {
+            return false;
+        };
+        waiter.deadline.set(waiter.deadline().saturating_add(by));
+        // SAFETY: of the caller.
+        unsafe {
+            self.lanes.untime(node);
+            self.wheel_at(now).insert(node);
+        }
+        true
     }
 
     /// Takes a waiter out of whatever it stands in.

@@ -57,6 +57,8 @@ pub struct Waiter<K: Kind> {
     pub(super) lane: Cell<u8>,
     /// Whether it stands among those of its lane that joined again.
     pub(super) again: Cell<bool>,
+    /// As in [`Request::rough`](super::Request::rough).
+    pub(super) rough: Cell<bool>,
     /// The only field that is read without the lock. Stored last by whoever ends the wait: the node
     /// may be gone the moment after.
     pub(super) state: AtomicU8,
@@ -102,6 +104,7 @@ impl<K: Kind> Waiter<K> {
             spoke: Cell::new(NOWHERE),
             lane: Cell::new(NO_LANE),
             again: Cell::new(false),
+            rough: Cell::new(false),
             state: AtomicU8::new(NEW),
             _pin: PhantomPinned,
         }
@@ -117,7 +120,12 @@ impl<K: Kind> Waiter<K> {
         self.virtual_deadline.get()
     }
 
-    /// The deadline it joined with.
+    /// Whether its deadline rests on a coarse time, and it has not come yet.
+    pub fn is_rough(&self) -> bool {
+        self.rough.get()
+    }
+
+    /// The deadline it joined with, or that it was moved to.
     pub fn deadline(&self) -> u64 {
         self.deadline.get()
     }

@@ -32,6 +32,7 @@ pub(crate) fn request(class: u8, virtual_deadline: u64, deadline: u64) -> Reques
         now: 0,
         virtual_deadline,
         deadline,
+        rough: false,
         ticket: 0,
         home: 0,
     }

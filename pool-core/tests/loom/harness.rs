@@ -184,7 +184,7 @@ impl Owner {
     /// Ends the waits that are due.
     pub(crate) fn turn(&self, now: u64) {
         loop {
-            let (batch, _) = self.queue.expire(now);
+            let (batch, _) = self.queue.expire(now, |_| None);
             let done = batch.done;
             batch.wake();
             if done {

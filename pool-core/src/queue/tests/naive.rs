@@ -10,7 +10,7 @@ use proptest::sample::Index;
 
 use super::{Batch, Berth, Conn, Enqueued, Given, Loan, Phase, Plain, Request, Waited, Waiter};
 
-use self::model::{Pair, Stand, Waiting};
+use self::model::{Pair, Stand, Waiting, grace};
 
 const CEILING: usize = 6;
 /// What each class adds to the time of arrival.
@@ -18,10 +18,12 @@ const OFFSETS: [u64; 4] = [0, 10, 40, 100];
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// Of a class, with so much patience; `direct` goes to the lock without trying the words.
+    /// Of a class, with so much patience, by a rough time or not; `direct` goes to the lock without
+    /// trying the words.
     Acquire {
         class: u8,
         patience: Option<u64>,
+        rough: bool,
         direct: bool,
     },
     Poll(Index),
@@ -45,8 +47,8 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let index = any::<Index>;
     prop_oneof![
-        12 => (0..4_u8, prop::option::of(1..60_u64), any::<bool>()).prop_map(
-            |(class, patience, direct)| Op::Acquire { class, patience, direct }
+        12 => (0..4_u8, prop::option::of(1..60_u64), any::<bool>(), any::<bool>()).prop_map(
+            |(class, patience, rough, direct)| Op::Acquire { class, patience, rough, direct }
         ),
         10 => index().prop_map(Op::Poll),
         4 => index().prop_map(Op::Cancel),
@@ -68,7 +70,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 impl Pair {
-    fn acquire(&mut self, class: u8, patience: Option<u64>, direct: bool) {
+    fn acquire(&mut self, class: u8, patience: Option<u64>, rough: bool, direct: bool) {
         let free = !self.slow() && self.idle() > 0;
         if !direct {
             let loan = self.queue.take(usize::from(class));
@@ -88,6 +90,7 @@ impl Pair {
                 now: self.now,
                 virtual_deadline: self.now + OFFSETS[usize::from(class)],
                 deadline: patience.map_or(u64::MAX, |patience| self.now + patience),
+                rough,
                 ticket: 0,
                 home: number,
             },
@@ -334,8 +337,9 @@ impl Pair {
             Op::Acquire {
                 class,
                 patience,
+                rough,
                 direct,
-            } => self.acquire(class, patience, direct),
+            } => self.acquire(class, patience, rough, direct),
             Op::Poll(which) => self.poll(which),
             Op::Cancel(which) => self.cancel(which),
             Op::Put(which) => {
@@ -373,7 +377,7 @@ impl Pair {
             Op::Close => self.close(),
             Op::Advance(step) => self.now += step,
             Op::Expire => {
-                Self::rounds(|| self.queue.expire(self.now).0);
+                Self::rounds(|| self.queue.expire(self.now, grace).0);
                 self.expire();
             }
             Op::Fail => self.fail(),

@@ -120,7 +120,7 @@ fn every_touch_of_a_waker_happens_outside_the_lock() {
     assert!(queue.cancel(waiter).is_none());
     // Expired, dismissed as failed, and refused for want of room.
     queued(&hostile, waiter, 5);
-    queue.expire(5).0.wake();
+    queue.expire(5, |_| None).0.wake();
     assert!(matches!(queue.poll_waiter(waiter, &mine), Waited::Expired));
     queue.set_limits(|limits| limits.max_waiting = 0);
     // SAFETY: it is refused, so it is not queued.

@@ -9,6 +9,11 @@ use std::task::{Wake, Waker};
 use super::super::{Berth, Limits, Loan, Phase, Plain, Queue, Request, Waiter};
 use super::CEILING;
 
+/// By how much a rough deadline is moved when it has come.
+pub(super) fn grace(deadline: u64) -> Option<u64> {
+    (!deadline.is_multiple_of(3)).then_some(deadline % 3 * 20)
+}
+
 /// What the model says of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stand {
@@ -147,7 +152,7 @@ impl Pair {
             self.unlink(first);
             let now = self.now;
             let one = self.find(first);
-            if one.request.deadline > now {
+            if one.request.deadline > now || one.request.rough {
                 one.stand = Stand::Handed { swept: false };
                 return Some(first);
             }
@@ -155,8 +160,16 @@ impl Pair {
         }
     }
 
-    /// Everybody whose time has come.
+    /// Everybody whose time has come, but for those whose deadline is to be moved.
     pub(super) fn expire(&mut self) {
+        let now = self.now;
+        for one in &mut self.requests {
+            let request = &mut one.request;
+            if one.stand == Stand::Queued && request.rough && request.deadline <= now {
+                request.rough = false;
+                request.deadline += grace(request.deadline).unwrap_or(0);
+            }
+        }
         let due: Vec<usize> = self
             .requests
             .iter()
