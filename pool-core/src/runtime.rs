@@ -114,7 +114,8 @@ impl CoarseTime {
 
     /// How much later than `shown` it may have been when this time showed that: by how much it stood
     /// still longer than it should, if it did.
-    pub(crate) fn stood_still(&self, shown: u64) -> Option<u64> {
+    #[must_use]
+    pub fn stood_still(&self, shown: u64) -> Option<u64> {
         let stalls = self.stalls.lock().unwrap_or_else(PoisonError::into_inner);
         let stall = stalls.iter().find(|stall| stall.shown == shown)?;
         Some(stall.next - stall.shown)

@@ -263,7 +263,7 @@ impl<M: Manager> Inner<M> {
         let mut found = None;
         self.queue.survey(|index, _, face| {
             if face.id.load(Ordering::Relaxed) == id {
-                face.evicted.store(true, Ordering::Relaxed);
+                face.evict(id);
                 found = Some(index);
             }
         });

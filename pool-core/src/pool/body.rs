@@ -62,8 +62,9 @@ pub(crate) struct Face {
     /// Since when it is leased, on the coarse clock.
     pub(crate) leased_since: AtomicU64,
     site: AtomicPtr<Location<'static>>,
-    /// Close it when it comes back.
-    pub(crate) evicted: AtomicBool,
+    /// The last connection in this slot that was to be closed when it comes back. By its id, which
+    /// only grows: whoever evicts may meet the next connection, and must not mean that.
+    evicted: AtomicU64,
     /// A successor is being opened.
     pub(crate) succeeded: AtomicBool,
 }
@@ -77,13 +78,24 @@ impl Default for Face {
             asked: AtomicU64::new(0),
             leased_since: AtomicU64::new(0),
             site: AtomicPtr::new(ptr::null_mut()),
-            evicted: AtomicBool::new(false),
+            evicted: AtomicU64::new(0),
             succeeded: AtomicBool::new(false),
         }
     }
 }
 
 impl Face {
+    /// Has the connection closed when it comes back, if it is in this slot still.
+    pub(crate) fn evict(&self, id: u64) {
+        self.evicted.fetch_max(id, Ordering::Relaxed);
+    }
+
+    /// Whether the connection is to be closed.
+    #[inline]
+    pub(crate) fn is_evicted(&self, id: u64) -> bool {
+        self.evicted.load(Ordering::Relaxed) == id
+    }
+
     /// Notes who leases the slot. Relaxed: a snapshot may be a moment old.
     #[inline(always)]
     pub(crate) fn lease(&self, site: &'static Location<'static>, now: u64) {
@@ -105,7 +117,6 @@ impl Face {
         self.idle_since.store(now, Ordering::Relaxed);
         self.expires.store(body.expires, Ordering::Relaxed);
         self.asked.store(now, Ordering::Relaxed);
-        self.evicted.store(false, Ordering::Relaxed);
         self.succeeded.store(false, Ordering::Relaxed);
     }
 }

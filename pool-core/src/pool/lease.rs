@@ -296,7 +296,7 @@ fn end_lease<M: Manager>(mut loan: Loan<M>, way: Way) {
 fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
     // Before the look at anything: what is decided after it shows in the next revision.
     let revision = inner.queue.revision();
-    let evicted = loan.face().evicted.load(Ordering::Relaxed);
+    let evicted = loan.face().is_evicted(loan.get().id);
     let body = loan.get_mut();
     body.request = None;
     let in_flight = body.doom == Some(CloseReason::InFlight);
@@ -307,7 +307,7 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
         return Way::Close(reason(body, evicted, stale));
     }
     // What came back after a suspicion is no longer suspect.
-    if now >= inner.suspect_before.load(Ordering::Relaxed) {
+    if now >= inner.suspect_before() {
         body.seen = revision;
     }
     let condition = condition(inner, body);
@@ -381,7 +381,7 @@ impl<M: Manager> Inner<M> {
         if !self.queue.is_current(loan.get().epoch) && !mutant(108) && !mutant(109) {
             return self.close_loan(loan, CloseReason::Stale);
         }
-        if loan.face().evicted.load(Ordering::Relaxed) {
+        if loan.face().is_evicted(loan.get().id) {
             return self.close_loan(loan, CloseReason::Evicted);
         }
         self.hand_over(loan);

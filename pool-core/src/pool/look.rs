@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl<M: Manager> Inner<M> {
     pub(super) fn look(&self, mut lease: PooledConnection<M>, now: u64) -> Look<M> {
         // Before the look at anything: what is decided after it shows in the next revision.
         let revision = self.queue.revision();
-        if lease.loan().face().evicted.load(Ordering::Relaxed) {
+        if lease.loan().face().is_evicted(lease.loan().get().id) {
             return self.send_away(lease, CloseReason::Evicted);
         }
         let body = lease.body_mut();
@@ -207,8 +207,16 @@ impl<M: Manager> Inner<M> {
     /// Whether a connection was unused for so long that the far end must be asked first.
     #[inline(always)]
     pub(super) fn is_doubtful(&self, body: &Body<M>, now: u64) -> bool {
-        now.saturating_sub(body.fresh) >= self.bypass
-            || body.fresh < self.suspect_before.load(Ordering::Relaxed)
+        now.saturating_sub(body.fresh) >= self.bypass || body.fresh < self.suspect_before()
+    }
+
+    /// What was used before this time only is suspect.
+    #[inline]
+    pub(super) fn suspect_before(&self) -> u64 {
+        match self.doubt.is_settled() {
+            true => self.suspect_before.load(Ordering::Relaxed),
+            false => u64::MAX,
+        }
     }
 
     /// A check timed out or a connection was lost: whoever was idle meanwhile is suspect too.
@@ -223,19 +231,65 @@ impl<M: Manager> Inner<M> {
     /// Nothing is trusted until [`settle_doubt`](Self::settle_doubt).
     pub(super) fn doubt_everything(&self) {
         if self.bypass != ENDLESS {
-            self.suspect_before.store(u64::MAX, Ordering::Relaxed);
+            self.doubt.rise();
             self.queue.bump_revision();
         }
     }
 
     /// From now on only what was used before now is doubted.
     pub(super) fn settle_doubt(&self) {
-        let now = self.now_millis();
-        let _ = self.suspect_before.compare_exchange(
-            u64::MAX,
-            now,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        if self.doubt.is_settled() {
+            return;
+        }
+        let doubts = self.doubt.risen();
+        // Before the doubt is settled, so that there is no moment without either.
+        self.suspect_before
+            .fetch_max(self.now_millis(), Ordering::Relaxed);
+        self.doubt.settle(doubts);
+    }
+}
+
+/// Whether everything is doubted: counted, since a doubt may rise while another is being settled.
+#[derive(Debug, Default)]
+pub(super) struct Doubt {
+    risen: AtomicU64,
+    settled: AtomicU64,
+}
+
+impl Doubt {
+    fn rise(&self) {
+        self.risen.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn risen(&self) -> u64 {
+        self.risen.load(Ordering::Relaxed)
+    }
+
+    /// So many have been dealt with. Release, with the Acquire of `is_settled`: what is suspect.
+    fn settle(&self, risen: u64) {
+        self.settled.fetch_max(risen, Ordering::Release);
+    }
+
+    #[inline]
+    fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire) == self.risen()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubt_that_rises_while_another_is_settled_is_not_settled_with_it() {
+        let doubt = Doubt::default();
+        assert!(doubt.is_settled());
+        doubt.rise();
+        let first = doubt.risen();
+        doubt.rise();
+        doubt.settle(first);
+        assert!(!doubt.is_settled());
+        doubt.settle(doubt.risen());
+        assert!(doubt.is_settled());
     }
 }

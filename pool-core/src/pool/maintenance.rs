@@ -173,7 +173,7 @@ impl<M: Manager> Inner<M> {
 
     /// Puts a connection back as it was.
     pub(super) fn put_back(&self, loan: super::Loan<M>) {
-        if loan.face().evicted.load(Ordering::Relaxed) {
+        if loan.face().is_evicted(loan.get().id) {
             self.close_loan(loan, CloseReason::Evicted);
         } else if let Err(loan) = self.queue.put(loan) {
             self.pass(loan);

@@ -43,6 +43,7 @@ pub use self::lease::{InFlight, PooledConnection};
 use self::body::{Loan, Slots};
 use self::failures::Failures;
 use self::growth::Growth;
+use self::look::Doubt;
 use self::mailbox::Mailbox;
 use self::preparation::rough_timeout;
 use self::stop::Stop;
@@ -86,6 +87,8 @@ pub(crate) struct Inner<M: Manager> {
     hand_off_lease: u64,
     /// Connections that were last known to work before this time are asked whatever their age.
     suspect_before: AtomicU64,
+    /// Whether all are, since nobody knew the time for a while.
+    doubt: Doubt,
     /// Which of the rarely used features an acquire or a return must look at.
     features: Features,
     pub(crate) config: Config,
@@ -323,6 +326,7 @@ impl<M: Manager> Inner<M> {
             rough_timeout: rough_timeout(config.acquire_timeout, resolution, observer.is_some()),
             hand_off_lease: millis(config.hand_off_lease).min(body::ENDLESS),
             suspect_before: AtomicU64::new(0),
+            doubt: Doubt::default(),
             features: Features::new(&config, &hooks, observer.is_some()),
             handles: AtomicUsize::new(1),
             next_id: AtomicU64::new(1),

@@ -4,7 +4,7 @@
 //! that other threads change (ages, hooks, conditions) is left out.
 
 use pool_core::queue::Loan;
-use pool_core::queue::sync::{AtomicU8, AtomicU64, Ordering};
+use pool_core::queue::sync::{AtomicU64, Ordering};
 
 use crate::harness::{Model, Owner};
 use crate::mutant::mutant;
@@ -15,15 +15,15 @@ pub(crate) const NEVER_SEEN: u64 = u64::MAX;
 /// What everybody may read of a slot.
 pub(crate) struct Face {
     id: AtomicU64,
-    /// Close it when it comes back: 0 or 1.
-    evicted: AtomicU8,
+    /// The last that was to be closed when it comes back.
+    evicted: AtomicU64,
 }
 
 impl Default for Face {
     fn default() -> Self {
         Self {
             id: AtomicU64::new(0),
-            evicted: AtomicU8::new(0),
+            evicted: AtomicU64::new(0),
         }
     }
 }
@@ -32,11 +32,10 @@ impl Face {
     /// `Face::renew`.
     pub(crate) fn renew(&self, id: u64) {
         self.id.store(id, Ordering::Relaxed);
-        self.evicted.store(0, Ordering::Relaxed);
     }
 
-    fn is_evicted(&self) -> bool {
-        self.evicted.load(Ordering::Relaxed) != 0
+    fn is_evicted(&self, id: u64) -> bool {
+        self.evicted.load(Ordering::Relaxed) == id
     }
 }
 
@@ -78,7 +77,7 @@ impl Owner {
     fn look(&self, loan: &mut Loan<Model>, works_since: u64, late: bool) -> Look {
         // Before the look at anything: what is decided after it shows in the next revision.
         let revision = self.queue.revision();
-        if loan.face().is_evicted() || !self.queue.is_current(loan.get().opened_in) {
+        if loan.face().is_evicted(loan.get().id) || !self.queue.is_current(loan.get().opened_in) {
             return Look::Unfit;
         }
         let suspect = works_since < self.suspect_before.load(Ordering::Relaxed);
@@ -102,7 +101,7 @@ impl Owner {
         let mut found = None;
         self.queue.survey(|index, _, face| {
             if face.id.load(Ordering::Relaxed) == id {
-                face.evicted.store(1, Ordering::Relaxed);
+                face.evicted.fetch_max(id, Ordering::Relaxed);
                 found = Some(index);
             }
         });
@@ -120,7 +119,7 @@ impl Owner {
 
     /// `Inner::put_back`.
     fn put_back(&self, loan: Loan<Model>) {
-        if loan.face().is_evicted() {
+        if loan.face().is_evicted(loan.get().id) {
             self.discard(loan);
         } else if let Err(loan) = self.queue.put(loan) {
             self.pass(loan);
@@ -129,7 +128,7 @@ impl Owner {
 
     /// `Inner::pass`: a connection that nobody used goes on.
     pub(crate) fn pass(&self, loan: Loan<Model>) {
-        if self.queue.is_current(loan.get().opened_in) && !loan.face().is_evicted() {
+        if self.queue.is_current(loan.get().opened_in) && !loan.face().is_evicted(loan.get().id) {
             self.give_back(loan, 0, 0);
         } else {
             self.discard(loan);
