@@ -102,6 +102,8 @@ mod runtime;
 mod statements;
 
 #[cfg(not(pool_loom))]
+mod admission;
+#[cfg(not(pool_loom))]
 mod builder;
 #[cfg(not(pool_loom))]
 mod config;
@@ -109,6 +111,8 @@ mod config;
 mod error;
 #[cfg(not(pool_loom))]
 mod hooks;
+#[cfg(not(pool_loom))]
+mod placement;
 #[cfg(not(pool_loom))]
 mod pool;
 #[cfg(not(pool_loom))]
@@ -125,10 +129,12 @@ pub use statements::{CacheStats, StatementCache};
 
 #[cfg(not(pool_loom))]
 pub use self::{
+    admission::{Admission, Admit, Outcome, Reason, Token},
     builder::Builder,
     config::{Config, ConfigError},
     error::{AddError, BuildError, Cause, Error, Phase, ResizeError},
     hooks::{Hook, Refused},
+    placement::{Candidate, Candidates, Placement},
     pool::{Acquire, InFlight, Pool, PooledConnection, WeakPool},
     request::{Priority, Request, RequestInfo},
     status::{CloseReport, ConnectionInfo, Evict, Holder, OnSuspend, PoolPhase, Status},

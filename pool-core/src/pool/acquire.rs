@@ -1,5 +1,7 @@
 //! Acquiring: the fast way, and the future that waits.
 
+mod books;
+
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomPinned;
@@ -9,7 +11,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use super::body::{Loan, Slots};
 use super::home_word::home;
@@ -20,8 +21,8 @@ use super::tasks::Prepared;
 use super::{Inner, Pool};
 use crate::mutant::mutant;
 use crate::queue::{self, Enqueued, Waited, Waiter};
-use crate::request::{Priority, Request};
-use crate::{Error, Event, Manager, Phase};
+use crate::request::{Priority, Request, RequestInfo};
+use crate::{Error, Manager, Outcome, Phase, Token};
 
 /// A request for a connection; see [`Pool::acquire`].
 ///
@@ -33,6 +34,8 @@ use crate::{Error, Event, Manager, Phase};
 pub struct Acquire<'a, M: Manager> {
     origin: Origin<'a, M>,
     room: MaybeUninit<Room<M>>,
+    /// What the pool's admission gave it. It must go back as long as the step is past `Done`.
+    token: Token,
     step: Step,
     _pin: PhantomPinned,
 }
@@ -59,10 +62,12 @@ enum Step {
     /// Has not looked for an idle connection yet. Nothing is in the room. Two different bytes, or the
     /// compiler fills the room with the one.
     New = 0x0100,
-    /// Looks for a place in the queue; has started its time. `since`.
-    Join,
     /// Is over. Nothing is in the room.
     Done,
+    /// May look for an idle connection. Nothing is in the room.
+    Entered,
+    /// Looks for a place in the queue; has started its time. `since`.
+    Join,
     /// Stands in the queue. `waiter`.
     Wait,
     /// Has a connection that is being checked. `preparation`.
@@ -76,6 +81,9 @@ union Room<M: Manager> {
     waiter: ManuallyDrop<Waiter<Slots<M>>>,
     preparation: ManuallyDrop<Box<Preparation<M>>>,
 }
+
+/// The token of a request that has none. Different bytes again, see [`Step::New`].
+const NO_TOKEN: Token = Token::new(0x0100);
 
 /// What a request moves on to.
 enum Next<M: Manager> {
@@ -105,6 +113,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         Self {
             origin,
             room: MaybeUninit::uninit(),
+            token: NO_TOKEN,
             step: Step::New,
             _pin: PhantomPinned,
         }
@@ -131,10 +140,15 @@ impl<'a, M: Manager> Acquire<'a, M> {
         }
     }
 
+    fn info(&self) -> &RequestInfo {
+        match &self.origin {
+            Origin::Plain { .. } => RequestInfo::NOTHING,
+            Origin::Told(told) => &told.request.info,
+        }
+    }
+
     fn priority(&self) -> Priority {
-        self.request()
-            .map(|request| request.info.priority)
-            .unwrap_or_default()
+        self.info().priority
     }
 
     /// Moves on. What was in the room must have been taken out, and the waiter have left the queue.
@@ -183,7 +197,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
     /// Takes the preparation out.
     fn take_preparation(&mut self) -> Box<Preparation<M>> {
         assert!(self.step == Step::Prepare, "only then it is in the room");
-        self.step = Step::Done;
+        self.step = Step::Entered;
         // SAFETY: as the step said, and it is taken once, since the step has changed.
         ManuallyDrop::into_inner(unsafe { std::ptr::read(&raw const self.room().preparation) })
     }
@@ -191,7 +205,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
     /// When it began to wait, unless it never did.
     fn since(&self) -> Option<Since> {
         match self.step {
-            Step::New | Step::Done => None,
+            Step::New | Step::Done | Step::Entered => None,
             // SAFETY: as the step says.
             Step::Join => Some(unsafe { self.room().since }),
             Step::Wait => {
@@ -231,9 +245,14 @@ impl<'a, M: Manager> Acquire<'a, M> {
     }
 
     #[inline(never)]
-    fn examine(&mut self, lease: PooledConnection<M>) -> Option<PooledConnection<M>> {
+    fn examine(&mut self, mut lease: PooledConnection<M>) -> Option<PooledConnection<M>> {
         let inner = self.inner();
-        match inner.look(lease, inner.coarse.millis()) {
+        let now = inner.coarse.millis();
+        // Where it is for the sake of the books only that it came here.
+        if inner.features.on_acquire && !inner.features.prepares && inner.is_fit(&mut lease, now) {
+            return Some(lease);
+        }
+        match inner.look(lease, now) {
             Look::Ready(lease) => Some(lease),
             Look::Gone => None,
             Look::Prepare(lease) => {
@@ -270,7 +289,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
     }
 
     fn poll_new(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
-        match self.inner().queue.take(home()) {
+        match self.inner().take(self.info()) {
             Some(loan) => Poll::Ready(self.consider(loan).map(Ok)),
             None => self.poll_join(cx),
         }
@@ -371,7 +390,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
             return Poll::Ready(Some(Err(error)));
         }
         // The next idle one, if there is one; its place in the queue is kept otherwise.
-        match inner.queue.take(home()) {
+        match inner.take(self.info()) {
             Some(loan) => Poll::Ready(self.consider(loan).map(Ok)),
             None => Poll::Ready(None),
         }
@@ -379,7 +398,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
         match self.step {
-            Step::New => self.poll_new(cx),
+            Step::New | Step::Entered => self.poll_new(cx),
             Step::Join => self.poll_join(cx),
             Step::Wait => self.poll_wait(cx),
             Step::Prepare => self.poll_prepare(cx),
@@ -396,50 +415,19 @@ impl<'a, M: Manager> Acquire<'a, M> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(result)) => {
-                    let since = self.since();
+                    let waited = self.waited();
                     self.step = Step::Done;
                     return Poll::Ready(match result {
-                        Ok(lease) => Ok(self.granted(lease, since)),
-                        Err(error) => Err(self.refused(error, since)),
+                        Ok(mut lease) => {
+                            self.grant(&mut lease, self.inner().coarse.millis(), waited);
+                            Ok(lease)
+                        }
+                        Err(error) => Err(self.refused(error, waited)),
                     });
                 }
             }
             stepped = self.poll_step(cx);
         }
-    }
-
-    /// How long it has waited.
-    fn waited(&self, since: Option<Since>) -> Duration {
-        since.map_or(Duration::ZERO, |since| {
-            Duration::from_millis(self.inner().now_millis().saturating_sub(since.started))
-        })
-    }
-
-    /// The end of a request that was granted: what is noted about the lease.
-    fn granted(&self, mut lease: PooledConnection<M>, since: Option<Since>) -> PooledConnection<M> {
-        let inner = self.inner();
-        lease.note(self.site(), inner.coarse.millis());
-        if let Some(request) = self.request() {
-            lease.tell(request.info.clone());
-        }
-        inner.observe(|| Event::Acquired {
-            connection: lease.loan().get().id,
-            waited: self.waited(since),
-            site: self.site(),
-        });
-        lease
-    }
-
-    #[cold]
-    fn refused(&self, error: Error<M::Error>, since: Option<Since>) -> Error<M::Error> {
-        let inner = self.inner();
-        if inner.features.observer {
-            inner.observe_slowly(&Event::Refused {
-                reason: &error.to_string(),
-                waited: self.waited(since),
-            });
-        }
-        error
     }
 }
 
@@ -453,6 +441,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
         // The way nearly all requests go, in line: an idle connection, good as it is.
         if this.step == Step::New
             && let Origin::Plain { pool, site } = this.origin
+            && !pool.inner().features.on_acquire
         {
             let inner = pool.inner();
             let now = inner.coarse.millis();
@@ -461,7 +450,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
             };
             // From here on its destructor closes the connection if foreign code panics.
             let mut lease = PooledConnection::new(loan);
-            if inner.may_have(&mut lease, now) {
+            if inner.is_fit(&mut lease, now) {
                 lease.note(site, now);
                 this.step = Step::Done;
                 return Poll::Ready(Ok(lease));
@@ -470,6 +459,9 @@ impl<M: Manager> Future for Acquire<'_, M> {
         }
         if this.step == Step::Wait {
             return this.end_wait(cx);
+        }
+        if this.step == Step::New && this.inner().features.on_acquire {
+            return this.begin(cx);
         }
         let stepped = this.poll_step(cx);
         this.go_on(cx, stepped)
@@ -539,11 +531,12 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    /// Leaves the queue, or a check to itself.
+    /// Gives its token back, leaves the queue, or a check to itself.
     #[cold]
     fn drop_slowly(&mut self) {
+        self.inner().leave(self.token, Outcome::Cancelled);
         match self.step {
-            Step::New | Step::Join | Step::Done => {}
+            Step::New | Step::Done | Step::Entered | Step::Join => {}
             // A queued acquire was pinned, and is not moved again before it is gone.
             Step::Wait => self.leave_queue(),
             Step::Prepare => {
@@ -557,7 +550,7 @@ impl<M: Manager> Acquire<'_, M> {
 impl<M: Manager> fmt::Debug for Acquire<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let step = match self.step {
-            Step::New | Step::Join => "new",
+            Step::New | Step::Entered | Step::Join => "new",
             Step::Wait => "waiting",
             Step::Prepare => "checking",
             Step::Done => "done",
