@@ -62,8 +62,18 @@ impl<M: Manager> Inner<M> {
 
     /// Ends a lease in the books, before anybody else may have its connection. Does nothing for
     /// what was no caller's lease.
+    #[inline(always)]
+    pub(super) fn conclude(&self, loan: &mut Loan<M>, outcome: impl FnOnce() -> Outcome) {
+        let body = loan.get_mut();
+        if body.lent {
+            self.conclude_slowly(loan, outcome());
+        } else {
+            body.request = None;
+        }
+    }
+
     #[inline(never)]
-    pub(super) fn conclude(&self, loan: &mut Loan<M>, outcome: Outcome) {
+    fn conclude_slowly(&self, loan: &mut Loan<M>, outcome: Outcome) {
         let request = loan.get_mut().request.take();
         let info = request.as_deref().unwrap_or(RequestInfo::NOTHING);
         self.conclude_for(loan, info, outcome);

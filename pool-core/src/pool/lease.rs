@@ -72,7 +72,7 @@ impl<M: Manager> PooledConnection<M> {
     pub fn detach(this: Self) -> M::Connection {
         let mut loan = this.into_loan();
         let inner = loan.get().home.strong();
-        inner.conclude(&mut loan, Outcome::Detached);
+        inner.conclude(&mut loan, || Outcome::Detached);
         inner.detach(loan)
     }
 
@@ -81,7 +81,7 @@ impl<M: Manager> PooledConnection<M> {
         let mut loan = this.into_loan();
         let inner = loan.get().home.strong();
         let reason = CloseReason::Discarded;
-        inner.conclude(&mut loan, Outcome::Closed(reason));
+        inner.conclude(&mut loan, || Outcome::Closed(reason));
         inner.close_loan(loan, reason);
     }
 
@@ -307,7 +307,7 @@ fn give_back_carefully<M: Manager>(mut loan: Loan<M>, now: u64) {
 fn end_lease<M: Manager>(mut loan: Loan<M>, way: Way) {
     let home = loan.get().home;
     let inner = home.inner();
-    inner.conclude(&mut loan, way.outcome());
+    inner.conclude(&mut loan, || way.outcome());
     match way {
         Way::Straight => {
             inner.note_return(&mut loan);

@@ -48,12 +48,12 @@ impl<M: Manager> Acquire<'_, M> {
     /// How long it has waited, if there is somebody to be told.
     pub(super) fn waited(&self) -> Duration {
         let inner = self.inner();
-        match self.since() {
-            Some(since) if inner.features.observer => {
-                Duration::from_millis(inner.now_millis().saturating_sub(since.started))
-            }
-            _ => Duration::ZERO,
+        if !inner.features.observer {
+            return Duration::ZERO;
         }
+        self.since().map_or(Duration::ZERO, |since| {
+            Duration::from_millis(inner.now_millis().saturating_sub(since.started))
+        })
     }
 
     /// The end of a request that was granted: what is noted about the lease, which takes the token
