@@ -1,13 +1,6 @@
 //! Who may enter: each token comes back exactly once, however the request that had it ends, and
 //! before anybody else sees the connection.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of a test fails as the test does"
-)]
-
-mod common;
-
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
@@ -22,7 +15,7 @@ use pool_facade::{
 };
 use pool_testkit::fake::{Action, FakeBackend, FakeManager, Step};
 
-use common::{Doorman, hush, ms, poll_once};
+use super::doorman::{Doorman, hush, ms, poll_once};
 
 static NOT_YOU: Reason = Reason {
     policy: "doorman",
@@ -193,8 +186,14 @@ async fn token_is_free_before_the_next_holder_sees_the_connection() {
             }
             match end {
                 0 => drop(lease),
-                1 => lease.leave("something"),
-                2 => drop(backend.kill(lease.id())),
+                1 => {
+                    lease.leave("something");
+                    drop(lease);
+                }
+                2 => {
+                    backend.kill(lease.id());
+                    drop(lease);
+                }
                 3 => PooledConnection::discard(lease),
                 _ => drop(PooledConnection::detach(lease)),
             }
