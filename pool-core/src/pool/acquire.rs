@@ -46,8 +46,9 @@ enum Origin<'a, M: Manager> {
         pool: &'a Pool<M>,
         site: &'static Location<'static>,
     },
-    /// One that said more about itself.
-    Told(Box<Told<'a, M>>),
+    /// One that said more about itself. Dropped by the request's destructor, in line: the common
+    /// request must not pay for a call to find out that it has none.
+    Told(ManuallyDrop<Box<Told<'a, M>>>),
 }
 
 struct Told<'a, M: Manager> {
@@ -105,7 +106,8 @@ impl<'a, M: Manager> Acquire<'a, M> {
     }
 
     pub(crate) fn told(request: Request<'a, M>, site: &'static Location<'static>) -> Self {
-        Self::from(Origin::Told(Box::new(Told { request, site })))
+        let told = Box::new(Told { request, site });
+        Self::from(Origin::Told(ManuallyDrop::new(told)))
     }
 
     #[inline]
@@ -518,7 +520,17 @@ impl<M: Manager> Drop for Acquire<'_, M> {
         if self.step > Step::Done {
             self.drop_slowly();
         }
+        if let Origin::Told(told) = &mut self.origin {
+            drop_told(told);
+        }
     }
+}
+
+#[inline(never)]
+fn drop_told<M: Manager>(told: &mut ManuallyDrop<Box<Told<'_, M>>>) {
+    // SAFETY: called once, by the destructor of the request whose it is, and nothing else takes it
+    // out.
+    unsafe { ManuallyDrop::drop(told) };
 }
 
 impl<M: Manager> Acquire<'_, M> {
