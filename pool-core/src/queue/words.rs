@@ -221,7 +221,12 @@ impl Words {
     pub(super) fn peek(&self, word: usize) -> u64 {
         // Acquire, with the Release of `put` and `publish`: that the slots exist. Between such a
         // store and this load a word is changed by read-modify-writes alone.
-        let seen = self.words[word].load(Ordering::Acquire);
+        let order = if mutant(47) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Acquire
+        };
+        let seen = self.words[word].load(order);
         if seen & SLOW == 0 { seen & IDLE } else { 0 }
     }
 

@@ -4,15 +4,17 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pool_facade::{
-    Admission, Admit, Builder, CloseReason, Error, ErrorClass, Event, Observer, OnSuspend, Outcome,
-    Phase, Pool, PooledConnection, Priority, Reason, RequestInfo, Token,
+    Admission, Admit, Builder, Clock, CloseReason, CoarseTime, Error, ErrorClass, Event, Hook,
+    Observer, OnSuspend, Outcome, Phase, Pool, PooledConnection, Priority, Reason, RequestInfo,
+    Status, Timer, Token, WeakPool,
 };
+use pool_testkit::clock::ManualClock;
 use pool_testkit::fake::{Action, FakeBackend, FakeManager, Step};
 
 use super::doorman::{Doorman, hush, ms, poll_once};
@@ -140,10 +142,10 @@ async fn policy_is_asked_once_per_request_at_its_first_poll_and_told_who_asks() 
 
 /// A doorman that looks at the pool whenever somebody leaves.
 struct Lookout {
-    pool: Mutex<Option<pool_facade::WeakPool<FakeManager>>>,
+    pool: Mutex<Option<WeakPool<FakeManager>>>,
     /// Connections that were idle, in a reset or closing when a token came back, of those that
     /// were leased with it.
-    late: Mutex<Vec<(Outcome, pool_facade::Status)>>,
+    late: Mutex<Vec<(Outcome, Status)>>,
     left: AtomicU32,
 }
 
@@ -353,6 +355,49 @@ async fn token_comes_back_when_the_manager_panics_while_a_connection_is_looked_a
     doorman.assert_balanced();
 }
 
+/// A clock that breaks once when told to.
+#[derive(Debug)]
+struct Brittle(ManualClock, AtomicBool);
+
+impl Clock for Brittle {
+    fn now(&self) -> Instant {
+        assert!(!self.1.swap(false, Ordering::Relaxed), "planned");
+        self.0.now()
+    }
+
+    fn timer(&self) -> Box<dyn Timer> {
+        self.0.timer()
+    }
+
+    fn coarse(&self, resolution: Duration) -> Arc<CoarseTime> {
+        self.0.coarse(resolution)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn token_comes_back_when_a_request_panics_in_the_middle_of_a_check() {
+    hush();
+    let backend = FakeBackend::new();
+    let doorman = Arc::new(Doorman::default());
+    let clock = Arc::new(Brittle(ManualClock::new(), AtomicBool::new(false)));
+    let pool = builder(&backend)
+        .initial_size(1u32)
+        .clock(Arc::clone(&clock) as _)
+        .before_acquire(Hook::asynchronous(|_, _| Box::pin(std::future::pending())))
+        .admission(Arc::clone(&doorman) as _)
+        .build()
+        .await
+        .unwrap();
+    let mut acquire = Box::pin(pool.acquire());
+    assert!(poll_once(acquire.as_mut()).is_none());
+    assert_eq!(pool.status().checking, 1);
+    clock.1.store(true, Ordering::Relaxed);
+    assert!(catch_unwind(AssertUnwindSafe(|| poll_once(acquire.as_mut()))).is_err());
+    drop(acquire);
+    assert_eq!(doorman.last(), Outcome::Cancelled);
+    doorman.assert_balanced();
+}
+
 #[tokio::test(start_paused = true)]
 #[expect(clippy::mem_forget, reason = "this is what is tested")]
 async fn forgotten_lease_keeps_its_token_and_nothing_else() {
@@ -374,8 +419,8 @@ async fn forgotten_lease_keeps_its_token_and_nothing_else() {
 /// Panics where it is told to.
 #[derive(Default)]
 struct Nervous {
-    at_the_door: std::sync::atomic::AtomicBool,
-    at_the_exit: std::sync::atomic::AtomicBool,
+    at_the_door: AtomicBool,
+    at_the_exit: AtomicBool,
     inside: AtomicU32,
 }
 
@@ -451,7 +496,7 @@ async fn panic_of_a_policy_that_is_left_is_contained_and_loses_nothing() {
 }
 
 /// A policy may use the pool that asks it.
-struct Inward(Mutex<Option<pool_facade::WeakPool<FakeManager>>>, AtomicU32);
+struct Inward(Mutex<Option<WeakPool<FakeManager>>>, AtomicU32);
 
 impl Admission for Inward {
     fn admit(&self, _: Duration, request: &RequestInfo) -> Admit {
@@ -501,7 +546,7 @@ fn future_of_an_acquire_stays_pollable_by_anybody() {
         let pool = builder(&backend)
             .admission(Arc::new(Doorman::default()))
             .spawner(Arc::new(pool_testkit::spawn::CountingSpawn::tokio()))
-            .clock(Arc::new(pool_testkit::clock::ManualClock::new()))
+            .clock(Arc::new(ManualClock::new()))
             .build()
             .await
             .unwrap();

@@ -212,6 +212,7 @@ async fn policy_is_not_asked_while_anybody_waits_and_the_order_of_service_stays(
 
 #[tokio::test(start_paused = true)]
 async fn books_are_told_of_each_lease_once_with_slot_connection_and_request() {
+    hush();
     let backend = FakeBackend::new();
     let placement = Scripted::new(|_| None);
     let pool = builder(&backend, 1)
@@ -243,7 +244,8 @@ async fn books_are_told_of_each_lease_once_with_slot_connection_and_request() {
     let second = lease(held.pool_id());
     drop(held);
     pool.retain(|_, _| true);
-    pool.reopen();
+    let refused = catch_unwind(AssertUnwindSafe(|| pool.retain(|_, _| panic!("planned"))));
+    assert!(refused.is_err());
     let told = placement.told();
     assert_eq!(told, [acquired(None, second), released(None, second)]);
     let held = pool.try_acquire();
