@@ -90,7 +90,8 @@
 //! Everything that is rare about a connection (it was evicted, opened before a reopen, is under
 //! suspicion) ends in a change of one number, the queue's revision. A connection that was last
 //! looked at under another revision gets the close look, which costs some 70 more; so does every
-//! lease of a pool with an observer or with hooks on acquire or release.
+//! lease of a pool with hooks on acquire or release. An observer costs some 170 for both of its
+//! events, an [`Admission`] and a [`Placement`] some 140 more for being asked and told.
 
 mod mutant;
 

@@ -1,12 +1,10 @@
 //! Who may enter: each token comes back exactly once, however the request that had it ends, and
 //! before anybody else sees the connection.
 
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use pool_facade::{
@@ -200,9 +198,8 @@ async fn token_is_free_before_the_next_holder_sees_the_connection() {
                 _ => drop(PooledConnection::detach(lease)),
             }
             assert_eq!(lookout.left.load(Ordering::Relaxed), 1, "end {end}");
-            let late = lookout.late.lock().unwrap();
+            let late = std::mem::take(&mut *lookout.late.lock().unwrap());
             assert!(late.is_empty(), "end {end}, {waits}: {late:?}");
-            drop(late);
             drop(next.await.unwrap());
         }
     }
@@ -535,25 +532,4 @@ async fn no_lock_of_the_pool_is_held_while_a_policy_is_asked() {
     drop(pool.acquire().await.unwrap());
     drop(pool.request().user("u").acquire().await.unwrap());
     assert_eq!(pool.status().idle, 1);
-}
-
-#[test]
-fn future_of_an_acquire_stays_pollable_by_anybody() {
-    fn is_send(_: &impl Send) {}
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    runtime.unwrap().block_on(async {
-        let backend = FakeBackend::new();
-        let pool = builder(&backend)
-            .admission(Arc::new(Doorman::default()))
-            .spawner(Arc::new(pool_testkit::spawn::CountingSpawn::tokio()))
-            .clock(Arc::new(ManualClock::new()))
-            .build()
-            .await
-            .unwrap();
-        let mut acquire = Box::pin(pool.acquire());
-        is_send(&acquire);
-        let acquire: Pin<&mut dyn Future<Output = _>> = acquire.as_mut();
-        let polled = acquire.poll(&mut Context::from_waker(Waker::noop()));
-        assert!(matches!(polled, Poll::Pending));
-    });
 }
