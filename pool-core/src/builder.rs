@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::BuildError;
 use crate::hooks::{Hook, Hooks};
 use crate::pool::{Parts, Pool};
-use crate::{Clock, Config, Manager, Observer, Spawn};
+use crate::{Admission, Clock, Config, Manager, Observer, Placement, Spawn};
 
 /// Builds a [`Pool`]. From [`Pool::builder`].
 ///
@@ -18,6 +18,8 @@ pub struct Builder<M: Manager> {
     pub(crate) config: Config,
     hooks: Hooks<M::Connection>,
     observer: Option<Arc<dyn Observer>>,
+    admission: Option<Arc<dyn Admission>>,
+    placement: Option<Arc<dyn Placement>>,
     clock: Option<Arc<dyn Clock>>,
     spawner: Option<Arc<dyn Spawn>>,
 }
@@ -29,6 +31,8 @@ impl<M: Manager> Builder<M> {
             config: Config::default(),
             hooks: Hooks::default(),
             observer: None,
+            admission: None,
+            placement: None,
             clock: None,
             spawner: None,
         }
@@ -67,6 +71,19 @@ impl<M: Manager> Builder<M> {
         self
     }
 
+    /// Lets `policy` decide which requests may enter. Default: all may.
+    pub fn admission(mut self, policy: Arc<dyn Admission>) -> Self {
+        self.admission = Some(policy);
+        self
+    }
+
+    /// Lets `policy` choose among idle connections. Default: the one used last, as far as that keeps
+    /// threads apart.
+    pub fn placement(mut self, policy: Arc<dyn Placement>) -> Self {
+        self.placement = Some(policy);
+        self
+    }
+
     /// Takes the time from `clock`. Default: tokio's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -96,6 +113,8 @@ impl<M: Manager> Builder<M> {
             config: self.config,
             hooks: self.hooks,
             observer: self.observer,
+            admission: self.admission,
+            placement: self.placement,
             clock: self
                 .clock
                 .or_else(default_clock)

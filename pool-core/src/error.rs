@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Reason;
+
 /// Why an acquire failed. `E` is the manager's error.
 ///
 /// Every error says which phase refused, after how long, and carries the last known cause of the
@@ -41,6 +43,14 @@ pub enum Error<E: std::error::Error + 'static> {
     /// The pool is suspended and refuses new requests.
     #[error("the pool is suspended; resume it, or suspend it with OnSuspend::Wait")]
     Suspended,
+    /// The pool's [`Admission`](crate::Admission) did not let the request in.
+    #[error("refused by {reason}; {}", retry_text(*.retry_after))]
+    Refused {
+        /// Which policy, and why.
+        reason: &'static Reason,
+        /// When asking again may help, from the refusal on; `None` if the policy cannot know.
+        retry_after: Option<Duration>,
+    },
     /// As many requests wait as may.
     #[error("{waiting} requests wait already; raise max_wait_queue_size or max_size, or ask less")]
     QueueFull {
@@ -71,6 +81,13 @@ impl<E: std::error::Error + 'static> fmt::Debug for Error<E> {
 
 fn cause_text<E: std::error::Error + 'static>(cause: Option<&Cause<E>>) -> String {
     cause.map_or_else(String::new, |cause| format!("; last cause: {cause}"))
+}
+
+fn retry_text(retry_after: Option<Duration>) -> String {
+    retry_after.map_or_else(
+        || "ask less often or wait for other requests to end".to_owned(),
+        |after| format!("ask again after {after:?}"),
+    )
 }
 
 /// What a request was waiting for.

@@ -91,7 +91,8 @@
 //! Everything that is rare about a connection (it was evicted, opened before a reopen, is under
 //! suspicion) ends in a change of one number, the queue's revision. A connection that was last
 //! looked at under another revision gets the close look, which costs some 70 more; so does every
-//! lease of a pool with an observer or with hooks on acquire or release.
+//! lease of a pool with hooks on acquire or release. An observer costs some 170 for both of its
+//! events, an [`Admission`] and a [`Placement`] some 140 more for being asked and told.
 
 mod mutant;
 
@@ -103,6 +104,8 @@ mod runtime;
 mod statements;
 
 #[cfg(not(pool_loom))]
+mod admission;
+#[cfg(not(pool_loom))]
 mod builder;
 #[cfg(not(pool_loom))]
 mod config;
@@ -110,6 +113,8 @@ mod config;
 mod error;
 #[cfg(not(pool_loom))]
 mod hooks;
+#[cfg(not(pool_loom))]
+mod placement;
 #[cfg(not(pool_loom))]
 mod pool;
 #[cfg(not(pool_loom))]
@@ -126,10 +131,12 @@ pub use statements::{CacheStats, StatementCache};
 
 #[cfg(not(pool_loom))]
 pub use self::{
+    admission::{Admission, Admit, Outcome, Reason, Token},
     builder::Builder,
     config::{Config, ConfigError},
     error::{AddError, BuildError, Cause, Error, Phase, ResizeError},
     hooks::{Hook, Refused},
+    placement::{Candidate, Candidates, Placement},
     pool::{Acquire, InFlight, Pool, PooledConnection, WeakPool},
     request::{Priority, Request, RequestInfo},
     status::{CloseReport, ConnectionInfo, Evict, Holder, OnSuspend, PoolPhase, Status},

@@ -56,6 +56,15 @@ pub struct RequestInfo {
     pub priority: Priority,
 }
 
+impl RequestInfo {
+    /// What a request said that said nothing.
+    pub(crate) const NOTHING: &'static Self = &Self {
+        user: None,
+        tags: BTreeMap::new(),
+        priority: Priority::Normal,
+    };
+}
+
 /// Most tags of a request; more are dropped.
 const MAX_TAGS: usize = 16;
 

@@ -89,6 +89,8 @@
 //! | change its size | [`Pool::resize`], up to `max_size_ceiling` |
 //! | hold requests back during a failover | [`Pool::suspend`], [`Pool::reopen`], [`Pool::resume`] |
 //! | get rid of connections | [`Pool::evict`], [`Pool::retain`], [`PooledConnection::discard`] |
+//! | keep requests out that would be too many | an [`Admission`]: refusals are typed and take no place |
+//! | prefer a connection for a request | a [`Placement`]: a hint among what is idle |
 //! | end | [`Pool::close`], which names whoever still holds one |
 //!
 //! # Coming from another pool
@@ -111,11 +113,12 @@
 //! - A connection that was idle for less than `validation_bypass` is trusted without a round trip.
 
 pub use pool_core::{
-    Acquire, AddError, BoxFuture, BuildError, Builder, CacheStats, Cause, Clock, CloseReason,
-    CloseReport, CoarseTime, Condition, Config, ConfigError, ConnectCtx, ConnectionInfo, Error,
-    ErrorClass, Event, Evict, Holder, Hook, InFlight, Manager, Observer, OnSuspend, Phase, Pool,
-    PoolPhase, PooledConnection, Priority, Refused, Request, RequestInfo, ResizeError, Spawn,
-    StatementCache, Status, Timer, TokioClock, TokioSpawn, WeakPool,
+    Acquire, AddError, Admission, Admit, BoxFuture, BuildError, Builder, CacheStats, Candidate,
+    Candidates, Cause, Clock, CloseReason, CloseReport, CoarseTime, Condition, Config, ConfigError,
+    ConnectCtx, ConnectionInfo, Error, ErrorClass, Event, Evict, Holder, Hook, InFlight, Manager,
+    Observer, OnSuspend, Outcome, Phase, Placement, Pool, PoolPhase, PooledConnection, Priority,
+    Reason, Refused, Request, RequestInfo, ResizeError, Spawn, StatementCache, Status, Timer,
+    Token, TokioClock, TokioSpawn, WeakPool,
 };
 
 /// PostgreSQL connections.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use pool_facade::{Manager, Pool};
+use pool_facade::{
+    Admission, Admit, Candidates, Event, Manager, Observer, Outcome, Placement, Pool, RequestInfo,
+    Token,
+};
 use pool_testkit::alloc::{CountingAllocator, thread_cost};
 use pool_testkit::clock::ManualClock;
 use pool_testkit::fake::FakeBackend;
@@ -105,6 +108,53 @@ async fn waited_acquire_with_its_deadline_on_allocates_nothing_in_the_steady_sta
     assert!(pool.status().handed_off >= ROUNDS, "these acquires waited");
     assert_eq!(cost, 0);
     busy.abort();
+}
+
+/// Listens, lets in and chooses, and does nothing else.
+struct Idler;
+
+impl Observer for Idler {
+    fn event(&self, event: &Event<'_>) {
+        std::hint::black_box(event);
+    }
+}
+
+impl Admission for Idler {
+    fn admit(&self, _: Duration, _: &RequestInfo) -> Admit {
+        Admit::Enter(Token::new(1))
+    }
+
+    fn leave(&self, _: Duration, token: Token, _: Outcome) {
+        std::hint::black_box(token);
+    }
+}
+
+impl Placement for Idler {
+    fn choose(&self, _: &RequestInfo, candidates: &Candidates<'_>) -> Option<u32> {
+        candidates.iter().last().map(|last| last.slot)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn uncontended_acquire_with_observer_admission_and_placement_allocates_nothing() {
+    let backend = FakeBackend::new();
+    let pool = Pool::builder(backend.manager())
+        .observer(Arc::new(Idler))
+        .admission(Arc::new(Idler))
+        .placement(Arc::new(Idler))
+        .build()
+        .await
+        .unwrap();
+    let measured = tokio::task::spawn(async move {
+        warm(&pool).await;
+        let before = thread_cost();
+        for _ in 0..ROUNDS {
+            drop(pool.acquire().await.unwrap());
+            drop(pool.try_acquire().expect("it is idle again"));
+        }
+        thread_cost().allocations - before.allocations
+    });
+    assert_eq!(measured.await.unwrap(), 0);
 }
 
 #[test]

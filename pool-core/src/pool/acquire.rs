@@ -1,5 +1,8 @@
 //! Acquiring: the fast way, and the future that waits.
 
+mod books;
+mod room;
+
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomPinned;
@@ -9,7 +12,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use super::body::{Loan, Slots};
 use super::home_word::home;
@@ -20,8 +22,8 @@ use super::tasks::Prepared;
 use super::{Inner, Pool};
 use crate::mutant::mutant;
 use crate::queue::{self, Enqueued, Waited, Waiter};
-use crate::request::{Priority, Request};
-use crate::{Error, Event, Manager, Phase};
+use crate::request::{Priority, Request, RequestInfo};
+use crate::{Error, Manager, Outcome, Phase, Token};
 
 /// A request for a connection; see [`Pool::acquire`].
 ///
@@ -31,9 +33,10 @@ use crate::{Error, Event, Manager, Phase};
 /// same time shares its room.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Acquire<'a, M: Manager> {
-    /// Dropped by `drop`, which nearly always finds nothing to do.
-    origin: ManuallyDrop<Origin<'a, M>>,
+    origin: Origin<'a, M>,
     room: MaybeUninit<Room<M>>,
+    /// What the pool's admission gave it. It must go back as long as the step is past `Done`.
+    token: Token,
     step: Step,
     _pin: PhantomPinned,
 }
@@ -44,8 +47,9 @@ enum Origin<'a, M: Manager> {
         pool: &'a Pool<M>,
         site: &'static Location<'static>,
     },
-    /// One that said more about itself.
-    Told(Box<Told<'a, M>>),
+    /// One that said more about itself. Dropped by the request's destructor, in line: the common
+    /// request must not pay for a call to find out that it has none.
+    Told(ManuallyDrop<Box<Told<'a, M>>>),
 }
 
 struct Told<'a, M: Manager> {
@@ -60,23 +64,28 @@ enum Step {
     /// Has not looked for an idle connection yet. Nothing is in the room. Two different bytes, or the
     /// compiler fills the room with the one.
     New = 0x0100,
-    /// Looks for a place in the queue; has started its time. `since`.
-    Join,
     /// Is over. Nothing is in the room.
     Done,
+    /// May look for an idle connection. Nothing is in the room.
+    Entered,
+    /// Looks for a place in the queue; has started its time. `since`.
+    Join,
     /// Stands in the queue. `waiter`.
     Wait,
     /// Has a connection that is being checked. `preparation`.
     Prepare,
 }
 
-/// What a request needs for the step it is at. Read and written by the functions next to
-/// [`Acquire::enter`] alone, which keep it and the step in line.
+/// What a request needs for the step it is at. Read and written in `room.rs` alone, which keeps it and
+/// the step in line.
 union Room<M: Manager> {
     since: Since,
     waiter: ManuallyDrop<Waiter<Slots<M>>>,
     preparation: ManuallyDrop<Box<Preparation<M>>>,
 }
+
+/// The token of a request that has none. Different bytes again, see [`Step::New`].
+const NO_TOKEN: Token = Token::new(0x0100);
 
 /// What a request moves on to.
 enum Next<M: Manager> {
@@ -97,118 +106,51 @@ impl<'a, M: Manager> Acquire<'a, M> {
     }
 
     pub(crate) fn told(request: Request<'a, M>, site: &'static Location<'static>) -> Self {
-        Self::from(Origin::Told(Box::new(Told { request, site })))
+        let told = Box::new(Told { request, site });
+        Self::from(Origin::Told(ManuallyDrop::new(told)))
     }
 
     #[inline]
     fn from(origin: Origin<'a, M>) -> Self {
         Self {
-            origin: ManuallyDrop::new(origin),
+            origin,
             room: MaybeUninit::uninit(),
+            token: NO_TOKEN,
             step: Step::New,
             _pin: PhantomPinned,
         }
     }
 
     fn inner(&self) -> &'a Arc<Inner<M>> {
-        match &*self.origin {
+        match &self.origin {
             Origin::Plain { pool, .. } => pool.inner(),
             Origin::Told(told) => told.request.pool().inner(),
         }
     }
 
     fn site(&self) -> &'static Location<'static> {
-        match &*self.origin {
+        match &self.origin {
             Origin::Plain { site, .. } => site,
             Origin::Told(told) => told.site,
         }
     }
 
     fn request(&self) -> Option<&Request<'a, M>> {
-        match &*self.origin {
+        match &self.origin {
             Origin::Plain { .. } => None,
             Origin::Told(told) => Some(&told.request),
         }
     }
 
-    fn priority(&self) -> Priority {
-        self.request()
-            .map(|request| request.info.priority)
-            .unwrap_or_default()
-    }
-
-    /// Moves on. What was in the room must have been taken out, and the waiter have left the queue.
-    fn enter(&mut self, next: Next<M>) {
-        let (room, step) = match next {
-            Next::Join(since) => (Room { since }, Step::Join),
-            Next::Prepare(preparation) => {
-                let preparation = ManuallyDrop::new(preparation);
-                (Room { preparation }, Step::Prepare)
-            }
-        };
-        self.room.write(room);
-        self.step = step;
-    }
-
-    /// Puts a waiter in the room, which becomes the request's once it has joined the queue.
-    ///
-    /// The request is pinned, and stays where it is until the waiter has left the queue.
-    #[inline(always)]
-    fn furnish(&mut self) -> Pin<&Waiter<Slots<M>>> {
-        let waiter = ManuallyDrop::new(Waiter::new());
-        let room = self.room.write(Room { waiter });
-        // SAFETY: just written.
-        let waiter = unsafe { &room.waiter };
-        // SAFETY: of the caller. The waiter needs no dropping: one in no queue holds no waker.
-        unsafe { Pin::new_unchecked(&**waiter) }
-    }
-
-    /// What is in the room.
-    ///
-    /// # Safety
-    ///
-    /// Something is, by the step.
-    unsafe fn room(&self) -> &Room<M> {
-        // SAFETY: of the caller.
-        unsafe { self.room.assume_init_ref() }
-    }
-
-    /// The waiter that stands in the queue.
-    fn waiter(&self) -> Pin<&Waiter<Slots<M>>> {
-        assert!(self.step == Step::Wait, "only then it is in the room");
-        // SAFETY: as the step says; pinned since `furnish`.
-        unsafe { Pin::new_unchecked(&*self.room().waiter) }
-    }
-
-    /// Takes the preparation out.
-    fn take_preparation(&mut self) -> Box<Preparation<M>> {
-        assert!(self.step == Step::Prepare, "only then it is in the room");
-        self.step = Step::Done;
-        // SAFETY: as the step said, and it is taken once, since the step has changed.
-        ManuallyDrop::into_inner(unsafe { std::ptr::read(&raw const self.room().preparation) })
-    }
-
-    /// When it began to wait, unless it never did.
-    fn since(&self) -> Option<Since> {
-        match self.step {
-            Step::New | Step::Done => None,
-            // SAFETY: as the step says.
-            Step::Join => Some(unsafe { self.room().since }),
-            Step::Wait => {
-                let waiter = self.waiter();
-                Some(Since {
-                    started: match self.request() {
-                        None => self.inner().began(waiter.deadline()),
-                        Some(_) => waiter.virtual_deadline() - self.priority().offset(),
-                    },
-                    deadline: waiter.deadline(),
-                    ticket: waiter.ticket(),
-                    rough: waiter.is_rough(),
-                })
-            }
-            // SAFETY: as the step says.
-            Step::Prepare => Some(unsafe { &self.room().preparation }.since),
+    fn info(&self) -> &RequestInfo {
+        match &self.origin {
+            Origin::Plain { .. } => RequestInfo::NOTHING,
+            Origin::Told(told) => &told.request.info,
         }
+    }
+
+    fn priority(&self) -> Priority {
+        self.info().priority
     }
 
     /// When it began to wait, which is now if it never did.
@@ -235,9 +177,14 @@ impl<'a, M: Manager> Acquire<'a, M> {
     }
 
     #[inline(never)]
-    fn examine(&mut self, lease: PooledConnection<M>) -> Option<PooledConnection<M>> {
+    fn examine(&mut self, mut lease: PooledConnection<M>) -> Option<PooledConnection<M>> {
         let inner = self.inner();
-        match inner.look(lease, inner.coarse.millis()) {
+        let now = inner.coarse.millis();
+        // Where it is for the sake of the books only that it came here.
+        if inner.features.on_acquire && !inner.features.prepares && inner.is_fit(&mut lease, now) {
+            return Some(lease);
+        }
+        match inner.look(lease, now) {
             Look::Ready(lease) => Some(lease),
             Look::Gone => None,
             Look::Prepare(lease) => {
@@ -274,7 +221,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
     }
 
     fn poll_new(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
-        match self.inner().queue.take(home()) {
+        match self.inner().take(self.info()) {
             Some(loan) => Poll::Ready(self.consider(loan).map(Ok)),
             None => self.poll_join(cx),
         }
@@ -400,7 +347,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
             return Poll::Ready(Some(Err(error)));
         }
         // The next idle one, if there is one; its place in the queue is kept otherwise.
-        match inner.queue.take(home()) {
+        match inner.take(self.info()) {
             Some(loan) => Poll::Ready(self.consider(loan).map(Ok)),
             None => Poll::Ready(None),
         }
@@ -408,7 +355,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
         match self.step {
-            Step::New => self.poll_new(cx),
+            Step::New | Step::Entered => self.poll_new(cx),
             Step::Join => self.poll_join(cx),
             Step::Wait => self.poll_wait(cx),
             Step::Prepare => self.poll_prepare(cx),
@@ -425,50 +372,19 @@ impl<'a, M: Manager> Acquire<'a, M> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => {}
                 Poll::Ready(Some(result)) => {
-                    let since = self.since();
+                    let waited = self.waited();
                     self.step = Step::Done;
                     return Poll::Ready(match result {
-                        Ok(lease) => Ok(self.granted(lease, since)),
-                        Err(error) => Err(self.refused(error, since)),
+                        Ok(mut lease) => {
+                            self.grant(&mut lease, self.inner().coarse.millis(), waited);
+                            Ok(lease)
+                        }
+                        Err(error) => Err(self.refused(error, waited)),
                     });
                 }
             }
             stepped = self.poll_step(cx);
         }
-    }
-
-    /// How long it has waited.
-    fn waited(&self, since: Option<Since>) -> Duration {
-        since.map_or(Duration::ZERO, |since| {
-            Duration::from_millis(self.inner().now_millis().saturating_sub(since.started))
-        })
-    }
-
-    /// The end of a request that was granted: what is noted about the lease.
-    fn granted(&self, mut lease: PooledConnection<M>, since: Option<Since>) -> PooledConnection<M> {
-        let inner = self.inner();
-        lease.note(self.site(), inner.coarse.millis());
-        if let Some(request) = self.request() {
-            lease.tell(request.info.clone());
-        }
-        inner.observe(|| Event::Acquired {
-            connection: lease.loan().get().id,
-            waited: self.waited(since),
-            site: self.site(),
-        });
-        lease
-    }
-
-    #[cold]
-    fn refused(&self, error: Error<M::Error>, since: Option<Since>) -> Error<M::Error> {
-        let inner = self.inner();
-        if inner.features.observer {
-            inner.observe_slowly(&Event::Refused {
-                reason: &error.to_string(),
-                waited: self.waited(since),
-            });
-        }
-        error
     }
 }
 
@@ -479,9 +395,12 @@ impl<M: Manager> Future for Acquire<'_, M> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: nothing is moved out; a waiter in the room is not touched while it is queued.
         let this = unsafe { self.get_unchecked_mut() };
-        match (this.step, &*this.origin) {
-            (Step::New, &Origin::Plain { pool, site }) => this.begin(cx, pool, site),
+        match (this.step, &this.origin) {
+            (Step::New, &Origin::Plain { pool, site }) if !pool.inner().features.on_acquire => {
+                this.take(cx, pool, site)
+            }
             (Step::Wait, _) => this.end_wait(cx),
+            (Step::New, _) if this.inner().features.on_acquire => this.begin(cx),
             _ => {
                 let stepped = this.poll_step(cx);
                 this.go_on(cx, stepped)
@@ -493,7 +412,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
 impl<M: Manager> Acquire<'_, M> {
     /// The way nearly all requests go, in line: an idle connection, good as it is.
     #[inline(always)]
-    fn begin(
+    fn take(
         &mut self,
         cx: &mut Context<'_>,
         pool: &Pool<M>,
@@ -506,7 +425,7 @@ impl<M: Manager> Acquire<'_, M> {
         };
         // From here on its destructor closes the connection if foreign code panics.
         let mut lease = PooledConnection::new(loan);
-        if inner.may_have(&mut lease, now) {
+        if inner.is_fit(&mut lease, now) {
             lease.note(site, now);
             self.step = Step::Done;
             return Poll::Ready(Ok(lease));
@@ -541,7 +460,7 @@ impl<M: Manager> Acquire<'_, M> {
         };
         let now = inner.coarse.millis();
         let mut lease = PooledConnection::new(loan);
-        match *self.origin {
+        match self.origin {
             Origin::Plain { site, .. } if inner.may_have(&mut lease, now) => {
                 lease.note(site, now);
                 self.step = Step::Done;
@@ -574,10 +493,20 @@ impl<M: Manager> Acquire<'_, M> {
 impl<M: Manager> Drop for Acquire<'_, M> {
     #[inline]
     fn drop(&mut self) {
-        if self.step > Step::Done || matches!(*self.origin, Origin::Told(_)) {
+        if self.step > Step::Done {
             self.drop_slowly();
         }
+        if let Origin::Told(told) = &mut self.origin {
+            drop_told(told);
+        }
     }
+}
+
+#[inline(never)]
+fn drop_told<M: Manager>(told: &mut ManuallyDrop<Box<Told<'_, M>>>) {
+    // SAFETY: called once, by the destructor of the request whose it is, and nothing else takes it
+    // out.
+    unsafe { ManuallyDrop::drop(told) };
 }
 
 impl<M: Manager> Acquire<'_, M> {
@@ -590,11 +519,12 @@ impl<M: Manager> Acquire<'_, M> {
         }
     }
 
-    /// Leaves the queue, or a check to itself. Once, by `drop`.
+    /// Gives its token back, leaves the queue, or a check to itself.
     #[cold]
     fn drop_slowly(&mut self) {
+        self.inner().leave(self.token, Outcome::Cancelled);
         match self.step {
-            Step::New | Step::Join | Step::Done => {}
+            Step::New | Step::Done | Step::Entered | Step::Join => {}
             // A queued acquire was pinned, and is not moved again before it is gone.
             Step::Wait => self.leave_queue(),
             Step::Prepare => {
@@ -602,15 +532,13 @@ impl<M: Manager> Acquire<'_, M> {
                 self.inner().finish_alone(work);
             }
         }
-        // SAFETY: the request is being dropped, and what is left of it has nothing to drop.
-        unsafe { ManuallyDrop::drop(&mut self.origin) };
     }
 }
 
 impl<M: Manager> fmt::Debug for Acquire<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let step = match self.step {
-            Step::New | Step::Join => "new",
+            Step::New | Step::Entered | Step::Join => "new",
             Step::Wait => "waiting",
             Step::Prepare => "checking",
             Step::Done => "done",

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::queue::{self, Kind, Queue};
 use crate::request::RequestInfo;
 use crate::status::ConnectionInfo;
-use crate::{CloseReason, Manager};
+use crate::{CloseReason, Manager, Token};
 
 use super::Inner;
 
@@ -47,6 +47,11 @@ pub(crate) struct Body<M: Manager> {
     /// under way.
     pub(crate) doom: Option<CloseReason>,
     pub(crate) request: Option<Arc<RequestInfo>>,
+    /// A caller leases it, and whoever keeps books was told so. Never set in a pool where nobody
+    /// does.
+    pub(crate) lent: bool,
+    /// What the admission gave the request that leases it. Means nothing unless `lent`.
+    pub(crate) token: Token,
 }
 
 /// What everybody may read of a slot. Plain facts for snapshots and maintenance; whoever acts on

@@ -11,7 +11,7 @@ use super::{Inner, millis};
 use crate::error::Cause;
 use crate::mutant::mutant;
 use crate::queue::Limits;
-use crate::{CloseReason, ConnectCtx, ErrorClass, Event, Manager};
+use crate::{CloseReason, ConnectCtx, ErrorClass, Event, Manager, Token};
 
 impl<M: Manager> Inner<M> {
     /// Starts the connect for a claimed slot. `upto`: keep it even if nobody waits, as long as no
@@ -145,6 +145,8 @@ impl<M: Manager> Inner<M> {
             errors: 0,
             doom: None,
             request: None,
+            lent: false,
+            token: Token::default(),
         };
         self.counters.opened.fetch_add(1, Ordering::Relaxed);
         berth.face().renew(&body, now);

@@ -15,7 +15,7 @@ use crate::mutant::mutant;
 use crate::queue::{Given, Phase, Queue, wake};
 use crate::request::RequestInfo;
 use crate::status::ConnectionInfo;
-use crate::{CloseReason, Condition, ErrorClass, Event, Manager};
+use crate::{CloseReason, Condition, ErrorClass, Manager, Outcome};
 
 /// A leased connection. Derefs to the manager's connection; goes back when dropped.
 ///
@@ -70,22 +70,19 @@ impl<M: Manager> PooledConnection<M> {
 
     /// Takes the connection out of the pool, for good. Its place is free for a new one.
     pub fn detach(this: Self) -> M::Connection {
-        let loan = this.into_loan();
+        let mut loan = this.into_loan();
         let inner = loan.get().home.strong();
-        inner.observe(|| Event::Released {
-            connection: loan.get().id,
-        });
+        inner.conclude(&mut loan, || Outcome::Detached);
         inner.detach(loan)
     }
 
     /// Ends the lease and closes the connection in the background.
     pub fn discard(this: Self) {
-        let loan = this.into_loan();
+        let mut loan = this.into_loan();
         let inner = loan.get().home.strong();
-        inner.observe(|| Event::Released {
-            connection: loan.get().id,
-        });
-        inner.close_loan(loan, CloseReason::Discarded);
+        let reason = CloseReason::Discarded;
+        inner.conclude(&mut loan, || Outcome::Closed(reason));
+        inner.close_loan(loan, reason);
     }
 
     /// What the pool knows about the connection.
@@ -223,6 +220,16 @@ enum Way {
     Close(CloseReason),
 }
 
+impl Way {
+    /// What it means for the request.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Straight | Self::Restore(_) => Outcome::Returned,
+            Self::Close(reason) => Outcome::Closed(*reason),
+        }
+    }
+}
+
 /// Ends a lease.
 #[inline(always)]
 fn give_back<M: Manager>(mut loan: Loan<M>) {
@@ -268,17 +275,39 @@ fn condition<M: Manager>(inner: &Inner<M>, body: &mut Body<M>) -> Condition {
 #[inline(never)]
 fn give_back_carefully<M: Manager>(mut loan: Loan<M>, now: u64) {
     let home = loan.get().home;
-    let way = way(home.inner(), &mut loan, now);
-    end_lease(loan, way);
+    let inner = home.inner();
+    let body = loan.get_mut();
+    let good_until = body.would_be_good_until(now, inner.bypass);
+    let sound = body.doom.is_none()
+        && body.seen == inner.queue.revision()
+        && good_until > now
+        && !std::thread::panicking();
+    if !sound {
+        let way = way(inner, &mut loan, now);
+        return end_lease(loan, way);
+    }
+    match way_of(inner, condition(inner, body)) {
+        Way::Straight => {}
+        way => return end_lease(loan, way),
+    }
+    // It was for the sake of the books only that it came here. One who had said more about itself
+    // would have left it unseen.
+    inner.conclude_for(&mut loan, RequestInfo::NOTHING, Outcome::Returned);
+    let body = loan.get_mut();
+    body.fresh = now;
+    body.good_until = good_until;
+    loan.face().idle_since.store(now, Ordering::Relaxed);
+    // SAFETY: nothing of the pool is touched afterwards.
+    if let Err(loan) = unsafe { loan.leave() } {
+        hand_on(loan);
+    }
 }
 
 #[inline(never)]
 fn end_lease<M: Manager>(mut loan: Loan<M>, way: Way) {
     let home = loan.get().home;
     let inner = home.inner();
-    inner.observe(|| Event::Released {
-        connection: loan.get().id,
-    });
+    inner.conclude(&mut loan, || way.outcome());
     match way {
         Way::Straight => {
             inner.note_return(&mut loan);
@@ -298,7 +327,6 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
     let revision = inner.queue.revision();
     let evicted = loan.face().is_evicted(loan.get().id);
     let body = loan.get_mut();
-    body.request = None;
     let in_flight = body.doom == Some(CloseReason::InFlight);
     let doomed = body.doom.is_some() && !(in_flight && mutant(105));
     let stale = !inner.queue.is_current(body.epoch);

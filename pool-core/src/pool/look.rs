@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::admit::Pass;
 use super::body::{Body, ENDLESS};
 use super::home_word::home;
 use super::lease::PooledConnection;
@@ -13,8 +14,8 @@ use super::mailbox::Restore;
 use super::tasks::Prepared;
 use super::{Inner, millis};
 use crate::mutant::mutant;
-use crate::request::Request;
-use crate::{BoxFuture, Cause, CloseReason, Condition, Error, Event, Manager, Phase};
+use crate::request::{Request, RequestInfo};
+use crate::{BoxFuture, Cause, CloseReason, Condition, Error, Manager, Phase};
 
 /// What a look at a connection says.
 pub(super) enum Look<M: Manager> {
@@ -28,11 +29,16 @@ impl<M: Manager> Inner<M> {
     /// nearly all may. If not, [`look`](Self::look) says what to do.
     #[inline(always)]
     pub(super) fn may_have(&self, lease: &mut PooledConnection<M>, now: u64) -> bool {
+        !self.features.on_acquire && self.is_fit(lease, now)
+    }
+
+    /// Whether nothing is to be seen to about a connection, hooks aside.
+    #[inline(always)]
+    pub(super) fn is_fit(&self, lease: &mut PooledConnection<M>, now: u64) -> bool {
         // All that is rare, in few words: see `Body`.
         let body = lease.body_mut();
         body.seen == self.queue.revision()
             && now < body.good_until
-            && !self.features.on_acquire
             && self.manager.condition(&mut body.conn) == Condition::Clean
     }
 
@@ -99,35 +105,71 @@ impl<M: Manager> Inner<M> {
         site: &'static Location<'static>,
     ) -> Option<PooledConnection<M>> {
         let now = self.coarse.millis();
-        while let Some(loan) = self.queue.take(home()) {
+        if self.features.on_acquire {
+            return self.try_acquire_by_the_book(site, now);
+        }
+        if let Some(loan) = self.queue.take(home()) {
             // From here on its destructor closes the connection if foreign code panics.
             let mut lease = PooledConnection::new(loan);
-            if self.may_have(&mut lease, now) {
+            if self.is_fit(&mut lease, now) {
                 lease.note(site, now);
                 return Some(lease);
             }
+            let mut lease = self.try_with(lease, now)?;
+            lease.note(site, now);
+            return Some(lease);
+        }
+        self.open_one_more();
+        None
+    }
+
+    /// As [`try_acquire`](Self::try_acquire), where others keep books.
+    #[inline(never)]
+    fn try_acquire_by_the_book(
+        self: &Arc<Self>,
+        site: &'static Location<'static>,
+        now: u64,
+    ) -> Option<PooledConnection<M>> {
+        let pass = Pass::enter(self, now)?;
+        match self.try_take(now) {
+            Some(mut lease) => {
+                lease.note(site, now);
+                pass.lend(&mut lease, site);
+                Some(lease)
+            }
+            None => {
+                pass.find_nothing();
+                None
+            }
+        }
+    }
+
+    /// Goes on with a connection that was taken, and with others until one will do.
+    #[cold]
+    fn try_with(
+        self: &Arc<Self>,
+        lease: PooledConnection<M>,
+        now: u64,
+    ) -> Option<PooledConnection<M>> {
+        match self.look(lease, now) {
+            Look::Ready(lease) => Some(lease),
+            // Its fate is decided in the background if it takes waiting; one at a time, or a single
+            // call would take all idle connections out.
+            Look::Prepare(lease) => self.prepare_at_once(lease),
+            Look::Gone => self.try_take(now),
+        }
+    }
+
+    /// An idle connection that needs no waiting, with all that is to be done before a lease.
+    fn try_take(self: &Arc<Self>, now: u64) -> Option<PooledConnection<M>> {
+        while let Some(loan) = self.take(RequestInfo::NOTHING) {
+            let mut lease = PooledConnection::new(loan);
+            if !self.features.prepares && self.is_fit(&mut lease, now) {
+                return Some(lease);
+            }
             match self.look(lease, now) {
-                Look::Ready(mut lease) => {
-                    lease.note(site, now);
-                    self.observe(|| Event::Acquired {
-                        connection: lease.loan().get().id,
-                        waited: Duration::ZERO,
-                        site,
-                    });
-                    return Some(lease);
-                }
-                // Its fate is decided in the background if it takes waiting; one at a time, or a
-                // single call would take all idle connections out.
-                Look::Prepare(lease) => {
-                    let mut lease = self.prepare_at_once(lease)?;
-                    lease.note(site, now);
-                    self.observe(|| Event::Acquired {
-                        connection: lease.loan().get().id,
-                        waited: Duration::ZERO,
-                        site,
-                    });
-                    return Some(lease);
-                }
+                Look::Ready(lease) => return Some(lease),
+                Look::Prepare(lease) => return self.prepare_at_once(lease),
                 Look::Gone => {}
             }
         }

@@ -14,6 +14,7 @@
 
 mod acquire;
 mod admin;
+mod admit;
 mod body;
 mod connect;
 mod driver;
@@ -25,6 +26,7 @@ mod lease;
 mod look;
 mod mailbox;
 mod maintenance;
+mod place;
 mod preparation;
 mod stop;
 mod tasks;
@@ -52,7 +54,10 @@ use crate::hooks::Hooks;
 use crate::mutant::mutant;
 use crate::queue::{Limits, Queue};
 use crate::request::Request;
-use crate::{Builder, Clock, CloseReason, CoarseTime, Config, Event, Manager, Observer, Spawn};
+use crate::{
+    Admission, Builder, Clock, CloseReason, CoarseTime, Config, Event, Manager, Observer,
+    Placement, Spawn,
+};
 
 /// A pool of connections. A cheap handle: clone it freely.
 ///
@@ -94,6 +99,8 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) config: Config,
     pub(crate) hooks: Hooks<M::Connection>,
     observer: Option<Arc<dyn Observer>>,
+    admission: Option<Arc<dyn Admission>>,
+    placement: Option<Arc<dyn Placement>>,
     pub(crate) clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawn>,
     handles: AtomicUsize,
@@ -125,12 +132,15 @@ struct Features {
 }
 
 impl Features {
-    fn new(config: &Config, hooks: &Hooks<impl Sized>, observer: bool) -> Self {
+    fn new(parts: &Parts<impl Manager>) -> Self {
+        let (hooks, config) = (&parts.hooks, &parts.config);
         let prepares = !hooks.before_acquire.is_empty() || mutant(181);
         let restores = !hooks.after_release.is_empty() || config.validate_on_return || mutant(182);
+        let observer = parts.observer.is_some();
+        let told = observer || parts.admission.is_some() || parts.placement.is_some();
         Self {
-            on_acquire: prepares || observer,
-            on_release: restores || observer,
+            on_acquire: prepares || told,
+            on_release: restores || told,
             prepares,
             restores,
             observer,
@@ -155,6 +165,8 @@ pub(crate) struct Parts<M: Manager> {
     pub(crate) config: Config,
     pub(crate) hooks: Hooks<M::Connection>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) admission: Option<Arc<dyn Admission>>,
+    pub(crate) placement: Option<Arc<dyn Placement>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) spawner: Arc<dyn Spawn>,
 }
@@ -291,11 +303,14 @@ impl<M: Manager> fmt::Debug for WeakPool<M> {
 
 impl<M: Manager> Inner<M> {
     fn new(parts: Parts<M>) -> Self {
+        let features = Features::new(&parts);
         let Parts {
             manager,
             config,
             hooks,
             observer,
+            admission,
+            placement,
             clock,
             spawner,
         } = parts;
@@ -327,7 +342,7 @@ impl<M: Manager> Inner<M> {
             hand_off_lease: millis(config.hand_off_lease).min(body::ENDLESS),
             suspect_before: AtomicU64::new(0),
             doubt: Doubt::default(),
-            features: Features::new(&config, &hooks, observer.is_some()),
+            features,
             handles: AtomicUsize::new(1),
             next_id: AtomicU64::new(1),
             counters: Counters::default(),
@@ -344,6 +359,8 @@ impl<M: Manager> Inner<M> {
             config,
             hooks,
             observer,
+            admission,
+            placement,
             clock,
             spawner,
         }
@@ -370,9 +387,7 @@ impl<M: Manager> Inner<M> {
     #[cold]
     pub(crate) fn observe_slowly(&self, event: &Event<'_>) {
         if let Some(observer) = &self.observer {
-            // Foreign code on the way home of a connection: its panic must not stop it.
-            let _ =
-                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| observer.event(event)));
+            contained(|| observer.event(event));
         }
     }
 
@@ -391,6 +406,12 @@ impl<M: Manager> Inner<M> {
     pub(crate) fn failures(&self) -> MutexGuard<'_, Failures<M::Error>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Runs foreign code on the way home of a connection: its panic must not stop what follows.
+#[inline]
+fn contained(code: impl FnOnce()) {
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(code));
 }
 
 /// Finer ticks than this would cost more than they tell.

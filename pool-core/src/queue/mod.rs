@@ -47,6 +47,7 @@
 //! reference that the queue keeps as long as slots are out; whoever vacates the last one gets it.
 
 mod admin;
+mod choice;
 mod fast;
 mod give;
 mod lane;

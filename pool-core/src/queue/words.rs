@@ -215,6 +215,21 @@ impl Words {
         }
     }
 
+    /// The idle bits of a word, for whoever looks before it takes; none if somebody must be asked
+    /// first.
+    #[inline]
+    pub(super) fn peek(&self, word: usize) -> u64 {
+        // Acquire, with the Release of `put` and `publish`: that the slots exist. Between such a
+        // store and this load a word is changed by read-modify-writes alone.
+        let order = if mutant(47) {
+            Ordering::Relaxed
+        } else {
+            Ordering::Acquire
+        };
+        let seen = self.words[word].load(order);
+        if seen & SLOW == 0 { seen & IDLE } else { 0 }
+    }
+
     /// The idle bits of a word at some moment, for snapshots.
     pub(super) fn idle_bits(&self, word: usize) -> u64 {
         self.words[word].load(Ordering::Relaxed) & IDLE

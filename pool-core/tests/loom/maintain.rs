@@ -1,7 +1,7 @@
-//! Epochs, and maintenance that takes particular slots.
+//! Epochs, and those who take particular slots: maintenance, and whoever has a preference.
 
 use crate::harness::{
-    Handle, acquire, block_on, finish, join, model, spawn, spawn_user, use_once, waiting,
+    Handle, acquire, block_on, finish, join, limits, model, spawn, spawn_user, use_once, waiting,
 };
 
 #[test]
@@ -50,6 +50,29 @@ fn l15_maintenance_takes_one_slot_that_nobody_else_has() {
         ];
         use_once(&pool, 0);
         join(threads);
+        finish(pool, 1);
+    });
+}
+
+#[test]
+fn l15b_a_look_sees_whole_slots_and_a_claim_takes_one_that_nobody_else_has() {
+    model("L15b", || {
+        let pool = Handle::new(0, 1, 1, limits(1)).shared();
+        let opener = pool.clone();
+        let thread = spawn(move || {
+            let berth = opener.queue.claim_first(0).expect("there is room");
+            opener.connect(berth);
+            use_once(&opener, 0);
+        });
+        let mut seen = None;
+        pool.queue.peek(0, |index, _| {
+            seen = Some(index);
+            false
+        });
+        if let Some(loan) = seen.and_then(|index| pool.queue.claim_idle(index)) {
+            pool.lease(loan, 0).back();
+        }
+        join([thread]);
         finish(pool, 1);
     });
 }

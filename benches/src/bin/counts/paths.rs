@@ -8,8 +8,12 @@ use std::hint::black_box;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
-use pool_facade::{Acquire, Event, Manager, Observer, Pool, Priority};
+use pool_facade::{
+    Acquire, Admission, Admit, Candidates, Event, Manager, Observer, Outcome, Placement, Pool,
+    Priority, RequestInfo, Token,
+};
 use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, yield_now};
@@ -45,7 +49,7 @@ const fn path(
 const LOOP: Option<&str> = Some("loop");
 
 /// All of them.
-pub(crate) const PATHS: [Path; 12] = [
+pub(crate) const PATHS: [Path; 13] = [
     path("loop", "an await that is ready", None, bare_loop),
     path("yield-64", "64 tasks yield", None, yield_64),
     path("yield-9", "9 tasks yield", None, yield_9),
@@ -72,6 +76,12 @@ pub(crate) const PATHS: [Path; 12] = [
         "acquire and drop, an observer attached",
         LOOP,
         observed,
+    ),
+    path(
+        "hooked",
+        "the same with an admission and a placement too",
+        LOOP,
+        hooked,
     ),
     path(
         "busy",
@@ -196,6 +206,36 @@ fn observed(rounds: u64) -> u64 {
     block_on(async move {
         let observed = builder::<4>(8).observer(Arc::new(Silent));
         let pool = opened(observed).await;
+        lease_again_and_again(&pool, rounds).await;
+    });
+    rounds
+}
+
+impl Admission for Silent {
+    fn admit(&self, _: Duration, request: &RequestInfo) -> Admit {
+        black_box(request);
+        Admit::Enter(Token::default())
+    }
+
+    fn leave(&self, _: Duration, token: Token, _: Outcome) {
+        black_box(token);
+    }
+}
+
+impl Placement for Silent {
+    fn choose(&self, request: &RequestInfo, _: &Candidates<'_>) -> Option<u32> {
+        black_box(request);
+        None
+    }
+}
+
+fn hooked(rounds: u64) -> u64 {
+    block_on(async move {
+        let hooked = builder::<10>(8)
+            .observer(Arc::new(Silent))
+            .admission(Arc::new(Silent))
+            .placement(Arc::new(Silent));
+        let pool = opened(hooked).await;
         lease_again_and_again(&pool, rounds).await;
     });
     rounds

@@ -37,7 +37,7 @@ pub use self::fast_pool::FastPool;
 pub use self::fastpool::Fastpool;
 pub use self::limits::{Bitmap, Floor, LockedVec, Queue, ShardedBitmap};
 pub use self::mobc::Mobc;
-pub use self::ours::{Configuration, Defaults, Observed, Ours, Skewed};
+pub use self::ours::{Configuration, Defaults, Hooked, Ours, Skewed};
 pub use self::qp::Qp;
 pub use self::r2d2::R2d2;
 pub use self::semaphore::SemaphoreQueue;
@@ -54,7 +54,7 @@ pub trait Visit {
 pub fn each(visitor: &mut impl Visit) {
     visitor.visit::<Ours<Defaults>>();
     visitor.visit::<Ours<Skewed>>();
-    visitor.visit::<Ours<Observed>>();
+    visitor.visit::<Ours<Hooked>>();
     visitor.visit::<Bb8>();
     visitor.visit::<Deadpool>();
     visitor.visit::<Mobc>();

@@ -5,9 +5,11 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pool_facade::{
-    Builder, Condition, ConnectCtx, Event, Manager, Observer, Pool, PooledConnection,
+    Admission, Admit, Builder, Candidates, Condition, ConnectCtx, Event, Manager, Observer,
+    Outcome, Placement, Pool, PooledConnection, RequestInfo, Token,
 };
 
 use super::{ALWAYS_A_DEADLINE, TEN_YEARS};
@@ -56,26 +58,49 @@ impl Configuration for Skewed {
     }
 }
 
-/// With somebody listening who does nothing.
+/// With all that may be asked and told on the way of a request, none of which does anything.
 #[derive(Debug)]
-pub struct Observed;
+pub struct Hooked;
 
-impl Configuration for Observed {
-    const NAME: &'static str = "ours, observed";
-    const REMARKS: &'static [&'static str] =
-        &["facade defaults with an observer that does nothing with what it hears"];
+impl Configuration for Hooked {
+    const NAME: &'static str = "ours, with hooks";
+    const REMARKS: &'static [&'static str] = &[
+        "facade defaults with an observer, an admission and a placement that do nothing with what \
+         they are told",
+    ];
 
     fn apply(builder: Builder<Connects>) -> Builder<Connects> {
-        builder.observer(Arc::new(Deaf))
+        builder
+            .observer(Arc::new(Indifferent))
+            .admission(Arc::new(Indifferent))
+            .placement(Arc::new(Indifferent))
     }
 }
 
-/// Hears every event and does nothing.
-struct Deaf;
+/// Hears everything, lets everybody in and prefers nothing.
+struct Indifferent;
 
-impl Observer for Deaf {
+impl Observer for Indifferent {
     fn event(&self, event: &Event<'_>) {
         std::hint::black_box(event);
+    }
+}
+
+impl Admission for Indifferent {
+    fn admit(&self, _: Duration, request: &RequestInfo) -> Admit {
+        std::hint::black_box(request);
+        Admit::Enter(Token::default())
+    }
+
+    fn leave(&self, _: Duration, token: Token, _: Outcome) {
+        std::hint::black_box(token);
+    }
+}
+
+impl Placement for Indifferent {
+    fn choose(&self, request: &RequestInfo, _: &Candidates<'_>) -> Option<u32> {
+        std::hint::black_box(request);
+        None
     }
 }
 
@@ -146,7 +171,7 @@ impl<V: Configuration> Contestant for Ours<V> {
             .initial_size(if setup.full { size } else { 0 })
             .acquire_timeout(setup.deadline.unwrap_or(TEN_YEARS));
         if setup.check {
-            builder = builder.validation_bypass(std::time::Duration::ZERO);
+            builder = builder.validation_bypass(Duration::ZERO);
         }
         if let Some(most) = setup.max_connecting {
             let most = u32::try_from(most).expect("no more connects than connections");

@@ -1,0 +1,11 @@
+//! The policies that a pool asks: who may enter, and which connection suits best.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as the test does"
+)]
+
+mod admission;
+mod doorman;
+mod placement;
+mod sequences;
