@@ -117,6 +117,7 @@ pub trait Admission: Send + Sync + 'static {
 
 /// What a policy says of a request that wants to enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Admit {
     /// It may. The token comes back when it leaves.
     Enter(Token),
@@ -181,6 +182,6 @@ pub enum Outcome {
     Refused,
     /// There was nothing idle for a [`try_acquire`](crate::Pool::try_acquire).
     Unavailable,
-    /// The future was dropped.
+    /// The future was dropped, or foreign code panicked in it.
     Cancelled,
 }

@@ -205,7 +205,8 @@ impl<M: Manager> Pool<M> {
     /// An idle connection, if there is one that needs no check; never waits. When there is none but
     /// room for one, a connect begins in the background.
     ///
-    /// It may say `None` while a connection is just being returned.
+    /// It may say `None` while a connection is just being returned, and does if the pool's
+    /// [`Admission`] refuses.
     #[must_use]
     #[track_caller]
     pub fn try_acquire(&self) -> Option<PooledConnection<M>> {

@@ -39,7 +39,9 @@ impl Chance {
     /// Most calls succeed.
     fn action(&self) -> Action {
         match self.below(20) {
-            0 => Action::fail(ErrorClass::Connection),
+            0 => Action::fail(
+                [ErrorClass::Connection, ErrorClass::Permanent][self.below(2) as usize],
+            ),
             1 => Action::hang(),
             2 => Action::panic(),
             3 | 4 => Action::delay(ms(20)),
