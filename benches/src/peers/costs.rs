@@ -54,7 +54,7 @@ impl Scenario for Operation {
         if outcome.stuck {
             return outcome;
         }
-        if let Some(count) = instructions::per_operation::<C>(busy) {
+        if let Some(count) = instructions::per_operation(C::NAME, busy) {
             outcome.value("instructions", "/op", Better::Lower, count);
             // What is asked for most comes first.
             outcome.values.rotate_right(1);
@@ -85,7 +85,7 @@ impl Scenario for Waiting {
         let mut outcome = Outcome::of(sample(Crew::Current, async |_beat| {
             work::sizes::<C>().await
         }));
-        match memory::per_waiter::<C>() {
+        match memory::per_waiter(C::NAME) {
             Some(bytes) => {
                 outcome.value("resident", "B/task", Better::Lower, bytes);
                 outcome.values.rotate_right(1);

@@ -9,6 +9,7 @@ pub mod command;
 pub mod contestant;
 pub mod contestants;
 pub mod costs;
+pub mod erased;
 pub mod machine;
 pub mod progress;
 pub mod runner;

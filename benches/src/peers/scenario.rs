@@ -7,6 +7,7 @@
 //!
 //! ```
 //! use pool_benches::peers::contestant::{About, Contestant, Setup};
+//! use pool_benches::peers::erased::Pool;
 //! use pool_benches::peers::scenario::{Outcome, Round, Scenario, intact};
 //! use pool_benches::peers::workers::{Crew, sample};
 //! use pool_benches::record::Better;
@@ -34,7 +35,7 @@
 //!             let mut outcome = Outcome::default();
 //!             outcome.value("took", "ns", Better::Lower, began.elapsed().as_nanos() as f64);
 //!             drop(lease);
-//!             outcome.faults(intact(&pool, &setup).await);
+//!             outcome.faults(intact(&Pool::of(pool), &setup).await);
 //!             outcome
 //!         }))
 //!     }
@@ -48,6 +49,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::contestant::{About, Contestant, Setup};
+use super::erased::Pool;
 use super::workers::Stall;
 use crate::record::Better;
 
@@ -172,8 +174,8 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Asks, when all leases have ended, whether the pool has kept its maximum and still has all of its
 /// places.
-pub async fn intact<C: Contestant>(pool: &C, setup: &Setup) -> Option<String> {
-    if C::LACKS.limit {
+pub async fn intact(pool: &Pool, setup: &Setup) -> Option<String> {
+    if pool.about().lacks.limit {
         return None;
     }
     let mut leases = Vec::with_capacity(setup.size);
@@ -185,7 +187,7 @@ pub async fn intact<C: Contestant>(pool: &C, setup: &Setup) -> Option<String> {
     }
     let missing = leases.len() < setup.size;
     for lease in leases {
-        C::release(lease).await;
+        lease.release().await;
     }
     if setup.backend.most_alive() > setup.size {
         return Some("had more connections than its maximum".to_owned());

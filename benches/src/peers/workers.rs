@@ -9,6 +9,8 @@
 //! of its own, and tells by a [`Beat`] that it gets on; one that does not for a while is ended.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -115,6 +117,10 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How many looks without a sign of life are too many.
 const LOOKS: usize = 15;
 
+/// The work of a sample, whose type is forgotten: a runtime is compiled for each type of future that it
+/// runs. Its tasks and loops stay what they are.
+type Work<T> = Box<dyn FnOnce(Arc<Beat>) -> Pin<Box<dyn Future<Output = T>>> + Send>;
+
 /// Runs `work` on a runtime of its own. What it starts is ended when it returns.
 ///
 /// # Errors
@@ -124,6 +130,13 @@ pub fn sample<T: Send + 'static, W>(crew: Crew, work: W) -> Result<T, Stall>
 where
     W: AsyncFnOnce(Arc<Beat>) -> T + Send + 'static,
 {
+    watched(
+        crew,
+        Box::new(|beat| Box::pin(async move { work(beat).await })),
+    )
+}
+
+fn watched<T: Send + 'static>(crew: Crew, work: Work<T>) -> Result<T, Stall> {
     let beat = Arc::new(Beat::default());
     let (report, reported) = channel();
     let inner = Arc::clone(&beat);

@@ -1,5 +1,7 @@
 //! The program again, for one figure of one contestant.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::thread;
@@ -53,8 +55,8 @@ impl Child {
     }
 
     /// The arguments that make this program such a child.
-    pub(super) fn arguments<C: Contestant>(self) -> [&'static str; 4] {
-        ["--child", self.name(), "--contestant", C::NAME]
+    pub(super) const fn arguments(self, contestant: &str) -> [&str; 4] {
+        ["--child", self.name(), "--contestant", contestant]
     }
 }
 
@@ -66,6 +68,15 @@ impl FromStr for Child {
         let found = all.into_iter().find(|child| child.name() == name);
         found.ok_or_else(|| format!("no child is called {name:?}"))
     }
+}
+
+/// Runs what a child does on one thread, boxed: a runtime is compiled for each type of future.
+pub(super) fn alone(work: impl Future<Output = ()>) {
+    let work: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(work);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime can be built").block_on(work);
 }
 
 /// The longest that a child may take: pools that get stuck do so in children, too.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use super::child::Child;
+use super::child::{Child, alone};
 use super::work::{LONG, SHORT, pool, work};
 use crate::peers::contestant::Contestant;
 use crate::peers::workers::Beat;
@@ -26,10 +26,7 @@ fn mark(number: u8) {
 
 /// What the child does.
 pub(super) fn child<C: Contestant>(busy: bool) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.expect("a runtime can be built").block_on(async {
+    alone(async move {
         let beat = Arc::new(Beat::default());
         let pool = pool::<C>(busy).await;
         work(&pool, busy, SHORT, &beat).await;
@@ -41,8 +38,8 @@ pub(super) fn child<C: Contestant>(busy: bool) {
     });
 }
 
-/// Instructions of one operation; `None` if callgrind is not there or the child failed.
-pub(super) fn per_operation<C: Contestant>(busy: bool) -> Option<f64> {
+/// Instructions of one operation of a contestant; `None` if callgrind is not there or the child failed.
+pub(super) fn per_operation(contestant: &str, busy: bool) -> Option<f64> {
     let program = std::env::current_exe().ok()?;
     let folder = tempfile::tempdir().ok()?;
     let output = folder.path().join("count");
@@ -51,7 +48,7 @@ pub(super) fn per_operation<C: Contestant>(busy: bool) -> Option<f64> {
         .args(["--tool=callgrind", "--quiet", MARK])
         .arg(format!("--callgrind-out-file={}", output.display()))
         .arg(program)
-        .args(child.arguments::<C>())
+        .args(child.arguments(contestant))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::child::Child;
+use super::child::{Child, alone};
 use crate::peers::contestant::{Contestant, Setup};
 
 /// Tasks that wait.
@@ -15,20 +15,20 @@ const TASKS: usize = 10_000;
 const POOLS: usize = 1000;
 
 /// Bytes of each task that waits; `None` where the system does not tell or the pool failed.
-pub(super) fn per_waiter<C: Contestant>() -> Option<f64> {
-    told::<C>(Child::Memory)
+pub(super) fn per_waiter(contestant: &str) -> Option<f64> {
+    told(Child::Memory, contestant)
 }
 
 /// Bytes of each of a thousand pools of two that nobody has used; `None` where the system does not
 /// tell or the pool failed.
-pub(crate) fn per_pool<C: Contestant>() -> Option<f64> {
-    told::<C>(Child::Pools)
+pub(crate) fn per_pool(contestant: &str) -> Option<f64> {
+    told(Child::Pools, contestant)
 }
 
 /// The number that a child prints.
-fn told<C: Contestant>(child: Child) -> Option<f64> {
+fn told(child: Child, contestant: &str) -> Option<f64> {
     let output = Command::new(std::env::current_exe().ok()?)
-        .args(child.arguments::<C>())
+        .args(child.arguments(contestant))
         .stderr(Stdio::null())
         .output()
         .ok()?;
@@ -38,10 +38,7 @@ fn told<C: Contestant>(child: Child) -> Option<f64> {
 
 /// Parks tasks and prints what each has cost.
 pub(super) fn child<C: Contestant>() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.expect("a runtime can be built").block_on(async {
+    alone(async {
         let setup = Setup {
             full: true,
             ..Setup::new(1, Arc::default())
@@ -69,10 +66,7 @@ pub(super) fn child<C: Contestant>() {
 
 /// Makes pools and prints what each has cost.
 pub(super) fn pools<C: Contestant>() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.expect("a runtime can be built").block_on(async {
+    alone(async {
         let setup = Setup::new(2, Arc::default());
         let mut pools: Vec<C> = Vec::with_capacity(POOLS);
         let before = resident();

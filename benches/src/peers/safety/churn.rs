@@ -17,6 +17,7 @@ use super::checks::{as_number, has_waiters};
 use super::harness::{Ended, PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::erased::{Entrant, Pool};
 use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
@@ -56,17 +57,17 @@ impl Scenario for Churn {
     }
 
     fn run<C: Contestant>(round: &Round) -> Outcome {
-        run(trial::<C>(*round))
+        run(trial(Entrant::of::<C>(), *round))
     }
 }
 
-async fn trial<C: Contestant>(round: Round) -> Outcome {
+async fn trial(entrant: Entrant, round: Round) -> Outcome {
     let backend = Backend::slow(CONNECT, Duration::ZERO);
     let setup = Setup {
         full: true,
         ..Setup::new(SIZE, Arc::clone(&backend))
     };
-    let pool = C::build(&setup).await;
+    let pool = entrant.build(&setup).await;
     let stop = Arc::new(AtomicBool::new(false));
     let mut tasks = Tasks::new();
     let before = backend.opened();
@@ -104,7 +105,7 @@ fn report(ended: &Ended<Tally>, seconds: f64, opened: usize, outcome: &mut Outco
     }
 }
 
-async fn work<C: Contestant>(pool: C, stop: Arc<AtomicBool>, task: usize) -> Tally {
+async fn work(pool: Pool, stop: Arc<AtomicBool>, task: usize) -> Tally {
     let mut tally = Tally::default();
     // Tasks begin at different places, so that they do not all discard at once.
     let mut turn = task;
@@ -115,17 +116,17 @@ async fn work<C: Contestant>(pool: C, stop: Arc<AtomicBool>, task: usize) -> Tal
             yield_now().await;
             continue;
         };
-        let dead = C::conn(&mut lease).is_broken();
-        C::touch(&mut lease);
+        let dead = lease.conn().is_broken();
+        lease.touch();
         yield_now().await;
         tally.served += 1;
         tally.dead += usize::from(dead);
         if turn.is_multiple_of(EVERY) && !dead {
-            C::conn(&mut lease).break_off();
-            C::discard(lease);
+            lease.conn().break_off();
+            lease.discard();
             tally.discarded += 1;
         } else {
-            C::release(lease).await;
+            lease.release().await;
         }
     }
     tally

@@ -14,6 +14,7 @@ use super::checks::has_waiters;
 use super::harness::{PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::erased::{Entrant, Pool};
 use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
@@ -52,16 +53,18 @@ impl Scenario for CutShort {
     }
 
     fn run<C: Contestant>(round: &Round) -> Outcome {
+        let entrant = Entrant::of::<C>();
         match round.variant {
-            CHECKING => run(checking::<C>()),
-            _ => run(connecting::<C>()),
+            CHECKING => run(checking(entrant)),
+            _ => run(connecting(entrant)),
         }
     }
 }
 
-async fn connecting<C: Contestant>() -> Outcome {
+async fn connecting(entrant: Entrant) -> Outcome {
     let backend = Backend::slow(TAKES, Duration::ZERO);
-    let pool = C::build(&Setup::new(SIZE, Arc::clone(&backend))).await;
+    let setup = Setup::new(SIZE, Arc::clone(&backend));
+    let pool = entrant.build(&setup).await;
     let mut outcome = Outcome::default();
     for _ in 0..CONNECTED {
         come_and_leave(&pool, &mut outcome).await;
@@ -74,14 +77,14 @@ async fn connecting<C: Contestant>() -> Outcome {
     outcome
 }
 
-async fn checking<C: Contestant>() -> Outcome {
+async fn checking(entrant: Entrant) -> Outcome {
     let backend = Backend::slow(Duration::ZERO, TAKES);
     let setup = Setup {
         full: true,
         check: true,
         ..Setup::new(SIZE, Arc::clone(&backend))
     };
-    let pool = C::build(&setup).await;
+    let pool = entrant.build(&setup).await;
     let mut outcome = Outcome::default();
     for _ in 0..CHECKED {
         come_and_leave(&pool, &mut outcome).await;
@@ -97,7 +100,7 @@ async fn checking<C: Contestant>() -> Outcome {
 }
 
 /// As many callers as there may be connections; they all leave early.
-async fn come_and_leave<C: Contestant>(pool: &C, outcome: &mut Outcome) {
+async fn come_and_leave(pool: &Pool, outcome: &mut Outcome) {
     let mut tasks = Tasks::new();
     for _ in 0..SIZE {
         let pool = pool.clone();
@@ -106,7 +109,7 @@ async fn come_and_leave<C: Contestant>(pool: &C, outcome: &mut Outcome) {
                 biased;
                 // First, so that a machine that is late does not make callers stay.
                 () = sleep(LEAVE) => {}
-                Some(lease) = pool.acquire() => C::release(lease).await,
+                Some(lease) = pool.acquire() => lease.release().await,
             }
         });
     }

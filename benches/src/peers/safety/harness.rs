@@ -8,7 +8,7 @@ use tokio::sync::Barrier;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::peers::contestant::Contestant;
+use crate::peers::erased::{Boxed, Pool};
 use crate::peers::scenario::Outcome;
 use crate::peers::workers::{Crew, sample};
 
@@ -77,6 +77,8 @@ impl<T: Send + 'static> Tasks<T> {
 
     /// One more.
     pub(super) fn spawn(&mut self, task: impl Future<Output = T> + Send + 'static) {
+        // Boxed, since tokio compiles all it does with tasks for each type of them.
+        let task: Boxed<'static, T> = Box::pin(task);
         self.set.spawn(task);
     }
 
@@ -125,7 +127,7 @@ impl<T> Ended<T> {
 }
 
 /// How many of `size` connections can be had at once by as many tasks.
-pub(super) async fn capacity<C: Contestant>(pool: &C, size: usize, outcome: &mut Outcome) -> usize {
+pub(super) async fn capacity(pool: &Pool, size: usize, outcome: &mut Outcome) -> usize {
     let all_tried = Arc::new(Barrier::new(size));
     let mut tasks = Tasks::new();
     for _ in 0..size {
@@ -136,7 +138,7 @@ pub(super) async fn capacity<C: Contestant>(pool: &C, size: usize, outcome: &mut
             let Ok(Some(lease)) = lease else {
                 return false;
             };
-            C::release(lease).await;
+            lease.release().await;
             true
         });
     }

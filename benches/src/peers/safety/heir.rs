@@ -16,6 +16,7 @@ use super::checks::has_waiters;
 use super::harness::{PATIENCE, Tasks, run};
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::erased::{Entrant, Pool};
 use crate::peers::scenario::{Outcome, Round, Scenario};
 
 /// How long a connect or check takes.
@@ -59,16 +60,17 @@ impl Scenario for Heir {
         let checking = round.variant == CHECKING;
         // A connection that is thrown away for having been asked costs a connect.
         let backend = Backend::slow(TAKES, if checking { TAKES } else { Duration::ZERO });
-        run(trial::<C>(Setup {
+        let setup = Setup {
             full: checking,
             check: checking,
             ..Setup::new(1, backend)
-        }))
+        };
+        run(trial(Entrant::of::<C>(), setup))
     }
 }
 
-async fn trial<C: Contestant>(setup: Setup) -> Outcome {
-    let pool = C::build(&setup).await;
+async fn trial(entrant: Entrant, setup: Setup) -> Outcome {
+    let pool = entrant.build(&setup).await;
     let mut tasks = Tasks::new();
     tasks.spawn(first_leaves(pool));
     let ended = tasks.join(PATIENCE).await;
@@ -91,14 +93,14 @@ async fn trial<C: Contestant>(setup: Setup) -> Outcome {
 }
 
 /// A and B, polled by one task, so that nothing but the pool decides what happens in between.
-async fn first_leaves<C: Contestant>(pool: C) -> Next {
+async fn first_leaves(pool: Pool) -> Next {
     let leave = sleep(LEAVE);
-    let mut first = Box::pin(pool.acquire());
-    let mut second = Box::pin(pool.acquire());
-    if poll_once(first.as_mut()).await.is_ready() {
+    let mut first = pool.acquire();
+    let mut second = pool.acquire();
+    if poll_once(&mut first).await.is_ready() {
         return Next::Moot;
     }
-    let mut served = poll_once(second.as_mut()).await;
+    let mut served = poll_once(&mut second).await;
     tokio::select! {
         biased;
         () = leave => {}
@@ -113,11 +115,11 @@ async fn first_leaves<C: Contestant>(pool: C) -> Next {
     let Poll::Ready(Some(lease)) = served else {
         return Next::Refused;
     };
-    C::release(lease).await;
+    lease.release().await;
     Next::Served(after)
 }
 
 /// One look at a future.
-async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
 }

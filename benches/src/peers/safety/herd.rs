@@ -14,6 +14,7 @@ use super::checks::has_waiters;
 use super::harness::{PATIENCE, Tasks, run};
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::erased::Entrant;
 use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
@@ -39,17 +40,17 @@ impl Scenario for Herd {
     }
 
     fn run<C: Contestant>(_round: &Round) -> Outcome {
-        run(trial::<C>())
+        run(trial(Entrant::of::<C>()))
     }
 }
 
-async fn trial<C: Contestant>() -> Outcome {
+async fn trial(entrant: Entrant) -> Outcome {
     let backend = Backend::slow(CONNECT, Duration::ZERO);
     let setup = Setup {
         max_connecting: Some(SIZE),
         ..Setup::new(SIZE, Arc::clone(&backend))
     };
-    let pool = C::build(&setup).await;
+    let pool = entrant.build(&setup).await;
     let mut tasks = Tasks::new();
     let began = Instant::now();
     for _ in 0..TASKS {
@@ -57,8 +58,8 @@ async fn trial<C: Contestant>() -> Outcome {
         tasks.spawn(async move {
             let mut lease = pool.acquire().await?;
             let after = began.elapsed();
-            C::touch(&mut lease);
-            C::release(lease).await;
+            lease.touch();
+            lease.release().await;
             Some(after)
         });
     }

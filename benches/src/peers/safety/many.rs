@@ -18,6 +18,7 @@ use super::harness::{PATIENCE, Tasks, run};
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
 use crate::peers::costs::per_pool;
+use crate::peers::erased::{Entrant, Pool};
 use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
@@ -48,8 +49,8 @@ impl Scenario for Many {
     }
 
     fn run<C: Contestant>(round: &Round) -> Outcome {
-        let mut outcome = run(trial::<C>(*round));
-        if let Some(bytes) = per_pool::<C>().filter(|_| !outcome.stuck) {
+        let mut outcome = run(trial(Entrant::of::<C>(), *round));
+        if let Some(bytes) = per_pool(C::NAME).filter(|_| !outcome.stuck) {
             outcome.value("memory per pool", "B", Better::Lower, bytes);
             outcome.values.rotate_right(1);
         }
@@ -57,16 +58,17 @@ impl Scenario for Many {
     }
 }
 
-async fn trial<C: Contestant>(round: Round) -> Outcome {
+async fn trial(entrant: Entrant, round: Round) -> Outcome {
     let mut outcome = Outcome::default();
     let lasts = if round.quick { LASTS / 5 } else { LASTS };
     let own = Idling::over(lasts / 5).await;
     let backends: Vec<Arc<Backend>> = (0..POOLS)
         .map(|_| Backend::slow(CONNECT, Duration::ZERO))
         .collect();
-    let mut pools: Vec<C> = Vec::with_capacity(POOLS);
+    let mut pools: Vec<Pool> = Vec::with_capacity(POOLS);
     for backend in &backends {
-        pools.push(C::build(&Setup::new(SIZE, Arc::clone(backend))).await);
+        let setup = Setup::new(SIZE, Arc::clone(backend));
+        pools.push(entrant.build(&setup).await);
     }
     storm(&pools, &mut outcome).await;
     let opened: usize = backends.iter().map(|backend| backend.opened()).sum();
@@ -84,7 +86,7 @@ async fn trial<C: Contestant>(round: Round) -> Outcome {
 }
 
 /// One acquire in each pool, all at once.
-async fn storm<C: Contestant>(pools: &[C], outcome: &mut Outcome) {
+async fn storm(pools: &[Pool], outcome: &mut Outcome) {
     let mut tasks = Tasks::new();
     let began = Instant::now();
     for pool in pools {
@@ -93,7 +95,7 @@ async fn storm<C: Contestant>(pools: &[C], outcome: &mut Outcome) {
             let Some(lease) = pool.acquire().await else {
                 return false;
             };
-            C::release(lease).await;
+            lease.release().await;
             true
         });
     }

@@ -16,6 +16,7 @@ use super::checks::has_waiters;
 use super::harness::{PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::erased::{Entrant, Pool};
 use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
@@ -50,13 +51,14 @@ impl Scenario for Spike {
     }
 
     fn run<C: Contestant>(_round: &Round) -> Outcome {
-        run(trial::<C>())
+        run(trial(Entrant::of::<C>()))
     }
 }
 
-async fn trial<C: Contestant>() -> Outcome {
+async fn trial(entrant: Entrant) -> Outcome {
     let backend = Backend::slow(CONNECT, Duration::ZERO);
-    let pool = C::build(&Setup::new(SIZE, Arc::clone(&backend))).await;
+    let setup = Setup::new(SIZE, Arc::clone(&backend));
+    let pool = entrant.build(&setup).await;
     let mut outcome = Outcome::default();
     if capacity(&pool, OPEN, &mut outcome).await < OPEN {
         outcome.fault("did not open a connection for each of five tasks");
@@ -75,7 +77,7 @@ async fn trial<C: Contestant>() -> Outcome {
     outcome
 }
 
-async fn burst<C: Contestant>(pool: &C, backend: &Backend, outcome: &mut Outcome) {
+async fn burst(pool: &Pool, backend: &Backend, outcome: &mut Outcome) {
     let before = backend.begun();
     let mut tasks = Tasks::new();
     let began = Instant::now();
@@ -94,23 +96,23 @@ async fn burst<C: Contestant>(pool: &C, backend: &Backend, outcome: &mut Outcome
     }
 }
 
-async fn request<C: Contestant>(pool: C) -> bool {
+async fn request(pool: Pool) -> bool {
     let Some(mut lease) = pool.acquire().await else {
         return false;
     };
-    C::touch(&mut lease);
+    lease.touch();
     sleep(HOLD).await;
-    C::release(lease).await;
+    lease.release().await;
     true
 }
 
-async fn steady<C: Contestant>(pool: C, stop: Arc<AtomicBool>) {
+async fn steady(pool: Pool, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         // One that waits for longer than a connect takes is the burst's business to tell.
         let lease = timeout(CONNECT * 2, pool.acquire()).await;
         sleep(STEADY_HOLD).await;
         if let Ok(Some(lease)) = lease {
-            C::release(lease).await;
+            lease.release().await;
         }
         sleep(STEADY_HOLD).await;
     }

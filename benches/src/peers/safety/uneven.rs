@@ -17,6 +17,7 @@ use super::checks::{as_number, has_waiters};
 use super::harness::{PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::erased::{Entrant, Pool};
 use crate::peers::scenario::{Outcome, Round, Scenario, latencies};
 use crate::record::Better;
 
@@ -57,17 +58,17 @@ impl Scenario for Uneven {
     }
 
     fn run<C: Contestant>(round: &Round) -> Outcome {
-        run(trial::<C>(*round))
+        run(trial(Entrant::of::<C>(), *round))
     }
 }
 
-async fn trial<C: Contestant>(round: Round) -> Outcome {
+async fn trial(entrant: Entrant, round: Round) -> Outcome {
     let backend = Backend::immediate();
     let setup = Setup {
         full: true,
         ..Setup::new(SIZE, Arc::clone(&backend))
     };
-    let pool = C::build(&setup).await;
+    let pool = entrant.build(&setup).await;
     let mut tasks = Tasks::new();
     let lasts = round.time(LASTS);
     let end = Instant::now() + lasts;
@@ -100,7 +101,7 @@ fn report(tallies: &[Tally], lasts: Duration, outcome: &mut Outcome) {
     outcome.latencies = Some(waits);
 }
 
-async fn work<C: Contestant>(pool: C, end: Instant, mut rng: Rng) -> Tally {
+async fn work(pool: Pool, end: Instant, mut rng: Rng) -> Tally {
     let mut tally = Tally::default();
     while Instant::now() < end {
         let asked = Instant::now();
@@ -112,11 +113,11 @@ async fn work<C: Contestant>(pool: C, end: Instant, mut rng: Rng) -> Tally {
         let had = Instant::now();
         let wait = (had - asked).as_nanos();
         tally.waits.push(u64::try_from(wait).unwrap_or(u64::MAX));
-        C::touch(&mut lease);
+        lease.touch();
         let long = rng.u8(..ONE_IN) == 0;
         sleep(if long { LONG } else { SHORT }).await;
         let until = Instant::now().min(end);
-        C::release(lease).await;
+        lease.release().await;
         tally.held += until.saturating_duration_since(had);
     }
     tally

@@ -17,6 +17,7 @@ use super::checks::{as_number, has_waiters};
 use super::harness::{Ended, PATIENCE, Tasks, capacity, run};
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
+use crate::peers::erased::{Boxed, Pool};
 use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
@@ -53,25 +54,50 @@ impl Scenario for Waiting {
     }
 
     fn run<C: Contestant>(round: &Round) -> Outcome {
-        run(trial::<C>(*round))
+        run(trial(AtWork::start::<C>, *round))
     }
 }
 
-async fn trial<C: Contestant>(round: Round) -> Outcome {
+/// Callers at work, and what they work on. They do little else than ask, and how often they are served
+/// is a figure: so what they do is compiled for each contestant, unlike all around it.
+struct AtWork {
+    pool: Pool,
+    tasks: Tasks<Tally>,
+    began: Instant,
+}
+
+/// [`AtWork::start`] for one contestant.
+type Start = for<'a> fn(&'a Setup, &'a Arc<AtomicBool>, u64) -> Boxed<'a, AtWork>;
+
+impl AtWork {
+    fn start<'a, C: Contestant>(
+        setup: &'a Setup,
+        stop: &'a Arc<AtomicBool>,
+        seed: u64,
+    ) -> Boxed<'a, Self> {
+        Box::pin(async move {
+            let pool = C::build(setup).await;
+            let mut tasks = Tasks::new();
+            let began = Instant::now();
+            for task in 0..TASKS {
+                tasks.spawn(patient(pool.clone(), Arc::clone(stop)));
+                let rng = Rng::with_seed(seed.wrapping_add(task));
+                tasks.spawn(impatient(pool.clone(), Arc::clone(stop), rng));
+            }
+            let pool = Pool::of(pool);
+            Self { pool, tasks, began }
+        })
+    }
+}
+
+async fn trial(start: Start, round: Round) -> Outcome {
     let backend = Backend::immediate();
     let setup = Setup {
         full: true,
         ..Setup::new(SIZE, Arc::clone(&backend))
     };
-    let pool = C::build(&setup).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let mut tasks = Tasks::new();
-    let began = Instant::now();
-    for task in 0..TASKS {
-        tasks.spawn(patient(pool.clone(), Arc::clone(&stop)));
-        let rng = Rng::with_seed(round.seed.wrapping_add(task));
-        tasks.spawn(impatient(pool.clone(), Arc::clone(&stop), rng));
-    }
+    let AtWork { pool, tasks, began } = start(&setup, &stop, round.seed).await;
     sleep(round.time(LASTS)).await;
     stop.store(true, Ordering::Relaxed);
     let seconds = began.elapsed().as_secs_f64();

@@ -18,7 +18,8 @@ use hdrhistogram::Histogram;
 
 use super::fairness::{jain, least_by_most};
 use super::{note_overlap, setup};
-use crate::peers::contestant::Contestant;
+use crate::peers::contestant::{Contestant, Setup};
+use crate::peers::erased::{Boxed, Pool};
 use crate::peers::scenario::{Outcome, intact, latencies};
 use crate::peers::workers::{Beat, Busy, Crew, cores, sample};
 use crate::record::Better;
@@ -83,6 +84,8 @@ pub(super) struct Tally {
     pub(super) waits: Histogram<u64>,
     /// How long connections were held in all, where holds are timed.
     pub(super) held: Duration,
+    /// Whether there was a limit to share.
+    pub(super) limited: bool,
     overlap: Option<f64>,
     faults: Vec<String>,
 }
@@ -105,16 +108,17 @@ impl Crowd {
 
     /// Lets the crowd loose on a pool, and records through `figures` what came of it, then how
     /// evenly it was spread.
-    pub(super) fn run<C: Contestant>(
-        self,
-        figures: impl FnOnce(&Tally, &mut Outcome) + Send + 'static,
-    ) -> Outcome {
+    pub(super) fn run<C: Contestant>(self, figures: fn(&Tally, &mut Outcome)) -> Outcome {
+        self.measure(Running::start::<C>, figures)
+    }
+
+    fn measure(self, start: Start, figures: fn(&Tally, &mut Outcome)) -> Outcome {
         Outcome::of(sample(Crew::full(), async move |beat| {
-            let mut tally = self.tally::<C>(beat).await;
+            let mut tally = self.tally(start, beat).await;
             let mut outcome = Outcome::default();
             outcome.faults(std::mem::take(&mut tally.faults));
             figures(&tally, &mut outcome);
-            if !C::LACKS.limit {
+            if tally.limited {
                 let (jain, ratio) = (jain(&tally.shares), least_by_most(&tally.shares));
                 outcome.value("jain", "", Better::Higher, jain);
                 outcome.value("min/max", "", Better::Higher, ratio);
@@ -125,15 +129,14 @@ impl Crowd {
         }))
     }
 
-    async fn tally<C: Contestant>(self, beat: Arc<Beat>) -> Tally {
+    async fn tally(self, start: Start, beat: Arc<Beat>) -> Tally {
         let setup = setup(self.size, self.deadline);
-        let pool = C::build(&setup).await;
         let shared = Arc::new(Shared {
             phase: CachePadded::new(AtomicU8::new(WARMING)),
             beat,
             crowd: self,
         });
-        let running = Running::start(&pool, &shared);
+        let (pool, running) = start(&setup, shared.clone()).await;
         // This thread is none of the workers: it may sleep.
         thread::sleep(self.warm_up);
         let busy = Busy::start();
@@ -154,6 +157,7 @@ impl Crowd {
             shares: logs.iter().map(|log| log.operations).collect(),
             window,
             overlap,
+            limited: !pool.about().lacks.limit,
         }
     }
 }
@@ -164,8 +168,19 @@ enum Running {
     Threads(Vec<thread::JoinHandle<Log>>),
 }
 
+/// Makes a pool and lets a crowd loose on it: [`Running::start`] for one contestant.
+type Start = for<'a> fn(&'a Setup, Arc<Shared>) -> Boxed<'a, (Pool, Running)>;
+
 impl Running {
-    fn start<C: Contestant>(pool: &C, shared: &Arc<Shared>) -> Self {
+    fn start<C: Contestant>(setup: &Setup, shared: Arc<Shared>) -> Boxed<'_, (Pool, Self)> {
+        Box::pin(async move {
+            let pool = C::build(setup).await;
+            let running = Self::of(&pool, &shared);
+            (Pool::of(pool), running)
+        })
+    }
+
+    fn of<C: Contestant>(pool: &C, shared: &Arc<Shared>) -> Self {
         let numbers = 0..shared.crowd.tasks;
         let each = || (pool.clone(), Arc::clone(shared));
         if C::LACKS.asynchrony {

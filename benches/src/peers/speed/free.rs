@@ -1,8 +1,9 @@
 //! One task, nobody else: what a pool costs when there is always something idle.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::laps::laps;
+use super::laps::{MakeTrack, Track, Until};
 use super::{DEADLINE, WITHOUT, setup};
 use crate::peers::contestant::{About, Contestant};
 use crate::peers::scenario::{Outcome, Round, Scenario, intact};
@@ -43,28 +44,32 @@ impl Scenario for Free {
     }
 
     fn run<C: Contestant>(round: &Round) -> Outcome {
-        let (_, crew, deadline) = VARIANTS[round.variant];
-        let time = round.time(TIME);
-        Outcome::of(sample(crew, async move |beat| {
-            let setup = setup(SIZE, deadline);
-            let pool = C::build(&setup).await;
-            let mut outcome = match crew {
-                Crew::Current => alone(&pool, &beat, time).await,
-                Crew::Workers(_) => {
-                    let pool = pool.clone();
-                    let task = tokio::spawn(async move { alone(&pool, &beat, time).await });
-                    task.await.expect("a contestant does not panic")
-                }
-            };
-            outcome.faults(intact(&pool, &setup).await);
-            outcome
-        }))
+        measure(Track::of::<C>, round)
     }
 }
 
-async fn alone<C: Contestant>(pool: &C, beat: &Beat, time: Duration) -> Outcome {
-    laps(pool, beat, |took| took > time / 10).await;
-    let laps = laps(pool, beat, |took| took > time).await;
+fn measure(make: MakeTrack, round: &Round) -> Outcome {
+    let (_, crew, deadline) = VARIANTS[round.variant];
+    let time = round.time(TIME);
+    Outcome::of(sample(crew, async move |beat| {
+        let setup = setup(SIZE, deadline);
+        let track = make(&setup).await;
+        let pool = track.pool.clone();
+        let mut outcome = match crew {
+            Crew::Current => alone(track, beat, time).await,
+            Crew::Workers(_) => {
+                let task = tokio::spawn(alone(track, beat, time));
+                task.await.expect("a contestant does not panic")
+            }
+        };
+        outcome.faults(intact(&pool, &setup).await);
+        outcome
+    }))
+}
+
+async fn alone(track: Track, beat: Arc<Beat>, time: Duration) -> Outcome {
+    track.laps(&beat, Until::Past(time / 10)).await;
+    let laps = track.laps(&beat, Until::Past(time)).await;
     let mut outcome = Outcome::default();
     let each = laps.took.as_nanos() as f64 / laps.operations as f64;
     outcome.value("time", "ns/op", Better::Lower, each);

@@ -37,7 +37,7 @@ impl Scenario for Heavy {
         crowd.deadline = (round.variant == 0).then_some(DEADLINE);
         crowd.run::<C>(|tally, outcome| {
             throughput(tally, outcome);
-            if !C::LACKS.limit {
+            if tally.limited {
                 latencies(tally, outcome);
             }
         })

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::laps::{Laps, laps};
+use super::laps::{Laps, MakeTrack, Track, Until};
 use super::{DEADLINE, WITHOUT, note_overlap, setup};
 use crate::peers::contestant::{About, Contestant};
 use crate::peers::scenario::{Outcome, Round, Scenario, intact};
@@ -53,35 +53,31 @@ impl Scenario for Parallel {
     }
 
     fn run<C: Contestant>(round: &Round) -> Outcome {
-        let (tasks, deadline) = cases()[round.variant];
-        let time = round.time(TIME);
-        // One task, too, has an idle worker beside it: that is where it would be in a program.
-        let crew = Crew::Workers(tasks.max(2));
-        Outcome::of(sample(crew, async move |beat| {
-            let setup = setup(SIZE.max(tasks), deadline);
-            let pool = C::build(&setup).await;
-            stretch(&pool, &beat, tasks, time / 4).await;
-            let mut outcome = stretch(&pool, &beat, tasks, time).await;
-            outcome.faults(intact(&pool, &setup).await);
-            outcome
-        }))
+        measure(Track::of::<C>, round)
     }
 }
 
+fn measure(make: MakeTrack, round: &Round) -> Outcome {
+    let (tasks, deadline) = cases()[round.variant];
+    let time = round.time(TIME);
+    // One task, too, has an idle worker beside it: that is where it would be in a program.
+    let crew = Crew::Workers(tasks.max(2));
+    Outcome::of(sample(crew, async move |beat| {
+        let setup = setup(SIZE.max(tasks), deadline);
+        let track = make(&setup).await;
+        stretch(&track, &beat, tasks, time / 4).await;
+        let mut outcome = stretch(&track, &beat, tasks, time).await;
+        outcome.faults(intact(&track.pool, &setup).await);
+        outcome
+    }))
+}
+
 /// Lets `tasks` tasks do laps for `time`.
-async fn stretch<C: Contestant>(
-    pool: &C,
-    beat: &Arc<Beat>,
-    tasks: usize,
-    time: Duration,
-) -> Outcome {
+async fn stretch(track: &Track, beat: &Arc<Beat>, tasks: usize, time: Duration) -> Outcome {
     let over = Arc::new(AtomicBool::new(false));
     let busy = Busy::start();
     let running: Vec<_> = (0..tasks)
-        .map(|_| {
-            let (pool, beat, over) = (pool.clone(), Arc::clone(beat), Arc::clone(&over));
-            tokio::spawn(async move { laps(&pool, &beat, |_| over.load(Ordering::Relaxed)).await })
-        })
+        .map(|_| tokio::spawn(track.laps(beat, Until::Over(Arc::clone(&over)))))
         .collect();
     thread::sleep(time);
     over.store(true, Ordering::Relaxed);
