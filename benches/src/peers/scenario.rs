@@ -2,6 +2,8 @@
 //!
 //! A scenario measures one contestant in one variant for one round and says what came of it. Who
 //! runs when, how often and what becomes of the figures is the [runner](super::runner)'s business.
+//! What of it is generic is compiled for each of some twenty contestants: that is meant for hot loops,
+//! and whatever else there is belongs into functions of an [`Entrant`](super::erased::Entrant).
 //! Every scenario also watches over what a pool must keep whatever its speed: the maximum, its
 //! connections, and an end to every wait. What is broken is a fault, never a panic or a hang:
 //!

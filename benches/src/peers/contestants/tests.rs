@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::peers::contestant::Setup;
+use crate::peers::erased::Entrant;
 
 fn locked(package: &str) -> Option<&'static str> {
     let lock = include_str!("../../../../Cargo.lock");
@@ -40,107 +41,98 @@ fn the_versions_shown_are_the_versions_locked() {
     }
 }
 
-/// What every contestant must do in the smallest scenario.
-struct Smallest(tokio::runtime::Runtime);
-
-impl Visit for Smallest {
-    fn visit<C: Contestant>(&mut self) {
-        self.0.block_on(async {
-            for deadline in [None, Some(Duration::from_secs(30))] {
-                smallest::<C>(deadline).await;
-            }
-        });
+/// All contestants, to be used as values.
+fn entrants() -> Vec<Entrant> {
+    struct Entrants(Vec<Entrant>);
+    impl Visit for Entrants {
+        fn visit<C: Contestant>(&mut self) {
+            self.0.push(Entrant::of::<C>());
+        }
     }
+    let mut entrants = Entrants(Vec::new());
+    each(&mut entrants);
+    entrants.0
 }
 
-async fn smallest<C: Contestant>(deadline: Option<Duration>) {
+fn block_on(work: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    runtime.expect("a runtime can be built").block_on(work);
+}
+
+/// What every contestant must do in the smallest scenario.
+async fn smallest(entrant: Entrant, deadline: Option<Duration>) {
+    let name = entrant.about.name;
     let backend = Backend::immediate();
     let setup = Setup {
         full: true,
         deadline,
         ..Setup::new(3, Arc::clone(&backend))
     };
-    let pool = C::build(&setup).await;
+    let pool = entrant.build(&setup).await;
     for _ in 0..10 {
-        let mut lease = pool.acquire().await.expect(C::NAME);
-        C::touch(&mut lease);
-        C::release(lease).await;
+        let mut lease = pool.acquire().await.expect(name);
+        lease.touch();
+        lease.release().await;
     }
     let mut leases = Vec::new();
     for _ in 0..3 {
-        leases.push(pool.acquire().await.expect(C::NAME));
+        leases.push(pool.acquire().await.expect(name));
     }
-    assert!(C::LACKS.limit || backend.most_alive() <= 3, "{}", C::NAME);
+    let limit = !entrant.about.lacks.limit;
+    assert!(!limit || backend.most_alive() <= 3, "{name}");
 }
 
 #[test]
 fn everybody_hands_out_as_many_as_there_are_and_again_after_they_came_back() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build();
-    each(&mut Smallest(runtime.expect("a runtime can be built")));
-}
-
-struct Short(tokio::runtime::Runtime);
-
-impl Visit for Short {
-    fn visit<C: Contestant>(&mut self) {
-        if C::LACKS.deadline {
-            return;
+    block_on(async {
+        for entrant in entrants() {
+            for deadline in [None, Some(Duration::from_secs(30))] {
+                smallest(entrant, deadline).await;
+            }
         }
-        self.0.block_on(async {
-            let setup = Setup {
-                deadline: Some(Duration::from_millis(20)),
-                ..Setup::new(1, Backend::immediate())
-            };
-            let pool = C::build(&setup).await;
-            let held = pool.acquire().await;
-            assert!(held.is_some(), "{}", C::NAME);
-            assert!(
-                pool.acquire().await.is_none(),
-                "{} waited for ever",
-                C::NAME
-            );
-        });
-    }
+    });
 }
 
 #[test]
 fn whoever_has_a_deadline_keeps_it() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build();
-    each(&mut Short(runtime.expect("a runtime can be built")));
-}
-
-struct Breaks(tokio::runtime::Runtime);
-
-impl Visit for Breaks {
-    fn visit<C: Contestant>(&mut self) {
-        if C::LACKS.discarding {
-            return;
-        }
-        self.0.block_on(async {
-            let backend = Backend::immediate();
-            let pool = C::build(&Setup::new(1, Arc::clone(&backend))).await;
-            for _ in 0..3 {
-                let mut lease = pool.acquire().await.expect(C::NAME);
-                assert!(!C::conn(&mut lease).is_broken(), "{}", C::NAME);
-                C::conn(&mut lease).break_off();
-                C::discard(lease);
+    block_on(async {
+        for entrant in entrants() {
+            if entrant.about.lacks.deadline {
+                continue;
             }
-            assert_eq!(backend.opened(), 3, "{}", C::NAME);
-        });
-    }
+            let name = entrant.about.name;
+            let setup = Setup {
+                deadline: Some(Duration::from_millis(20)),
+                ..Setup::new(1, Backend::immediate())
+            };
+            let pool = entrant.build(&setup).await;
+            let held = pool.acquire().await;
+            assert!(held.is_some(), "{name}");
+            assert!(pool.acquire().await.is_none(), "{name} waited for ever");
+        }
+    });
 }
 
 #[test]
 fn nobody_hands_out_what_was_discarded() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build();
-    each(&mut Breaks(runtime.expect("a runtime can be built")));
+    block_on(async {
+        for entrant in entrants() {
+            if entrant.about.lacks.discarding {
+                continue;
+            }
+            let name = entrant.about.name;
+            let backend = Backend::immediate();
+            let pool = entrant.build(&Setup::new(1, Arc::clone(&backend))).await;
+            for _ in 0..3 {
+                let mut lease = pool.acquire().await.expect(name);
+                assert!(!lease.conn().is_broken(), "{name}");
+                lease.conn().break_off();
+                lease.discard();
+            }
+            assert_eq!(backend.opened(), 3, "{name}");
+        }
+    });
 }

@@ -1,4 +1,4 @@
-//! Every scenario with every contestant that it admits, each compiled by itself.
+//! Every scenario with every contestant that it admits, each a function of its own.
 
 use std::marker::PhantomData;
 
@@ -8,6 +8,9 @@ use crate::peers::contestants;
 use crate::peers::scenario::{self, Outcome, Round, Scenario};
 use crate::peers::{costs, safety, speed};
 use crate::record;
+
+/// A scenario for one contestant: [`Scenario::run`].
+type Run = fn(&Round) -> Outcome;
 
 /// One contestant in one variant of one scenario.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub(super) struct Entry {
     pub(super) variant: String,
     pub(super) variant_number: usize,
     pub(super) about: About,
-    pub(super) run: fn(&Round) -> Outcome,
+    pub(super) run: Run,
     title: &'static str,
 }
 
@@ -68,41 +71,33 @@ struct Table(Vec<Entry>);
 
 impl scenario::Visit for Table {
     fn visit<S: Scenario>(&mut self) {
+        let mut row = Row::<S>(Vec::new(), PhantomData);
+        contestants::each(&mut row);
         for (variant_number, variant) in S::variants().into_iter().enumerate() {
-            contestants::each(&mut Row::<S> {
-                variant_number,
-                variant,
-                entries: &mut self.0,
-                scenario: PhantomData,
-            });
+            let admitted = |(about, _): &&(About, Run)| S::admits(about, variant_number);
+            for &(about, run) in row.0.iter().filter(admitted) {
+                self.0.push(Entry {
+                    scenario: S::NAME,
+                    once: S::ONCE,
+                    enough: S::ENOUGH,
+                    alike: S::ALIKE,
+                    variant: variant.clone(),
+                    variant_number,
+                    about,
+                    run,
+                    title: S::TITLE,
+                });
+            }
         }
     }
 }
 
-/// Collects entries of one variant from contestants.
-struct Row<'a, S> {
-    variant_number: usize,
-    variant: String,
-    entries: &'a mut Vec<Entry>,
-    scenario: PhantomData<S>,
-}
+/// One scenario for all contestants. Visits are compiled for each pair: they do next to nothing.
+struct Row<S>(Vec<(About, Run)>, PhantomData<S>);
 
-impl<S: Scenario> contestants::Visit for Row<'_, S> {
+impl<S: Scenario> contestants::Visit for Row<S> {
     fn visit<C: Contestant>(&mut self) {
-        let about = About::of::<C>();
-        if S::admits(&about, self.variant_number) {
-            self.entries.push(Entry {
-                scenario: S::NAME,
-                once: S::ONCE,
-                enough: S::ENOUGH,
-                alike: S::ALIKE,
-                variant: self.variant.clone(),
-                variant_number: self.variant_number,
-                about,
-                run: S::run::<C>,
-                title: S::TITLE,
-            });
-        }
+        self.0.push((About::of::<C>(), S::run::<C>));
     }
 }
 
