@@ -212,6 +212,38 @@ async fn check_goes_on_when_its_caller_has_gone_and_the_connection_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_check_for_one_who_left_counts_for_the_next_in_line_and_for_nobody_else() {
+    let backend = FakeBackend::new();
+    backend.rule(Step::Validate, |_| Action::delay(ms(20)));
+    let pool = pool(&backend)
+        .max_size(1u32)
+        .initial_size(1u32)
+        .validation_bypass(Duration::ZERO)
+        .build()
+        .await
+        .unwrap();
+    let other = pool.clone();
+    let first = tokio::task::spawn(async move { drop(other.acquire().await) });
+    pass(5).await;
+    let other = pool.clone();
+    let next = tokio::task::spawn(async move { timed(other.acquire()).await });
+    pass(5).await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    let (lease, took) = next.await.unwrap();
+    let lease = lease.unwrap();
+    assert_eq!(backend.counts().validated, 1, "it was asked for nothing");
+    assert!((15..20).contains(&took), "{took} ms");
+    drop(lease);
+    drop(pool.acquire().await.unwrap());
+    assert_eq!(
+        backend.counts().validated,
+        2,
+        "asked before every other lease"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn returned_connections_are_asked_in_the_background_if_so_configured() {
     let backend = FakeBackend::new();
     let pool = pool(&backend)

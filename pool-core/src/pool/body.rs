@@ -41,6 +41,9 @@ pub(crate) struct Body<M: Manager> {
     pub(crate) expires: u64,
     /// Since when it is known to work, on the coarse clock.
     pub(crate) fresh: u64,
+    /// Until when a check that was made for a request that left counts for the next in line, on the
+    /// coarse clock; 0 if none was.
+    pub(crate) vouched: u64,
     pub(crate) uses: u64,
     pub(crate) errors: u32,
     /// What closes it when it comes back, whatever else is true. `InFlight` while a round trip is

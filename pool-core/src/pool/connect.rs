@@ -141,6 +141,7 @@ impl<M: Manager> Inner<M> {
             good_until: 0,
             expires,
             fresh: now,
+            vouched: 0,
             uses: 0,
             errors: 0,
             doom: None,

@@ -63,6 +63,10 @@ impl<M: Manager> Inner<M> {
         if !doubtful {
             body.seen = revision;
         }
+        if !self.features.prepares {
+            // Whoever comes after this one asks again.
+            body.vouched = 0;
+        }
         let condition = self.manager.condition(&mut body.conn);
         if mutant(192) {
             body.seen = self.queue.revision();
@@ -249,7 +253,8 @@ impl<M: Manager> Inner<M> {
     /// Whether a connection was unused for so long that the far end must be asked first.
     #[inline(always)]
     pub(super) fn is_doubtful(&self, body: &Body<M>, now: u64) -> bool {
-        now.saturating_sub(body.fresh) >= self.bypass || body.fresh < self.suspect_before()
+        let unused = now.saturating_sub(body.fresh) >= self.bypass && now >= body.vouched;
+        unused || body.fresh < self.suspect_before()
     }
 
     /// What was used before this time only is suspect.

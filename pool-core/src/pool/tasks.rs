@@ -99,6 +99,7 @@ impl<M: Manager> Inner<M> {
     ) -> Prepared<M> {
         lease.loan().enter(Stage::Checking);
         let doubtful = self.is_doubtful(lease.loan().get(), self.now_millis());
+        lease.body_mut().vouched = 0;
         if doubtful && self.config.validate_on_acquire && !mutant(110) {
             let limit = self.config.validation_timeout;
             if !self.validate(&mut lease, limit).await {
@@ -188,11 +189,23 @@ impl<M: Manager> Inner<M> {
     pub(super) fn finish_alone(self: &Arc<Self>, prepare: BoxFuture<'static, Prepared<M>>) {
         let inner = Arc::clone(self);
         self.start(Box::pin(async move {
-            // Nobody used it: it goes on as it is.
-            if let Prepared::Ready(lease) = prepare.await {
+            // Nobody used it: it goes on as it is, and who waits for it need not ask again.
+            if let Prepared::Ready(mut lease) = prepare.await {
+                inner.vouch(&mut lease);
                 inner.pass(lease.into_loan());
             }
         }));
+    }
+
+    /// Has the check that a connection has just passed count for the next in line, if anybody waits
+    /// and if it would not count otherwise.
+    fn vouch(&self, lease: &mut PooledConnection<M>) {
+        let now = self.now_millis();
+        let body = lease.body_mut();
+        let counts_anyway = now < body.would_be_good_until(body.fresh, self.bypass);
+        if !counts_anyway && self.queue.has_waiters() {
+            body.vouched = now.saturating_add(self.hand_off_lease);
+        }
     }
 
     /// Sends a connection to be made clean in the background.

@@ -215,6 +215,11 @@ impl<K: Kind> Queue<K> {
         state.uncollected || state.lanes.waiting() > 0
     }
 
+    /// Whether anybody waits.
+    pub fn has_waiters(&self) -> bool {
+        self.lock().lanes.waiting() > 0
+    }
+
     /// Counts everything at one moment.
     pub fn census(&self) -> Census {
         let mut census = Census::default();
