@@ -9,7 +9,8 @@ use crate::Manager;
 use crate::pool::{Acquire, Pool};
 
 /// How urgent a request is. Waiting ages a request: one is overtaken only by those of a higher
-/// priority that come within the difference of the two offsets after it.
+/// priority that come within the difference of the two offsets after it, where a plain
+/// [`acquire`](Pool::acquire) may count as older than it is by the lag of the coarse time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// Background work. Offset 2 s.

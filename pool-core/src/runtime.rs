@@ -23,7 +23,9 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
 
     /// The shared coarse time of this clock, kept up to date by one ticker per clock (not per
     /// pool) at least every `resolution`. Called again whenever a pool starts its driver, so that
-    /// a ticker lost with its runtime is replaced.
+    /// a ticker lost with its runtime is replaced. A ticker that may come late ticks by
+    /// [`tick_late`](CoarseTime::tick_late), with twice the resolution as the tolerance: waits are
+    /// cut short otherwise.
     fn coarse(&self, resolution: Duration) -> Arc<CoarseTime>;
 }
 
@@ -46,7 +48,15 @@ pub trait Timer: Send {
 pub struct CoarseTime {
     origin: Instant,
     millis: AtomicU64,
-    stalls: Mutex<VecDeque<Stall>>,
+    stalls: Mutex<Stalls>,
+}
+
+#[derive(Debug)]
+struct Stalls {
+    /// What is no stall yet, in milliseconds: the least that anybody asked for.
+    tolerance: u64,
+    /// The latest first.
+    log: VecDeque<Stall>,
 }
 
 /// A time during which a coarse time stood still.
@@ -60,6 +70,24 @@ struct Stall {
 
 /// How many stalls are remembered.
 const STALLS: usize = 64;
+/// Hardly any wait is longer, in milliseconds: of older stalls the oldest is forgotten, of younger ones
+/// the shortest, so that no wait is cut short by much.
+const HORIZON: u64 = 3_600_000;
+
+impl Stalls {
+    fn note(&mut self, stall: Stall) {
+        if self.log.len() == STALLS {
+            let old = |oldest: &Stall| oldest.next.saturating_add(HORIZON) < stall.next;
+            let length = |at: &usize| self.log[*at].next - self.log[*at].shown;
+            let forgotten = match self.log.back().is_some_and(old) {
+                true => Some(STALLS - 1),
+                false => (0..STALLS).rev().min_by_key(length),
+            };
+            forgotten.and_then(|at| self.log.remove(at));
+        }
+        self.log.push_front(stall);
+    }
+}
 
 impl CoarseTime {
     /// A coarse time that stands at zero.
@@ -68,7 +96,10 @@ impl CoarseTime {
         Self {
             origin,
             millis: AtomicU64::new(0),
-            stalls: Mutex::new(VecDeque::new()),
+            stalls: Mutex::new(Stalls {
+                tolerance: u64::MAX,
+                log: VecDeque::new(),
+            }),
         }
     }
 
@@ -104,11 +135,12 @@ impl CoarseTime {
     /// longer than `tolerance`, that is noted.
     pub fn tick_late(&self, now: Instant, tolerance: Duration) {
         let mut stalls = self.stalls.lock().unwrap_or_else(PoisonError::into_inner);
+        let tolerance = u64::try_from(tolerance.as_millis()).unwrap_or(u64::MAX);
+        stalls.tolerance = stalls.tolerance.min(tolerance);
         let next = self.millis_at(now);
         let shown = self.millis.fetch_max(next, Ordering::Relaxed);
-        if u128::from(next.saturating_sub(shown)) > tolerance.as_millis() {
-            stalls.truncate(STALLS - 1);
-            stalls.push_front(Stall { shown, next });
+        if next.saturating_sub(shown) > stalls.tolerance {
+            stalls.note(Stall { shown, next });
         }
     }
 
@@ -117,7 +149,7 @@ impl CoarseTime {
     #[must_use]
     pub fn stood_still(&self, shown: u64) -> Option<u64> {
         let stalls = self.stalls.lock().unwrap_or_else(PoisonError::into_inner);
-        let stall = stalls.iter().find(|stall| stall.shown == shown)?;
+        let stall = stalls.log.iter().find(|stall| stall.shown == shown)?;
         Some(stall.next - stall.shown)
     }
 }
@@ -155,13 +187,26 @@ mod tests {
     }
 
     #[test]
-    fn so_many_stalls_are_remembered_and_no_more() {
+    fn so_many_stalls_are_remembered_and_the_shortest_forgotten() {
         let origin = Instant::now();
         let time = CoarseTime::new(origin);
-        for second in 1..=1000 {
-            time.tick_late(origin + Duration::from_secs(second), Duration::ZERO);
-        }
-        assert_eq!(time.stood_still(935_000), None);
-        assert_eq!(time.stood_still(936_000), Some(1000));
+        let stand_until =
+            |second| time.tick_late(origin + Duration::from_secs(second), Duration::ZERO);
+        stand_until(20);
+        (21..1020).for_each(stand_until);
+        assert_eq!(time.stood_still(0), Some(20_000));
+        assert_eq!(time.stood_still(21_000), None);
+        assert_eq!(time.stood_still(1_018_000), Some(1000));
+        stand_until(6000);
+        assert_eq!(time.stood_still(0), None, "older than any wait");
+    }
+
+    #[test]
+    fn of_several_tolerances_the_least_counts() {
+        let origin = Instant::now();
+        let time = CoarseTime::new(origin);
+        time.tick_late(origin, Duration::from_millis(10));
+        time.tick_late(origin + Duration::from_millis(50), Duration::from_secs(1));
+        assert_eq!(time.stood_still(0), Some(50));
     }
 }

@@ -22,8 +22,9 @@ use crate::{BoxFuture, Clock, CoarseTime, Spawn, Timer};
 /// that runtime is not driven: between two calls of `block_on` on a `current_thread` runtime, say,
 /// or while the process is stopped. The first acquire after such a rest may take a connection for
 /// used just before it; until the task has run, `validate_on_acquire` and the times idle
-/// connections are closed at lag by as much. A wait that began meanwhile ends no earlier than its
-/// timeout, but later by as long as the rest.
+/// connections are closed at lag by as much. A wait
+/// that began meanwhile, or right before, ends no earlier than its timeout, but later by as long as
+/// the rest.
 #[derive(Debug)]
 pub struct TokioClock {
     coarse: Arc<CoarseTime>,
@@ -67,7 +68,7 @@ impl Clock for TokioClock {
     }
 
     fn coarse(&self, resolution: Duration) -> Arc<CoarseTime> {
-        self.coarse.tick_late(tokio_now(), resolution);
+        self.coarse.tick_late(tokio_now(), resolution * 2);
         if let Ok(runtime) = Handle::try_current() {
             keep_ticking(&runtime, &self.coarse, resolution);
         }
@@ -101,10 +102,12 @@ fn keep_ticking(runtime: &Handle, time: &Arc<CoarseTime>, resolution: Duration) 
         let mut tickers = lock_tickers();
         let ticker = tickers.entry(id).or_default();
         let before = ticker.every();
-        ticker
-            .times
-            .retain(|(known, _)| !std::ptr::eq(known.as_ptr(), Arc::as_ptr(time)));
-        ticker.times.push((Arc::downgrade(time), resolution));
+        let same = |known: &Weak<CoarseTime>| std::ptr::eq(known.as_ptr(), Arc::as_ptr(time));
+        match ticker.times.iter_mut().find(|(known, _)| same(known)) {
+            // Pools that share a clock may need it finer, or coarser.
+            Some((_, every)) => *every = resolution.min(*every),
+            None => ticker.times.push((Arc::downgrade(time), resolution)),
+        }
         if before.is_some_and(|every| every <= resolution) {
             return;
         }

@@ -469,3 +469,34 @@ async fn a_long_timeout_is_kept_to_one_part_in_a_hundred_and_never_cut_short() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_check_right_after_the_process_was_stopped_has_its_time() {
+    let backend = FakeBackend::new();
+    backend.rule(Step::Validate, |_| Action::delay(ms(20)));
+    let pool = pool_of(&backend, 1, ms(30_000)).await;
+    drop(pool.acquire().await.unwrap());
+    pass(ms(600)).await;
+    stop_for(ms(60_000));
+    let asked = now();
+    let lease = pool.acquire().await;
+    assert!(lease.is_ok(), "cut short: {:?}", lease.err());
+    assert!(is_about(asked.elapsed(), 20), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_joins_again_after_the_process_was_stopped_has_its_time() {
+    let backend = FakeBackend::new();
+    let pool = pool_of(&backend, 1, ms(30_000)).await;
+    let held = pool.acquire().await.unwrap();
+    pass(ms(1000)).await;
+    stop_for(ms(60_000));
+    let mut waiting = Box::pin(pool.acquire());
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    // Handed over, and broken before it is collected: a new one is opened meanwhile.
+    let id = held.id();
+    drop(held);
+    backend.kill(id);
+    let lease = waiting.await;
+    assert!(lease.is_ok(), "cut short: {:?}", lease.err());
+}

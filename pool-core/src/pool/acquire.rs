@@ -199,7 +199,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
     #[cold]
     fn start_preparing(&mut self, lease: PooledConnection<M>) {
         let inner = self.inner();
-        let mut since = self.start();
+        let mut since = inner.exactly(self.start());
         if since.ticket == 0 {
             // Should it come to nothing, the request joins the queue where it stands now.
             since.ticket = inner.queue.ticket();
@@ -230,11 +230,12 @@ impl<'a, M: Manager> Acquire<'a, M> {
     /// Joins the queue, for the first time or again.
     fn poll_join(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
         let inner = self.inner();
-        let since = self.start();
-        let now = match since.ticket {
-            0 => since.started,
-            _ => inner.now_millis(),
-        };
+        let mut since = self.start();
+        let mut now = since.started;
+        if since.ticket != 0 {
+            since = inner.exactly(since);
+            now = inner.now_millis();
+        }
         self.join(cx, inner, since, self.priority(), now)
     }
 
@@ -306,14 +307,15 @@ impl<'a, M: Manager> Acquire<'a, M> {
         if matches!(waited, Waited::Pending) && inner.keep_driven() {
             return Poll::Pending;
         }
-        let since = self.start();
         if matches!(waited, Waited::Pending) {
             // Nobody keeps the time, so nothing would end this wait.
             self.leave_queue();
+            let since = self.start();
             self.enter(Next::Join(since));
             return Poll::Ready(Some(Err(inner.not_driven(since.started))));
         }
         // The wait is over, so the waiter stands in no queue.
+        let since = self.start();
         self.enter(Next::Join(since));
         Poll::Ready(match waited {
             Waited::Granted(loan) => self.consider(loan).map(Ok),

@@ -91,6 +91,22 @@ impl<M: Manager> Inner<M> {
         }
     }
 
+    /// The same wait without what is rough about it: if the coarse time stood still when it began, it
+    /// began when that went on, for all that is known.
+    pub(super) fn exactly(&self, since: Since) -> Since {
+        if !since.rough {
+            return since;
+        }
+        self.catch_up();
+        let late = self.grace(since.deadline).unwrap_or(0);
+        Since {
+            started: since.started + late,
+            deadline: since.deadline + late,
+            rough: false,
+            ..since
+        }
+    }
+
     /// By how much a rough deadline must be moved: the time that the coarse time stood still when the
     /// wait began.
     pub(super) fn grace(&self, deadline: u64) -> Option<u64> {

@@ -45,6 +45,10 @@ impl Cut {
     }
 }
 
+/// For how long a check that was made for one who left may count for the next in line, in
+/// milliseconds: until that one is polled.
+const VOUCHED: u64 = 1000;
+
 impl<M: Manager> Inner<M> {
     /// Runs `work` for at most `limit`, catching panics.
     pub(super) async fn within<T>(
@@ -204,7 +208,7 @@ impl<M: Manager> Inner<M> {
         let body = lease.body_mut();
         let counts_anyway = now < body.would_be_good_until(body.fresh, self.bypass);
         if !counts_anyway && self.queue.has_waiters() {
-            body.vouched = now.saturating_add(self.hand_off_lease);
+            body.vouched = now.saturating_add(VOUCHED.min(self.hand_off_lease));
         }
     }
 

@@ -9,6 +9,7 @@
 //! and at least half of it is gaps; so the ring is never more than four times as long as the longest
 //! queue was, and joining and leaving take constant time, moves of the ring included.
 
+use std::collections::VecDeque;
 use std::ptr::NonNull;
 
 use super::Kind;
@@ -34,8 +35,8 @@ pub(super) struct Lane<K: Kind> {
     timed: u32,
     /// The latest deadline kept here.
     latest: u64,
-    /// Those that joined again, the eldest first. Few: each was about to be served before.
-    again: Vec<Entry<K>>,
+    /// Those that joined again, by their tickets.
+    again: VecDeque<Entry<K>>,
 }
 
 /// A waiter, and what must be known of it before its turn.
@@ -96,7 +97,7 @@ impl<K: Kind> Lane<K> {
             gaps: 0,
             timed: 0,
             latest: 0,
-            again: Vec::new(),
+            again: VecDeque::new(),
         }
     }
 
@@ -149,9 +150,7 @@ impl<K: Kind> Lane<K> {
         // SAFETY: of the caller.
         let waiter = unsafe { node.as_ref() };
         let ticket = waiter.ticket();
-        let at = self
-            .again
-            .partition_point(|other| is_before(other.ticket, ticket));
+        let at = self.before(ticket);
         let entry = Entry {
             waiter: node,
             deadline: waiter.deadline(),
@@ -173,7 +172,11 @@ impl<K: Kind> Lane<K> {
         let waiter = unsafe { node.as_ref() };
         match waiter.again.get() {
             false => self.vacate(waiter.place.get()),
-            true => self.again.retain(|entry| entry.waiter != node),
+            true => {
+                let at = self.before(waiter.ticket());
+                debug_assert!(self.again.get(at).is_some_and(|entry| entry.waiter == node));
+                self.again.remove(at);
+            }
         }
     }
 
@@ -217,7 +220,7 @@ impl<K: Kind> Lane<K> {
             return first;
         }
         self.again
-            .first()
+            .front()
             .filter(|again| first.is_none_or(|first| is_before(again.ticket, first.ticket)))
             .copied()
             .or(first)
@@ -250,8 +253,8 @@ impl<K: Kind> Lane<K> {
         // SAFETY: of the caller.
         let waiter = unsafe { node.as_ref() };
         if waiter.again.get() {
-            let mut again = self.again.iter_mut();
-            if let Some(entry) = again.find(|entry| entry.waiter == node) {
+            let at = self.before(waiter.ticket());
+            if let Some(entry) = self.again.get_mut(at) {
                 entry.rough = false;
                 entry.deadline = waiter.deadline();
             }
@@ -284,6 +287,12 @@ impl<K: Kind> Lane<K> {
     #[inline]
     fn at(&self, place: u32) -> usize {
         place as usize & (self.ring.len() - 1)
+    }
+
+    /// How many of those that joined again have an earlier ticket.
+    fn before(&self, ticket: Ticket) -> usize {
+        self.again
+            .partition_point(|other| is_before(other.ticket, ticket))
     }
 
     fn is_gap(&self, place: u32) -> bool {
@@ -320,6 +329,7 @@ impl<K: Kind> Lane<K> {
     #[inline]
     fn emptied(&mut self) {
         self.latest = 0;
+        self.timed = self.tail;
         if self.ring.len() > KEPT_PLACES {
             self.ring = Box::default();
         }

@@ -1,7 +1,8 @@
 //! A waiter's node and the intrusive lists it stands in.
 //!
-//! The node lies inside the acquiring future, which is pinned, so waiting allocates nothing. A node
-//! that stands in a list is alive: its destructor takes the lock and unlinks it.
+//! The node lies inside the acquiring future, which is pinned, so waiting allocates nothing but, now
+//! and then, a longer [lane](super::lane). A node that stands in a list is alive: its destructor
+//! takes the lock and unlinks it.
 
 use std::cell::Cell;
 use std::marker::PhantomPinned;
@@ -37,8 +38,8 @@ pub type Ticket = u32;
 /// Every byte here is paid for by every request, waiting or not, so fields that are never needed at
 /// the same time share a place, and the small ones fill one word.
 pub struct Waiter<K: Kind> {
-    /// Guarded by the queue's lock, like all cells below; `ticket`, `virtual_deadline` and
-    /// `deadline` are written before the waiter joins only, so it may read them itself at any time.
+    /// Guarded by the queue's lock while the waiter is queued, like all cells below; its own at any
+    /// other time.
     links: Links<K>,
     /// Guarded by the lock while the waiter is queued. The slot is written before `HANDED` is
     /// stored and read after it was loaded.
