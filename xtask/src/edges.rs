@@ -141,6 +141,7 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "pool-core/src/pool/acquire.rs",
+        "pool-core/src/pool/acquire/room.rs",
         "the waiter is pinned inside the acquiring future",
     ),
     (
