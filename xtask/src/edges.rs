@@ -141,8 +141,11 @@ pub(crate) const UNSAFE: &[(&str, &str)] = &[
     ),
     (
         "pool-core/src/pool/acquire.rs",
-        "pool-core/src/pool/acquire/room.rs",
         "the waiter is pinned inside the acquiring future",
+    ),
+    (
+        "pool-core/src/pool/acquire/room.rs",
+        "steps of the acquiring future share its memory",
     ),
     (
         "pool-testkit/src/alloc.rs",
