@@ -110,7 +110,7 @@ impl<M: Manager> Inner<M> {
     /// By how much a rough deadline must be moved: the time that the coarse time stood still when the
     /// wait began.
     pub(super) fn grace(&self, deadline: u64) -> Option<u64> {
-        if mutant(143) {
+        if mutant(144) {
             return None;
         }
         self.coarse.stood_still(self.began(deadline))
