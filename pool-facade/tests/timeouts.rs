@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use pool_facade::{
-    Cause, Clock, CloseReason, Error, ErrorClass, Hook, Phase, Pool, PooledConnection,
+    Cause, Clock, CloseReason, Error, ErrorClass, Hook, Phase, Pool, PooledConnection, TokioClock,
 };
 use pool_testkit::clock::ManualClock;
 use pool_testkit::fake::{Action, FakeBackend, FakeError, FakeManager, Gate, Step};
@@ -499,4 +499,13 @@ async fn one_that_joins_again_after_the_process_was_stopped_has_its_time() {
     backend.kill(id);
     let lease = waiting.await;
     assert!(lease.is_ok(), "cut short: {:?}", lease.err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pools_that_share_a_clock_get_the_finest_time_that_any_of_them_needs() {
+    let clock = TokioClock::new();
+    let coarse = clock.coarse(ms(5));
+    let _ = clock.coarse(ms(250));
+    pass(ms(100)).await;
+    assert!(coarse.millis() >= 90, "{} ms", coarse.millis());
 }

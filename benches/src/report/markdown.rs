@@ -9,7 +9,7 @@ use crate::record::Group;
 const INTRODUCTION: &str = "\
 # Benchmarks
 
-Written by `cargo xtask bench all --markdown BENCHMARKS.md` from one run; edit nothing here, the next \
+Written by `cargo xtask bench` with `--markdown BENCHMARKS.md` from one run; edit nothing here, the next \
 run would undo it.
 
 To repeat it, in a clone and on a quiet machine:

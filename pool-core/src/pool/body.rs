@@ -231,3 +231,19 @@ impl<M: Manager> Home<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Face;
+
+    #[test]
+    fn an_eviction_is_of_one_connection_and_is_not_undone_by_that_of_an_earlier_one() {
+        let face = Face::default();
+        face.evict(7);
+        assert!(face.is_evicted(7));
+        assert!(!face.is_evicted(8), "the next one in the slot");
+        face.evict(8);
+        face.evict(7);
+        assert!(face.is_evicted(8));
+    }
+}

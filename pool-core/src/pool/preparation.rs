@@ -117,9 +117,9 @@ impl<M: Manager> Inner<M> {
     }
 }
 
-/// What is added to a timeout that is measured by the coarse time, in milliseconds, so that no wait
-/// ends early: as much as the time may lag. 0 if it is not measured so: because the coarse time is too
-/// coarse for it, or the time must be told exactly.
+/// A timeout as the coarse time measures it, in milliseconds: with as much added as that may lag, so
+/// that no wait ends early. 0 if it is not measured so, because that would add more than a hundredth,
+/// or because waits are told to an observer exactly.
 pub(super) fn rough_timeout(timeout: Duration, resolution: Duration, told: bool) -> u64 {
     let lag = resolution * 2;
     if told || timeout < lag * 100 {
