@@ -28,6 +28,8 @@ enum Op {
     /// Those that left come back.
     Rejoin,
     Advance(u64),
+    /// The driver asks whose deadline is next.
+    Look,
 }
 
 /// Mostly the pool's, now and then a request's own, or none.
@@ -44,6 +46,7 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(which, back)| Op::Leave(which, back)),
         1 => Just(Op::Rejoin),
         2 => (0..30_u64).prop_map(Op::Advance),
+        3 => Just(Op::Look),
     ]
 }
 
@@ -188,6 +191,13 @@ impl Pair {
         }
     }
 
+    fn look(&mut self) {
+        let timed = self.waiting.iter().filter(|one| one.timed);
+        let first_due = timed.map(|one| one.node.deadline()).min();
+        let found = self.lanes.first_due().map(|first| first.deadline);
+        assert_eq!(found, first_due, "the next deadline");
+    }
+
     fn apply(&mut self, op: &Op) {
         match *op {
             Op::Arrive(class, home, many, patience) => {
@@ -201,12 +211,9 @@ impl Pair {
                 }
             }
             Op::Advance(step) => self.now += step,
+            Op::Look => self.look(),
         }
         assert_eq!(self.lanes.waiting(), self.waiting.len());
-        let timed = self.waiting.iter().filter(|one| one.timed);
-        let first_due = timed.map(|one| one.node.deadline()).min();
-        let found = self.lanes.first_due().map(|first| first.deadline);
-        assert_eq!(found, first_due, "the next deadline");
         let everybody = |many: &mut usize| self.lanes.each(|_| *many += 1);
         let mut many = 0;
         everybody(&mut many);
@@ -224,6 +231,20 @@ fn deadlines_that_come_in_order_are_seen_to_without_a_wheel() {
     }
     pair.arrive(2, 0, Some(10));
     assert!(pair.waiting.pop().is_some_and(|one| !one.timed));
+}
+
+#[test]
+fn the_deadline_of_one_who_takes_the_place_of_another_who_left_is_seen_to() {
+    let mut pair = Pair::new(true);
+    pair.arrive(2, 0, None);
+    pair.arrive(2, 0, None);
+    // Nobody has a deadline as far as the second place, which is free again then.
+    pair.look();
+    let left = pair.waiting.pop().expect("two have come");
+    // SAFETY: one thread; it is alive.
+    unsafe { pair.lanes.remove(NonNull::from(&*left.node)) };
+    pair.arrive(2, 0, Some(50));
+    pair.look();
 }
 
 #[test]
@@ -255,6 +276,7 @@ proptest! {
         for op in &ops {
             pair.apply(op);
         }
+        pair.look();
         while !pair.waiting.is_empty() {
             pair.serve(pair.waiting.len() % HOMES);
         }
