@@ -112,6 +112,8 @@ mod config;
 #[cfg(not(pool_loom))]
 mod error;
 #[cfg(not(pool_loom))]
+mod health;
+#[cfg(not(pool_loom))]
 mod hooks;
 #[cfg(not(pool_loom))]
 mod placement;
@@ -123,6 +125,8 @@ mod request;
 mod status;
 #[cfg(all(feature = "tokio", not(pool_loom)))]
 mod tokio_runtime;
+#[cfg(not(pool_loom))]
+mod vitals;
 
 pub use manager::{Condition, ConnectCtx, ErrorClass, Manager};
 pub use observer::{CloseReason, Event, Observer};
@@ -135,11 +139,13 @@ pub use self::{
     builder::Builder,
     config::{Config, ConfigError},
     error::{AddError, BuildError, Cause, Error, Phase, ResizeError},
+    health::{Finding, HealthPolicy, Order, Orders, Place, Recycling, Subject},
     hooks::{Hook, Refused},
     placement::{Candidate, Candidates, Placement},
     pool::{Acquire, InFlight, Pool, PooledConnection, WeakPool},
     request::{Priority, Request, RequestInfo},
     status::{CloseReport, ConnectionInfo, Evict, Holder, OnSuspend, PoolPhase, Status},
+    vitals::{Errors, Pulse, Vitals},
 };
 #[cfg(all(feature = "tokio", not(pool_loom)))]
 pub use tokio_runtime::{TokioClock, TokioSpawn};

@@ -1,0 +1,215 @@
+//! What is known of a connection without asking it.
+//!
+//! Whether a connection works is asked in two ways today: by a round trip before each use, which
+//! costs more than many a query, or by the query itself, which then fails. But the traffic that
+//! flows anyway knows: a request without a reply for longer than its kind ever takes, an error that
+//! only a dying server sends, a far end that has not been heard of since. An adapter that sees the
+//! traffic notes it here, while its users go on calling the driver; policies read it.
+//!
+//! ```text
+//!  driver ⇄ adapter ─ sent, heard, answered, failed ─▶ Vitals ─ pulse ─▶ HealthPolicy
+//! ```
+//!
+//! Writing takes a few relaxed operations on memory that belongs to one connection, and one look at
+//! the clock per request and per reply; nothing is allocated or locked.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::{Clock, ErrorClass};
+
+/// The vital signs of one connection: written by its adapter, read by policies.
+///
+/// A handle; clones are of the same connection. Each connection gets its own, in
+/// `ConnectCtx::vitals`. One that nobody writes to says nothing and costs
+/// nothing.
+///
+/// # Writers
+///
+/// One at a time, as a connection has one owner; notes made side by side lose counts, no more.
+/// A request that is given up stays outstanding until its reply has come or the connection is
+/// closed: a cancelled query whose reply never arrives is how a dead connection looks.
+#[derive(Clone)]
+pub struct Vitals(Arc<Signs>);
+
+struct Signs {
+    clock: Arc<dyn Clock>,
+    origin: Instant,
+    /// Requests sent, and of these answered.
+    sent: AtomicU64,
+    answered: AtomicU64,
+    /// When a request went out while none was outstanding, or something came in since, whichever is
+    /// later. Nanoseconds since the origin.
+    waiting_since: AtomicU64,
+    /// What kind the oldest outstanding request is of; a guess when several are.
+    kind: AtomicU32,
+    /// When something came in last.
+    heard: AtomicU64,
+    /// The last complete reply: its kind, and how long it took in nanoseconds.
+    reply_kind: AtomicU32,
+    reply_took: AtomicU64,
+    /// Errors by class: see `slot_of`.
+    errors: [AtomicU32; 4],
+}
+
+impl Vitals {
+    /// Vital signs of a new connection, timed by `clock`, in which `origin` counts as zero.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, origin: Instant) -> Self {
+        Self(Arc::new(Signs {
+            clock,
+            origin,
+            sent: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            waiting_since: AtomicU64::new(0),
+            kind: AtomicU32::new(0),
+            heard: AtomicU64::new(0),
+            reply_kind: AtomicU32::new(0),
+            reply_took: AtomicU64::new(0),
+            errors: Default::default(),
+        }))
+    }
+
+    /// A request goes out. `kind` stands for requests that take alike long, a hash of the
+    /// statement's text, say; 0 when nothing is known.
+    pub fn sent(&self, kind: u32) {
+        let signs = &*self.0;
+        let sent = signs.sent.load(Ordering::Relaxed);
+        if sent == signs.answered.load(Ordering::Relaxed) {
+            signs.kind.store(kind, Ordering::Relaxed);
+            signs.waiting_since.store(self.now(), Ordering::Relaxed);
+        }
+        // Release: a reader that sees the request sees since when it waits.
+        signs.sent.store(sent + 1, Ordering::Release);
+    }
+
+    /// Something came in that does not end a reply.
+    pub fn heard(&self) {
+        let now = self.now();
+        self.0.heard.store(now, Ordering::Relaxed);
+        self.0.waiting_since.store(now, Ordering::Relaxed);
+    }
+
+    /// The reply to the oldest outstanding request is complete.
+    pub fn answered(&self) {
+        let signs = &*self.0;
+        let answered = signs.answered.load(Ordering::Relaxed);
+        let outstanding = signs.sent.load(Ordering::Relaxed).saturating_sub(answered);
+        if outstanding == 0 {
+            return;
+        }
+        let now = self.now();
+        let since = signs.waiting_since.swap(now, Ordering::Relaxed);
+        signs.heard.store(now, Ordering::Relaxed);
+        signs
+            .reply_took
+            .store(now.saturating_sub(since), Ordering::Relaxed);
+        let kind = signs.kind.load(Ordering::Relaxed);
+        signs.reply_kind.store(kind, Ordering::Relaxed);
+        if outstanding > 1 {
+            // Which of those sent together is next is not kept.
+            signs.kind.store(0, Ordering::Relaxed);
+        }
+        signs.answered.store(answered + 1, Ordering::Release);
+    }
+
+    /// The far end reported an error, or could not be reached.
+    pub fn failed(&self, class: ErrorClass) {
+        self.0.errors[slot_of(class)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What the signs say now.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        let signs = &*self.0;
+        let answered = signs.answered.load(Ordering::Acquire);
+        let sent = signs.sent.load(Ordering::Acquire);
+        let outstanding = sent.saturating_sub(answered);
+        let waiting_since = signs.waiting_since.load(Ordering::Relaxed);
+        let heard = signs.heard.load(Ordering::Relaxed);
+        Pulse {
+            outstanding: u32::try_from(outstanding).unwrap_or(u32::MAX),
+            kind: signs.kind.load(Ordering::Relaxed),
+            waiting_since: (outstanding > 0).then(|| Duration::from_nanos(waiting_since)),
+            heard: (heard > 0).then(|| Duration::from_nanos(heard)),
+            answered,
+            reply_kind: signs.reply_kind.load(Ordering::Relaxed),
+            reply_took: Duration::from_nanos(signs.reply_took.load(Ordering::Relaxed)),
+            errors: Errors([0, 1, 2, 3].map(|class| signs.errors[class].load(Ordering::Relaxed))),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        let since = self.0.clock.now().saturating_duration_since(self.0.origin);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl fmt::Debug for Vitals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.pulse().fmt(f)
+    }
+}
+
+/// What the vital signs of a connection said at one moment. Times count from the origin of the
+/// pool's coarse clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    /// Requests without a complete reply.
+    pub outstanding: u32,
+    /// The kind of the oldest of them; 0 if unknown. Means nothing while none is outstanding.
+    pub kind: u32,
+    /// Since when the connection owes something and nothing has come; `None` while none is
+    /// outstanding.
+    pub waiting_since: Option<Duration>,
+    /// When something came in last.
+    pub heard: Option<Duration>,
+    /// Replies so far.
+    pub answered: u64,
+    /// The kind of the last one.
+    pub reply_kind: u32,
+    /// How long the last one took.
+    pub reply_took: Duration,
+    /// Errors so far.
+    pub errors: Errors,
+}
+
+impl Pulse {
+    /// For how long something has been owed and nothing has come; zero while nothing is owed.
+    #[must_use]
+    pub fn silence(&self, now: Duration) -> Duration {
+        let silent = |since| now.saturating_sub(since);
+        self.waiting_since.map_or(Duration::ZERO, silent)
+    }
+}
+
+/// How many errors of each class there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Errors([u32; 4]);
+
+impl Errors {
+    /// How many were of this class.
+    #[must_use]
+    pub fn of(&self, class: ErrorClass) -> u32 {
+        self.0[slot_of(class)]
+    }
+
+    /// One more of this class.
+    #[must_use]
+    pub fn plus(mut self, class: ErrorClass) -> Self {
+        let count = &mut self.0[slot_of(class)];
+        *count = count.saturating_add(1);
+        self
+    }
+}
+
+const fn slot_of(class: ErrorClass) -> usize {
+    match class {
+        ErrorClass::Harmless => 0,
+        ErrorClass::Connection => 1,
+        ErrorClass::Endpoint => 2,
+        ErrorClass::Permanent => 3,
+    }
+}
