@@ -41,7 +41,6 @@
 mod gate;
 mod settings;
 mod tally;
-mod time;
 mod transition;
 mod window;
 
@@ -53,11 +52,11 @@ pub use self::gate::{BreakerGate, GateSnapshot};
 pub use self::settings::BreakerBuilder;
 use self::settings::Settings;
 pub use self::tally::{FailureClass, Tally};
-use self::time::Monotone;
 use self::transition::Log;
 pub use self::transition::{Circuit, Transition};
 use self::window::Window;
 use crate::confidence::{Bounds, to_float};
+use crate::monotone::Monotone;
 
 /// The longest that a breaker may be set to stay open.
 const MAX_OPEN_TIME: Duration = Duration::from_secs(300);
@@ -397,12 +396,12 @@ impl Breaker {
             Phase::Open { .. } => {}
             Phase::Probing { early, .. } => self.judge_probes(early, latest),
             Phase::Ramp { early, .. } => {
-                if self.is_dead() {
+                if self.is_dead(latest) {
                     self.open(early);
                 }
             }
             Phase::Closed | Phase::Degraded { .. } => {
-                if self.is_dead() {
+                if self.is_dead(latest) {
                     self.open(false);
                 } else {
                     self.grade();
@@ -414,7 +413,7 @@ impl Breaker {
     fn judge_probes(&mut self, early: bool, latest: &Tally) {
         let failed = self.window.sum().failures() >= u64::from(self.settings.probes);
         let answered = latest.replies() > 0;
-        if self.is_dead() || failed && !answered {
+        if self.is_dead(latest) || failed && !answered {
             self.open(early);
         } else if answered {
             let since = self.time.now();
@@ -423,7 +422,11 @@ impl Breaker {
     }
 
     /// Whether the latest calls, however many buckets of them, were nearly all failures.
-    fn is_dead(&self) -> bool {
+    fn is_dead(&self, latest: &Tally) -> bool {
+        // Successes alone make no rate rise.
+        if latest.failures() == 0 {
+            return false;
+        }
         let nearly_all = |sum: Tally| {
             sum.calls() >= self.settings.min_calls
                 && self.failure_rate(&sum).lower > self.settings.open

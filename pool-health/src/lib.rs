@@ -5,6 +5,8 @@ mod breaker;
 mod confidence;
 mod error;
 mod mode;
+mod monotone;
+mod retry;
 
 pub use backoff::{Backoff, Jitter};
 pub use breaker::{
@@ -14,3 +16,4 @@ pub use breaker::{
 pub use confidence::Bounds;
 pub use error::ConfigError;
 pub use mode::Mode;
+pub use retry::{Attempt, GaveUp, Retry, RetryBudget, RetryBuilder, Retryable, Verdict, Why};

@@ -181,6 +181,12 @@ impl BreakerGate {
         machine.breaker.next_due()
     }
 
+    /// The breaker's state, without a lock.
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        self.word.read().circuit()
+    }
+
     /// The last transitions, 32 at most, the oldest first.
     #[must_use]
     pub fn transitions(&self) -> Vec<Transition> {

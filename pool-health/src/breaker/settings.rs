@@ -112,8 +112,8 @@ impl BreakerBuilder {
         self
     }
 
-    /// Counts replies that took longer as slow. Default: none is. What is slow depends on what is
-    /// asked.
+    /// Counts replies that took longer as slow, where calls are recorded one by one. Default: none
+    /// is. What is slow depends on what is asked.
     pub const fn slow_above(mut self, limit: Duration) -> Self {
         self.settings.slow_above = Some(limit);
         self
