@@ -16,16 +16,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use pool_core::{
-    Admission, Admit, CloseReason, Finding, Orders, Outcome, Phase, Priority, Reason, RequestInfo,
-    Token,
-};
+use pool_core::{Admission, Admit, Finding, Orders, Outcome, Priority, RequestInfo, Token};
 
+use self::pending::Pending;
+use self::said::{reason, said};
 use self::word::{Kind, Pass, Word};
-use super::tally::CLASSES;
 use super::{Breaker, BreakerSnapshot, Circuit, FailureClass, Tally, Transition};
 use crate::Mode;
 
+mod pending;
+mod said;
 mod word;
 
 /// How often what requests came to is given to the breaker.
@@ -34,15 +34,6 @@ const FLUSH: Duration = Duration::from_millis(50);
 const FAR: Duration = Duration::from_secs(2);
 /// What a refusal says at least: asking in a loop helps nobody.
 const SOON: Duration = Duration::from_millis(1);
-
-const fn because(text: &'static str) -> Reason {
-    let policy = "breaker";
-    Reason { policy, text }
-}
-
-static DEGRADED: Reason = because("many calls fail, so only some are made");
-static OPEN: Reason = because("nearly all calls failed, so none is made for now");
-static HALF_OPEN: Reason = because("finding out with a few calls whether they succeed again");
 
 /// A [`Breaker`] between threads, as a pool's [`Admission`].
 ///
@@ -91,15 +82,6 @@ struct Machine {
     breaker: Breaker,
     /// How many transitions observers have been told of.
     told: u64,
-}
-
-/// What requests came to since the breaker was told last.
-#[derive(Debug, Default)]
-struct Pending {
-    good: AtomicU64,
-    failed: [AtomicU64; CLASSES],
-    reserved_good: AtomicU64,
-    reserved_failed: [AtomicU64; CLASSES],
 }
 
 /// A gate, as it is.
@@ -315,28 +297,6 @@ impl BreakerGate {
         }
         self.word.watch();
     }
-
-    /// What the end of a request says about the server, if anything.
-    const fn said(&self, outcome: Outcome) -> Option<Result<(), FailureClass>> {
-        match outcome {
-            Outcome::Returned
-            | Outcome::Closed(CloseReason::Idle | CloseReason::Lifetime | CloseReason::Shrunk) => {
-                match self.returns_count {
-                    true => Some(Ok(())),
-                    false => None,
-                }
-            }
-            Outcome::ConnectFailed
-            | Outcome::Closed(
-                CloseReason::Broken | CloseReason::Invalid | CloseReason::ResetFailed,
-            ) => Some(Err(FailureClass::Refused)),
-            Outcome::TimedOut(Phase::Connecting | Phase::Checking) => {
-                Some(Err(FailureClass::Timeout))
-            }
-            // Waiting is for the pool's own callers, and the rest is for callers to know.
-            _ => None,
-        }
-    }
 }
 
 impl Admission for BreakerGate {
@@ -351,48 +311,10 @@ impl Admission for BreakerGate {
 
     #[inline]
     fn leave(&self, now: Duration, token: Token, outcome: Outcome) {
-        let said = self.said(outcome);
+        let said = said(outcome, self.returns_count);
         if matches!(said, Some(Err(_))) || self.word.read().is_watching() {
             self.leave_noted(now, token, said);
         }
-    }
-}
-
-impl Pending {
-    fn add(&self, ended: Result<(), FailureClass>) {
-        match ended {
-            Ok(()) => self.good.fetch_add(1, Relaxed),
-            Err(class) => self.failed[class.index()].fetch_add(1, Relaxed),
-        };
-    }
-
-    fn add_reserved(&self, ended: Result<(), FailureClass>) {
-        match ended {
-            Ok(()) => self.reserved_good.fetch_add(1, Relaxed),
-            Err(class) => self.reserved_failed[class.index()].fetch_add(1, Relaxed),
-        };
-    }
-
-    fn take(&self) -> (Tally, Tally) {
-        let tally = |good: &AtomicU64, failed: &[AtomicU64; CLASSES]| {
-            let successes = Tally::successes(good.swap(0, Relaxed));
-            let add = |tally: Tally, class: FailureClass| {
-                tally.and(class, failed[class.index()].swap(0, Relaxed))
-            };
-            FailureClass::ALL.into_iter().fold(successes, add)
-        };
-        (
-            tally(&self.good, &self.failed),
-            tally(&self.reserved_good, &self.reserved_failed),
-        )
-    }
-}
-
-const fn reason(circuit: Circuit) -> &'static Reason {
-    match circuit {
-        Circuit::Open => &OPEN,
-        Circuit::HalfOpen => &HALF_OPEN,
-        Circuit::Closed | Circuit::Degraded => &DEGRADED,
     }
 }
 
