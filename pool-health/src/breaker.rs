@@ -174,15 +174,12 @@ impl Breaker {
         }
     }
 
-    /// Notes what calls came to that ended since the last time. Not heard while open: these are of
-    /// calls from before.
+    /// Notes what calls came to that ended since the last time. While open they decide nothing: these
+    /// are calls from before.
     pub fn record(&mut self, now: Duration, results: &Tally) {
         self.advance(now);
         self.counters.results.add(results);
         let counting = results.counting(&self.settings.counts);
-        if matches!(self.phase, Phase::Open { .. }) || counting.calls() == 0 {
-            return;
-        }
         self.window.add(&counting);
         self.judge(&counting);
     }

@@ -98,11 +98,7 @@ impl Breaker {
         };
         let slow = match was_slow {
             true => self.slow_share(&sum).upper >= set.slow_recover,
-            false => {
-                set.minds_slowness()
-                    && enough(sum.replies())
-                    && self.slow_share(&sum).lower > set.slow_degrade
-            }
+            false => enough(sum.replies()) && self.slow_share(&sum).lower > set.slow_degrade,
         };
         self.enter(match failing || slow {
             true => Phase::Degraded { failing, slow },
