@@ -200,9 +200,7 @@ impl BreakerGate {
 
     /// As [`with`](Self::with), if it is time and nobody else is at it.
     fn refresh(&self, now: Duration) {
-        let due = Duration::from_nanos(self.due.load(Relaxed));
-        let gone_back = due.saturating_sub(now) > FAR;
-        if now < due && !gone_back {
+        if now < self.due(now) {
             return;
         }
         let mut machine = match self.machine.try_lock() {
@@ -210,19 +208,28 @@ impl BreakerGate {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
-        // What is pending ended before it was due, or soon after.
-        let at = if gone_back { now } else { due };
-        self.flush(at, &mut machine.breaker);
-        machine.breaker.advance(now);
+        self.flush(now, &mut machine.breaker);
         self.publish(now, &mut machine.breaker);
     }
 
-    fn flush(&self, at: Duration, breaker: &mut Breaker) {
+    /// When the breaker is to be asked again; now, if that was said before time went back.
+    fn due(&self, now: Duration) -> Duration {
+        let due = Duration::from_nanos(self.due.load(Relaxed));
+        match due.saturating_sub(now) > FAR {
+            true => now,
+            false => due,
+        }
+    }
+
+    fn flush(&self, now: Duration, breaker: &mut Breaker) {
         let (results, reserved) = self.pending.take();
+        // Whoever ended later would have come upon it.
+        let at = self.due(now).min(now);
         breaker.record(at, &results);
         if reserved.calls() > 0 {
             breaker.record_reserved(at, &reserved);
         }
+        breaker.advance(now);
     }
 
     /// Makes what the breaker decides known to all. Under its lock.
@@ -300,7 +307,6 @@ impl BreakerGate {
 }
 
 impl Admission for BreakerGate {
-    #[inline]
     fn admit(&self, now: Duration, request: &RequestInfo) -> Admit {
         let word = self.word.read();
         if word.admits_all() {
@@ -309,10 +315,13 @@ impl Admission for BreakerGate {
         self.admit_some(now, request)
     }
 
-    #[inline]
     fn leave(&self, now: Duration, token: Token, outcome: Outcome) {
+        let watching = self.word.read().is_watching();
+        if !watching && matches!(outcome, Outcome::Returned) {
+            return;
+        }
         let said = said(outcome, self.returns_count);
-        if matches!(said, Some(Err(_))) || self.word.read().is_watching() {
+        if watching || matches!(said, Some(Err(_))) {
             self.leave_noted(now, token, said);
         }
     }
