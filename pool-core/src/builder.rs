@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::BuildError;
 use crate::hooks::{Hook, Hooks};
 use crate::pool::{Parts, Pool};
-use crate::{Admission, Clock, Config, Manager, Observer, Placement, Spawn};
+use crate::{Admission, Clock, Config, HealthPolicy, Manager, Observer, Placement, Spawn};
 
 /// Builds a [`Pool`]. From [`Pool::builder`].
 ///
@@ -20,6 +20,7 @@ pub struct Builder<M: Manager> {
     observer: Option<Arc<dyn Observer>>,
     admission: Option<Arc<dyn Admission>>,
     placement: Option<Arc<dyn Placement>>,
+    health: Option<Arc<dyn HealthPolicy>>,
     clock: Option<Arc<dyn Clock>>,
     spawner: Option<Arc<dyn Spawn>>,
 }
@@ -33,6 +34,7 @@ impl<M: Manager> Builder<M> {
             observer: None,
             admission: None,
             placement: None,
+            health: None,
             clock: None,
             spawner: None,
         }
@@ -84,6 +86,13 @@ impl<M: Manager> Builder<M> {
         self
     }
 
+    /// Lets `policy` look after the health of connections. Default: they are checked when they were
+    /// idle for long, and that is all.
+    pub fn health(mut self, policy: Arc<dyn HealthPolicy>) -> Self {
+        self.health = Some(policy);
+        self
+    }
+
     /// Takes the time from `clock`. Default: tokio's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -115,6 +124,7 @@ impl<M: Manager> Builder<M> {
             observer: self.observer,
             admission: self.admission,
             placement: self.placement,
+            health: self.health,
             clock: self
                 .clock
                 .or_else(default_clock)

@@ -23,16 +23,16 @@ use crate::{Clock, ErrorClass};
 /// The vital signs of one connection: written by its adapter, read by policies.
 ///
 /// A handle; clones are of the same connection. Each connection gets its own, in
-/// `ConnectCtx::vitals`. One that nobody writes to says nothing and costs
-/// nothing.
+/// [`ConnectCtx::vitals`](crate::ConnectCtx::vitals). In a pool without a
+/// [`HealthPolicy`](crate::HealthPolicy) they are deaf: writing to them is one branch.
 ///
 /// # Writers
 ///
 /// One at a time, as a connection has one owner; notes made side by side lose counts, no more.
 /// A request that is given up stays outstanding until its reply has come or the connection is
 /// closed: a cancelled query whose reply never arrives is how a dead connection looks.
-#[derive(Clone)]
-pub struct Vitals(Arc<Signs>);
+#[derive(Clone, Default)]
+pub struct Vitals(Option<Arc<Signs>>);
 
 struct Signs {
     clock: Arc<dyn Clock>,
@@ -58,7 +58,7 @@ impl Vitals {
     /// Vital signs of a new connection, timed by `clock`, in which `origin` counts as zero.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, origin: Instant) -> Self {
-        Self(Arc::new(Signs {
+        Self(Some(Arc::new(Signs {
             clock,
             origin,
             sent: AtomicU64::new(0),
@@ -69,17 +69,23 @@ impl Vitals {
             reply_kind: AtomicU32::new(0),
             reply_took: AtomicU64::new(0),
             errors: Default::default(),
-        }))
+        })))
+    }
+
+    /// Vital signs that nobody reads: what is written is lost.
+    #[must_use]
+    pub const fn deaf() -> Self {
+        Self(None)
     }
 
     /// A request goes out. `kind` stands for requests that take alike long, a hash of the
     /// statement's text, say; 0 when nothing is known.
     pub fn sent(&self, kind: u32) {
-        let signs = &*self.0;
+        let Some(signs) = &self.0 else { return };
         let sent = signs.sent.load(Ordering::Relaxed);
         if sent == signs.answered.load(Ordering::Relaxed) {
             signs.kind.store(kind, Ordering::Relaxed);
-            signs.waiting_since.store(self.now(), Ordering::Relaxed);
+            signs.waiting_since.store(signs.now(), Ordering::Relaxed);
         }
         // Release: a reader that sees the request sees since when it waits.
         signs.sent.store(sent + 1, Ordering::Release);
@@ -87,20 +93,21 @@ impl Vitals {
 
     /// Something came in that does not end a reply.
     pub fn heard(&self) {
-        let now = self.now();
-        self.0.heard.store(now, Ordering::Relaxed);
-        self.0.waiting_since.store(now, Ordering::Relaxed);
+        let Some(signs) = &self.0 else { return };
+        let now = signs.now();
+        signs.heard.store(now, Ordering::Relaxed);
+        signs.waiting_since.store(now, Ordering::Relaxed);
     }
 
     /// The reply to the oldest outstanding request is complete.
     pub fn answered(&self) {
-        let signs = &*self.0;
+        let Some(signs) = &self.0 else { return };
         let answered = signs.answered.load(Ordering::Relaxed);
         let outstanding = signs.sent.load(Ordering::Relaxed).saturating_sub(answered);
         if outstanding == 0 {
             return;
         }
-        let now = self.now();
+        let now = signs.now();
         let since = signs.waiting_since.swap(now, Ordering::Relaxed);
         signs.heard.store(now, Ordering::Relaxed);
         signs
@@ -117,13 +124,17 @@ impl Vitals {
 
     /// The far end reported an error, or could not be reached.
     pub fn failed(&self, class: ErrorClass) {
-        self.0.errors[slot_of(class)].fetch_add(1, Ordering::Relaxed);
+        if let Some(signs) = &self.0 {
+            signs.errors[slot_of(class)].fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// What the signs say now.
     #[must_use]
     pub fn pulse(&self) -> Pulse {
-        let signs = &*self.0;
+        let Some(signs) = &self.0 else {
+            return Pulse::default();
+        };
         let answered = signs.answered.load(Ordering::Acquire);
         let sent = signs.sent.load(Ordering::Acquire);
         let outstanding = sent.saturating_sub(answered);
@@ -140,9 +151,11 @@ impl Vitals {
             errors: Errors([0, 1, 2, 3].map(|class| signs.errors[class].load(Ordering::Relaxed))),
         }
     }
+}
 
+impl Signs {
     fn now(&self) -> u64 {
-        let since = self.0.clock.now().saturating_duration_since(self.0.origin);
+        let since = self.clock.now().saturating_duration_since(self.origin);
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 }

@@ -11,7 +11,7 @@ use super::{Inner, millis};
 use crate::error::Cause;
 use crate::mutant::mutant;
 use crate::queue::Limits;
-use crate::{CloseReason, ConnectCtx, ErrorClass, Event, Manager, Token};
+use crate::{Candidate, CloseReason, ConnectCtx, ErrorClass, Event, Manager, Vitals};
 
 impl<M: Manager> Inner<M> {
     /// Starts the connect for a claimed slot. `upto`: keep it even if nobody waits, as long as no
@@ -68,7 +68,8 @@ impl<M: Manager> Inner<M> {
         &self,
         (id, epoch): (u64, u64),
         attempt: u32,
-    ) -> Result<M::Connection, (Cause<M::Error>, bool)> {
+        vitals: &Vitals,
+    ) -> Result<M::Connection, (Cause<M::Error>, ErrorClass)> {
         let timeout = self.config.connect_timeout;
         let cx = ConnectCtx {
             attempt,
@@ -76,6 +77,7 @@ impl<M: Manager> Inner<M> {
             timeout,
             epoch,
             connection_id: id,
+            vitals: vitals.clone(),
         };
         let work = async {
             let mut conn = self
@@ -97,11 +99,13 @@ impl<M: Manager> Inner<M> {
                 // Foreign code outside the limit's catch.
                 let classify = AssertUnwindSafe(|| self.manager.classify(&error));
                 let class = std::panic::catch_unwind(classify);
-                let permanent = class.is_ok_and(|class| class == ErrorClass::Permanent);
-                Err((Cause::Manager(Arc::new(error)), permanent))
+                let class = class.unwrap_or(ErrorClass::Connection);
+                Err((Cause::Manager(Arc::new(error)), class))
             }
-            Ok(Err(OpenError::Hook(reason))) => Err((Cause::Hook(reason.into()), false)),
-            Err(cut) => Err((cut.into_cause(timeout), false)),
+            Ok(Err(OpenError::Hook(reason))) => {
+                Err((Cause::Hook(reason.into()), ErrorClass::Connection))
+            }
+            Err(cut) => Err((cut.into_cause(timeout), ErrorClass::Endpoint)),
         }
     }
 
@@ -121,7 +125,7 @@ impl<M: Manager> Inner<M> {
     pub(super) fn install(
         self: &Arc<Self>,
         berth: Berth<M>,
-        conn: M::Connection,
+        (conn, vitals): (M::Connection, Vitals),
         (id, epoch): (u64, u64),
     ) {
         let created = self.clock.now();
@@ -142,15 +146,18 @@ impl<M: Manager> Inner<M> {
             expires,
             fresh: now,
             vouched: 0,
-            uses: 0,
-            errors: 0,
             doom: None,
             request: None,
             lent: false,
-            token: Token::default(),
+            token: None,
         };
         self.counters.opened.fetch_add(1, Ordering::Relaxed);
         berth.face().renew(&body, now);
+        let connection = Candidate {
+            slot: berth.index(),
+            connection: id,
+        };
+        self.enrol(connection, vitals, now);
         let loan = berth.fill(body);
         if self.queue.is_current(epoch) || mutant(109) {
             self.give(loan);
@@ -198,7 +205,7 @@ impl<M: Manager> Inner<M> {
     /// A connection that came to nothing before its first use is as bad as a failed connect: its
     /// successor must not follow at once, or a far end that takes connections and drops them would
     /// be asked in a loop.
-    pub(super) fn note_end(&self, body: &Body<M>, reason: CloseReason) {
+    pub(super) fn note_end(&self, body: &Body<M>, uses: u64, reason: CloseReason) {
         let unfit = matches!(
             reason,
             CloseReason::Broken
@@ -208,7 +215,7 @@ impl<M: Manager> Inner<M> {
         );
         let now = self.now_millis();
         let age = now.saturating_sub(self.coarse.millis_at(body.created));
-        if unfit && body.uses == 0 && age < INFANCY {
+        if unfit && uses == 0 && age < INFANCY {
             let pause = self.failures().stillborn(now);
             self.pause_connects(now + pause);
         }
@@ -257,17 +264,18 @@ impl<M: Manager> Connecting<M> {
         let successes = inner.failures().successes();
         inner.observe(|| Event::ConnectStarted { connection: id });
         let started = inner.clock.now();
+        let vitals = inner.vitals();
         let under_way = inner.connect_under_way(id);
         let opened = inner
             .stop
-            .unless(Level::Openings, inner.open((id, epoch), attempt))
+            .unless(Level::Openings, inner.open((id, epoch), attempt, &vitals))
             .await;
         drop(under_way);
+        let took = inner.clock.now().saturating_duration_since(started);
         match opened {
             // The pool has closed.
             None => self.end(),
             Some(Ok(conn)) => {
-                let took = inner.clock.now().saturating_duration_since(started);
                 inner.connect_succeeded();
                 inner.note_connect_time(took);
                 inner.observe(|| Event::Connected {
@@ -275,12 +283,17 @@ impl<M: Manager> Connecting<M> {
                     took,
                 });
                 if let Some(berth) = self.berth.take() {
-                    inner.install(berth, conn, (id, epoch));
+                    let slot = berth.index();
+                    inner.install(berth, (conn, vitals), (id, epoch));
+                    let connection = id;
+                    inner.tell_connected(took, Ok(Candidate { slot, connection }));
                 }
                 inner.mailbox.call();
                 inner.announce_arrival();
             }
-            Some(Err((cause, permanent))) => {
+            Some(Err((cause, class))) => {
+                let permanent = class == ErrorClass::Permanent;
+                inner.tell_connected(took, Err(class));
                 // The pause first: what the slot's capacity is used for next must keep to it. A
                 // failure from before a reopen says nothing about what is there now.
                 // Nor does how often connects had failed before others succeeded.
