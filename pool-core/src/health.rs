@@ -50,7 +50,8 @@ pub trait HealthPolicy: Send + Sync + 'static {
         let _ = (now, took, outcome);
     }
 
-    /// A connection is being closed.
+    /// A connection leaves the pool: it is being closed, or was taken by its holder, which counts as
+    /// discarded.
     fn closed(&self, now: Duration, connection: Candidate, reason: CloseReason) {
         let _ = (now, connection, reason);
     }

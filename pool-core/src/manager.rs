@@ -4,7 +4,7 @@ use std::future::{Future, ready};
 use std::time::{Duration, Instant};
 
 #[cfg(not(pool_loom))]
-use crate::Vitals;
+use crate::{Vitals, WarmUp};
 
 /// Opens and tends connections of one kind.
 ///
@@ -35,6 +35,19 @@ pub trait Manager: Send + Sync + 'static {
         &self,
         cx: &ConnectCtx,
     ) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
+
+    /// Does with a new connection what `plan` says, in as few round trips as there can be. Bounded by
+    /// the plan's limit; past it the future is dropped and the connection as well. Default: does
+    /// nothing.
+    #[cfg(not(pool_loom))]
+    fn warm_up(
+        &self,
+        conn: &mut Self::Connection,
+        plan: &WarmUp,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = (conn, plan);
+        ready(Ok(()))
+    }
 
     /// Asks the far end whether the connection works. Bounded by `validation_timeout`. Called
     /// when the connection was idle for longer than the bypass window or others of its kind were

@@ -60,6 +60,13 @@ pub enum Event<'a> {
         /// How the driver put it.
         reason: &'a str,
     },
+    /// A new connection could not be warmed up, and is kept as it is.
+    WarmUpFailed {
+        /// The connection's number.
+        connection: u64,
+        /// How the driver put it.
+        reason: &'a str,
+    },
     /// A connection was closed.
     Closed {
         /// The connection's number.

@@ -1,5 +1,6 @@
 //! Opening connections: who starts a connect, what a connect does, and what follows when it fails.
 
+use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,11 +8,12 @@ use std::time::Duration;
 
 use super::body::{Berth, Body, Home, NEVER_SEEN};
 use super::stop::Level;
+use super::tasks::Cut;
 use super::{Inner, millis};
 use crate::error::Cause;
 use crate::mutant::mutant;
 use crate::queue::Limits;
-use crate::{Candidate, CloseReason, ConnectCtx, ErrorClass, Event, Manager, Vitals};
+use crate::{Candidate, CloseReason, Condition, ConnectCtx, ErrorClass, Event, Manager, Vitals};
 
 impl<M: Manager> Inner<M> {
     /// Starts the connect for a claimed slot. `upto`: keep it even if nobody waits, as long as no
@@ -91,6 +93,7 @@ impl<M: Manager> Inner<M> {
                     return Err(OpenError::Hook(refused.to_string()));
                 }
             }
+            self.warm_up(id, &mut conn).await?;
             Ok(conn)
         };
         match self.within(timeout, work).await {
@@ -105,8 +108,38 @@ impl<M: Manager> Inner<M> {
             Ok(Err(OpenError::Hook(reason))) => {
                 Err((Cause::Hook(reason.into()), ErrorClass::Connection))
             }
+            Ok(Err(OpenError::Cut(limit, cut))) => {
+                Err((cut.into_cause(limit), ErrorClass::Connection))
+            }
             Err(cut) => Err((cut.into_cause(timeout), ErrorClass::Endpoint)),
         }
+    }
+
+    /// Does what the plan says, if there is one.
+    async fn warm_up(&self, id: u64, conn: &mut M::Connection) -> Result<(), OpenError<M::Error>> {
+        let Some(plan) = &self.warm_up else {
+            return Ok(());
+        };
+        match self
+            .within(plan.limit(), self.manager.warm_up(conn, plan))
+            .await
+        {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if plan.keeps() && self.condition_of(conn) != Condition::Broken => {
+                self.observe_text(&error, |reason| Event::WarmUpFailed {
+                    connection: id,
+                    reason,
+                });
+                Ok(())
+            }
+            Ok(Err(error)) => Err(OpenError::Connect(error)),
+            Err(cut) => Err(OpenError::Cut(plan.limit(), cut)),
+        }
+    }
+
+    fn condition_of(&self, conn: &mut M::Connection) -> Condition {
+        let asked = AssertUnwindSafe(|| self.manager.condition(conn));
+        std::panic::catch_unwind(asked).unwrap_or(Condition::Broken)
     }
 
     fn info_of_new(&self, id: u64, epoch: u64) -> crate::ConnectionInfo {
@@ -179,17 +212,18 @@ impl<M: Manager> Inner<M> {
             self.fail_waiters();
         }
         self.announce_arrival();
-        self.observe_failure(id, &told);
+        self.observe_text(&told, |reason| Event::ConnectFailed {
+            connection: id,
+            reason,
+        });
     }
 
-    fn observe_failure(&self, id: u64, cause: &Cause<M::Error>) {
+    /// Tells the observer of something that an error says.
+    fn observe_text(&self, error: &dyn Display, event: impl FnOnce(&str) -> Event<'_>) {
         if self.features.observer {
-            let text = std::panic::catch_unwind(AssertUnwindSafe(|| cause.to_string()));
+            let text = std::panic::catch_unwind(AssertUnwindSafe(|| error.to_string()));
             let reason = text.as_deref().unwrap_or("an error whose text panics");
-            self.observe_slowly(&Event::ConnectFailed {
-                connection: id,
-                reason,
-            });
+            self.observe_slowly(&event(reason));
         }
     }
 
@@ -240,6 +274,7 @@ const INFANCY: u64 = 1000;
 enum OpenError<E> {
     Connect(E),
     Hook(String),
+    Cut(Duration, Cut),
 }
 
 /// A connect under way. Its destructor gives the slot back whatever happens to the task.

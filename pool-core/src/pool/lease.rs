@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Inner;
+use super::admit::candidate;
 use super::body::{Body, Loan, NEVER_SEEN};
 use super::health::Standing;
 use super::home_word::home;
@@ -465,6 +466,7 @@ impl<M: Manager> Inner<M> {
     }
 
     fn detach(&self, loan: Loan<M>) -> M::Connection {
+        self.tell_closed(candidate(&loan), CloseReason::Discarded);
         let (berth, body) = self.queue.begin_close(loan);
         self.counters.detached.fetch_add(1, Ordering::Relaxed);
         self.vacate(berth);

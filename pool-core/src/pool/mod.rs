@@ -58,7 +58,7 @@ use crate::queue::{Limits, Queue};
 use crate::request::Request;
 use crate::{
     Admission, Builder, Clock, CloseReason, CoarseTime, Config, Event, HealthPolicy, Manager,
-    Observer, Placement, Spawn,
+    Observer, Placement, Spawn, WarmUp,
 };
 
 /// A pool of connections. A cheap handle: clone it freely.
@@ -104,6 +104,7 @@ pub(crate) struct Inner<M: Manager> {
     admission: Option<Arc<dyn Admission>>,
     placement: Option<Arc<dyn Placement>>,
     health: Option<Health>,
+    pub(crate) warm_up: Option<WarmUp>,
     pub(crate) clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawn>,
     handles: AtomicUsize,
@@ -188,6 +189,7 @@ pub(crate) struct Parts<M: Manager> {
     pub(crate) admission: Option<Arc<dyn Admission>>,
     pub(crate) placement: Option<Arc<dyn Placement>>,
     pub(crate) health: Option<Arc<dyn HealthPolicy>>,
+    pub(crate) warm_up: Option<WarmUp>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) spawner: Arc<dyn Spawn>,
 }
@@ -334,6 +336,7 @@ impl<M: Manager> Inner<M> {
             admission,
             placement,
             health,
+            warm_up,
             clock,
             spawner,
         } = parts;
@@ -385,6 +388,7 @@ impl<M: Manager> Inner<M> {
             admission,
             placement,
             health: health.map(Health::new),
+            warm_up,
             clock,
             spawner,
         }
