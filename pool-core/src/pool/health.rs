@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::body::Loan;
 use super::mailbox::Restore;
 use super::{Inner, contained};
+use crate::mutant::mutant;
 use crate::queue::{Phase, Stage, Whereabouts};
 use crate::{
     Candidate, CloseReason, ErrorClass, Event, HealthPolicy, Manager, Order, Orders, Place,
@@ -72,7 +73,8 @@ impl Health {
     fn with<T>(&self, connection: Candidate, act: impl FnOnce(&mut Ward) -> T) -> Option<T> {
         let mut wards = self.wards();
         let ward = wards.get_mut(connection.slot as usize)?;
-        (ward.connection == connection.connection).then(|| act(ward))
+        let same = ward.connection == connection.connection || mutant(203);
+        same.then(|| act(ward))
     }
 }
 
@@ -305,7 +307,9 @@ impl<M: Manager> Inner<M> {
         let opened = self.counters.opened.load(Ordering::Relaxed);
         let mut due = Vec::new();
         for (slot, ward) in (0u32..).zip(health.wards().iter()) {
-            let succeeded = ward.succession.is_some_and(|before| opened > before);
+            let succeeded = ward
+                .succession
+                .is_some_and(|before| opened > before || mutant(204));
             if succeeded && ward.doom.is_none() {
                 let connection = ward.connection;
                 due.push(Candidate { slot, connection });

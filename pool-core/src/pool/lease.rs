@@ -368,6 +368,7 @@ fn way_of_one(way: Way, condition: Condition, standing: Standing) -> Way {
     };
     match standing {
         Standing::Free | Standing::Doomed(_) => return way,
+        Standing::Quarantined if mutant(202) => return way,
         Standing::Quarantined => restore.validate = true,
         Standing::Recycled(_) => (restore.reset, restore.fully) = (true, true),
     }

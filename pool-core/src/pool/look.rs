@@ -64,7 +64,7 @@ impl<M: Manager> Inner<M> {
         if now >= body.expires {
             return self.send_away(lease, CloseReason::Lifetime);
         }
-        if standing == Standing::Quarantined {
+        if standing == Standing::Quarantined && !mutant(201) {
             self.restore(lease.into_loan(), Restore::CHECK);
             return Look::Gone;
         }

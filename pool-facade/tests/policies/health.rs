@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pool_facade::{
     Builder, Candidate, CloseReason, ErrorClass, Event, Finding, HealthPolicy, Observer, Order,
-    Orders, Place, Pool, PooledConnection, Recycling, Subject,
+    Orders, Place, Pool, PooledConnection, Recycling, Subject, WeakPool,
 };
 use pool_testkit::fake::{Action, FakeBackend, FakeManager, Gate, Step};
 
@@ -206,10 +206,48 @@ async fn leased_connection_in_quarantine_is_left_alone_until_it_comes_back_and_a
     house.order(Order::Quarantine(house.candidate(1))).await;
     assert_eq!(house.backend.calls(Step::Validate), 0);
     drop(lease);
+    settle().await;
+    assert_eq!(house.backend.calls(Step::Validate), 1, "it was not asked");
     drop(house.lease().await);
-    assert_eq!(house.backend.calls(Step::Validate), 1);
     drop(house.lease().await);
     assert_eq!(house.backend.calls(Step::Validate), 1, "once");
+}
+
+/// Takes a connection as soon as another is closed.
+#[derive(Default)]
+struct Grabber {
+    pool: Mutex<Option<WeakPool<FakeManager>>>,
+    got: Mutex<Vec<u64>>,
+}
+
+impl Observer for Grabber {
+    fn event(&self, event: &Event<'_>) {
+        let pool = self.pool.lock().unwrap().clone();
+        if let (Event::Closed { .. }, Some(pool)) = (event, pool.and_then(|pool| pool.upgrade())) {
+            let lease = pool.try_acquire();
+            self.got.lock().unwrap().extend(lease.as_ref().map(number));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_taken_as_its_quarantine_begins_is_asked_first() {
+    let (backend, puppet) = (FakeBackend::new(), Arc::new(Puppet::default()));
+    let grabber = Arc::new(Grabber::default());
+    let pool = builder(&backend, 2)
+        .initial_size(2u32)
+        .health(Arc::clone(&puppet) as _)
+        .observer(Arc::clone(&grabber) as _);
+    let pool = pool.build().await.unwrap();
+    settle().await;
+    *grabber.pool.lock().unwrap() = Some(pool.downgrade());
+    let [one, two] = [0, 1].map(|at: usize| puppet.seen()[at].connection);
+    // The second order is written down when the first is carried out.
+    puppet.order(Order::Evict(two));
+    puppet.order(Order::Quarantine(one));
+    settle().await;
+    assert_eq!(*grabber.got.lock().unwrap(), [0; 0], "in quarantine");
+    assert_eq!(backend.calls(Step::Validate), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -394,7 +432,7 @@ async fn order_about_a_connection_that_has_gone_means_nobody() {
         house.order(order).await;
     }
     drop(house.lease().await);
-    assert_eq!(number(&house.lease().await), 2);
+    assert_eq!(number(&house.lease().await), 2, "the wrong one");
     assert_eq!(house.backend.calls(Step::Validate), 0);
     assert_eq!(house.pool.status().opened, 2);
 }

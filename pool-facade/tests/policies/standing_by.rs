@@ -89,9 +89,9 @@ async fn request_that_entered_leaves_though_the_policy_stands_by_meanwhile() {
     assert_eq!(standby.doorman.inside(), 3);
     drop(one);
     let third = poll_once(third).expect("it was handed over").unwrap();
-    assert_eq!(standby.doorman.inside(), 2);
+    assert_eq!(standby.doorman.inside(), 2, "a token is missing");
     drop((two, third));
-    assert_eq!(standby.doorman.inside(), 0);
+    assert_eq!(standby.doorman.inside(), 0, "a token is missing");
 }
 
 #[tokio::test(start_paused = true)]
