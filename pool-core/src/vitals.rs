@@ -43,13 +43,19 @@ struct Signs {
     /// When a request went out while none was outstanding, or something came in since, whichever is
     /// later. Nanoseconds since the origin.
     waiting_since: AtomicU64,
+    /// When the oldest outstanding request went out, or the reply before its own came.
+    began: AtomicU64,
+    /// The longest silence since then, up to the last thing heard.
+    longest: AtomicU64,
     /// What kind the oldest outstanding request is of; a guess when several are.
     kind: AtomicU32,
     /// When something came in last.
     heard: AtomicU64,
-    /// The last complete reply: its kind, and how long it took in nanoseconds.
+    /// The last complete reply: its kind, and in nanoseconds how long it took and the longest silence
+    /// in that.
     reply_kind: AtomicU32,
     reply_took: AtomicU64,
+    reply_silence: AtomicU64,
     /// Errors by class: see `slot_of`.
     errors: [AtomicU32; 4],
 }
@@ -64,10 +70,13 @@ impl Vitals {
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             waiting_since: AtomicU64::new(0),
+            began: AtomicU64::new(0),
+            longest: AtomicU64::new(0),
             kind: AtomicU32::new(0),
             heard: AtomicU64::new(0),
             reply_kind: AtomicU32::new(0),
             reply_took: AtomicU64::new(0),
+            reply_silence: AtomicU64::new(0),
             errors: Default::default(),
         })))
     }
@@ -84,8 +93,7 @@ impl Vitals {
         let Some(signs) = &self.0 else { return };
         let sent = signs.sent.load(Ordering::Relaxed);
         if sent == signs.answered.load(Ordering::Relaxed) {
-            signs.kind.store(kind, Ordering::Relaxed);
-            signs.waiting_since.store(signs.now(), Ordering::Relaxed);
+            signs.begin(kind, signs.now());
         }
         // Release: a reader that sees the request sees since when it waits.
         signs.sent.store(sent + 1, Ordering::Release);
@@ -95,7 +103,7 @@ impl Vitals {
     pub fn heard(&self) {
         let Some(signs) = &self.0 else { return };
         let now = signs.now();
-        signs.heard.store(now, Ordering::Relaxed);
+        signs.end_silence(now);
         signs.waiting_since.store(now, Ordering::Relaxed);
     }
 
@@ -108,16 +116,15 @@ impl Vitals {
             return;
         }
         let now = signs.now();
-        let since = signs.waiting_since.swap(now, Ordering::Relaxed);
-        signs.heard.store(now, Ordering::Relaxed);
-        signs
-            .reply_took
-            .store(now.saturating_sub(since), Ordering::Relaxed);
+        let longest = signs.end_silence(now);
+        let took = now.saturating_sub(signs.began.load(Ordering::Relaxed));
+        signs.reply_took.store(took, Ordering::Relaxed);
+        signs.reply_silence.store(longest, Ordering::Relaxed);
         let kind = signs.kind.load(Ordering::Relaxed);
         signs.reply_kind.store(kind, Ordering::Relaxed);
         if outstanding > 1 {
             // Which of those sent together is next is not kept.
-            signs.kind.store(0, Ordering::Relaxed);
+            signs.begin(0, now);
         }
         signs.answered.store(answered + 1, Ordering::Release);
     }
@@ -148,12 +155,30 @@ impl Vitals {
             answered,
             reply_kind: signs.reply_kind.load(Ordering::Relaxed),
             reply_took: Duration::from_nanos(signs.reply_took.load(Ordering::Relaxed)),
+            reply_silence: Duration::from_nanos(signs.reply_silence.load(Ordering::Relaxed)),
             errors: Errors([0, 1, 2, 3].map(|class| signs.errors[class].load(Ordering::Relaxed))),
         }
     }
 }
 
 impl Signs {
+    /// The connection owes a reply from `now` on.
+    fn begin(&self, kind: u32, now: u64) {
+        self.kind.store(kind, Ordering::Relaxed);
+        self.began.store(now, Ordering::Relaxed);
+        self.longest.store(0, Ordering::Relaxed);
+        self.waiting_since.store(now, Ordering::Relaxed);
+    }
+
+    /// Something has come at `now`. Returns the longest silence so far.
+    fn end_silence(&self, now: u64) -> u64 {
+        self.heard.store(now, Ordering::Relaxed);
+        let silence = now.saturating_sub(self.waiting_since.load(Ordering::Relaxed));
+        let longest = silence.max(self.longest.load(Ordering::Relaxed));
+        self.longest.store(longest, Ordering::Relaxed);
+        longest
+    }
+
     fn now(&self) -> u64 {
         let since = self.clock.now().saturating_duration_since(self.origin);
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
@@ -183,8 +208,10 @@ pub struct Pulse {
     pub answered: u64,
     /// The kind of the last one.
     pub reply_kind: u32,
-    /// How long the last one took.
+    /// How long the last one took in all.
     pub reply_took: Duration,
+    /// The longest time in that in which nothing came: what a silence is to be measured by.
+    pub reply_silence: Duration,
     /// Errors so far.
     pub errors: Errors,
 }
