@@ -192,7 +192,9 @@ impl Silence {
             Stage::Condemned => f64::INFINITY,
         };
         if silent < limit {
-            seen.next = Duration::try_from_secs_f64(limit - silent).ok();
+            // A little more, or rounding would have us come a moment too soon.
+            let rest = Duration::try_from_secs_f64(limit - silent).ok();
+            seen.next = rest.map(|rest| rest.saturating_add(Duration::from_micros(1)));
         } else if watch.stage == Stage::Suspect {
             seen.sign = Some(Sign::Ripe);
         } else {
