@@ -1,0 +1,4 @@
+//! What is a trend, what is none, and what follows.
+
+mod acceptance;
+mod series;
