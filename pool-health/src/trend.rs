@@ -10,7 +10,7 @@
 //! is noisy, and what it says twice in a row has much in common. A line laid through the last samples
 //! nearly always slopes; with thousands of connections looked at every few seconds, some will slope
 //! down a lot by chance alone. A slope below zero with an R² of .6 over 8 samples, the textbook's
-//! answer, is found in most healthy connections within 20 minutes. So a score counts as falling
+//! answer, turns up in nearly every healthy connection within 20 minutes. So a score counts as falling
 //! ([`Verdict::Falling`]) when all of these hold, a few looks in a row:
 //!
 //! | condition | keeps out |

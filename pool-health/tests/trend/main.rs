@@ -1,4 +1,6 @@
 //! What is a trend, what is none, and what follows.
 
 mod acceptance;
+mod edges;
+mod prediction;
 mod series;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use fastrand::Rng;
 
 /// Between two samples.
-pub const STEP: Duration = Duration::from_secs(5);
+pub(crate) const STEP: Duration = Duration::from_secs(5);
 /// Samples of a series: 20 minutes.
-pub const SAMPLES: usize = 240;
+pub(crate) const SAMPLES: usize = 240;
 /// Where a score is bad.
-pub const THRESHOLD: f32 = 0.5;
+pub(crate) const THRESHOLD: f32 = 0.5;
 /// How much sooner than that a prediction must come.
 const LEAD: f32 = 30.0;
 const SIGMA: f32 = 0.03;
@@ -17,12 +17,12 @@ const SERIES: usize = 5000;
 const DEGRADING: usize = 500;
 
 /// Says after each sample whether the series will fail.
-pub trait Predict {
+pub(crate) trait Predict {
     fn predicts(&mut self, now: Duration, score: f32) -> bool;
 }
 
 /// Normal noise around nothing whose successive values correlate.
-pub struct Noise {
+pub(crate) struct Noise {
     rng: Rng,
     correlation: f32,
     spare: Option<f32>,
@@ -30,7 +30,7 @@ pub struct Noise {
 }
 
 impl Noise {
-    pub fn new(mut rng: Rng, correlation: f32) -> Self {
+    pub(crate) fn new(mut rng: Rng, correlation: f32) -> Self {
         let (value, _) = normals(&mut rng);
         Self {
             rng,
@@ -40,7 +40,7 @@ impl Noise {
         }
     }
 
-    pub fn next(&mut self) -> f32 {
+    pub(crate) fn next(&mut self) -> f32 {
         let fresh = self.spare.take().unwrap_or_else(|| {
             let (one, other) = normals(&mut self.rng);
             self.spare = Some(other);
@@ -60,7 +60,7 @@ fn normals(rng: &mut Rng) -> (f32, f32) {
 
 /// What a score does apart from its noise.
 #[derive(Clone, Copy, Debug)]
-pub enum Shape {
+pub(crate) enum Shape {
     Steady,
     /// Falls from `onset` on, so as to reach the threshold after `lasting`, in seconds.
     Degrading {
@@ -75,20 +75,20 @@ pub enum Shape {
     },
 }
 
-pub struct Series {
+pub(crate) struct Series {
     base: f32,
     shape: Shape,
     noise: Noise,
 }
 
 impl Series {
-    pub fn new(rng: &mut Rng, shape: Shape, correlation: f32) -> Self {
+    pub(crate) fn new(rng: &mut Rng, shape: Shape, correlation: f32) -> Self {
         let base = 0.75 + 0.25 * rng.f32();
         let noise = Noise::new(rng.fork(), correlation);
         Self { base, shape, noise }
     }
 
-    pub fn score(&mut self, at: f32) -> f32 {
+    pub(crate) fn score(&mut self, at: f32) -> f32 {
         let mean = match self.shape {
             Shape::Degrading { onset, lasting } if at > onset => {
                 self.base - (self.base - THRESHOLD) * (at - onset) / lasting
@@ -104,29 +104,29 @@ impl Series {
 
 /// How a predictor did on one population.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Degrading series predicted in time.
     hits: usize,
     /// Degrading series predicted too late.
     late: usize,
     /// Steady series predicted.
-    pub alarms: usize,
+    pub(crate) alarms: usize,
 }
 
 impl Outcome {
     /// Predictions that were right and in time, among all.
-    pub fn precision(&self) -> f64 {
+    pub(crate) fn precision(&self) -> f64 {
         self.hits as f64 / (self.hits + self.late + self.alarms).max(1) as f64
     }
 
     /// Degrading series that were predicted in time, among all.
-    pub fn recall(&self) -> f64 {
+    pub(crate) fn recall(&self) -> f64 {
         self.hits as f64 / DEGRADING as f64
     }
 }
 
 /// Runs 5,000 series, 500 of them degrading.
-pub fn population<P: Predict>(seed: u64, correlation: f32, new: impl Fn() -> P) -> Outcome {
+pub(crate) fn population<P: Predict>(seed: u64, correlation: f32, new: impl Fn() -> P) -> Outcome {
     let mut rng = Rng::with_seed(seed);
     let mut outcome = Outcome::default();
     for index in 0..SERIES {
@@ -159,7 +159,7 @@ fn degrading(rng: &mut Rng) -> Shape {
 }
 
 /// When a series was predicted to fail, and when it first touched the threshold, in seconds.
-pub fn run(mut series: Series, mut predictor: impl Predict) -> (Option<f32>, Option<f32>) {
+pub(crate) fn run(mut series: Series, mut predictor: impl Predict) -> (Option<f32>, Option<f32>) {
     let (mut predicted, mut bad) = (None, None);
     for index in 0..SAMPLES {
         let now = STEP * u32::try_from(index).expect("there are 240");
