@@ -48,6 +48,13 @@ impl Problems {
         });
     }
 
+    /// A number is above 0, and at most 1.
+    pub(crate) fn share(&mut self, name: &str, value: f32) {
+        self.check(!(value > 0.0 && value <= 1.0), || {
+            format!("{name} {value} is not above 0 and at most 1")
+        });
+    }
+
     /// All of them, or none.
     pub(crate) fn result(self) -> Result<(), ConfigError> {
         ConfigError::unless_none(self.part, self.found)

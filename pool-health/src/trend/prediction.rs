@@ -260,15 +260,7 @@ impl PredictionBuilder {
         problems.check(self.spacing < Duration::from_secs(1), || {
             format!("spacing {:?} is below 1s; lengthen it", self.spacing)
         });
-        problems.check(
-            !(self.common_share > 0.0 && self.common_share <= 1.0),
-            || {
-                format!(
-                    "common_share {} is not above 0 and up to 1",
-                    self.common_share
-                )
-            },
-        );
+        problems.share("common_share", self.common_share);
         problems.result()?;
         Ok(Prediction {
             cfg: self,
