@@ -116,11 +116,10 @@ impl Ageing {
         let mut old = Vec::new();
         for subject in subjects {
             let age = self.age(now, subject);
-            if age >= self.cfg.warn_at {
-                self.warn(subject, orders);
-            }
             if age >= 1.0 {
                 old.push((age, subject));
+            } else if age >= self.cfg.warn_at {
+                self.warn(subject, orders);
             }
         }
         // Those that were ordered before and are still here, as they are leased, come last: they

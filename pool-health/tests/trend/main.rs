@@ -2,5 +2,4 @@
 
 mod acceptance;
 mod edges;
-mod prediction;
 mod series;

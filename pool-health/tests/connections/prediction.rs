@@ -2,28 +2,12 @@
 
 use std::time::Duration;
 
-use pool_core::{Candidate, Order, Orders, Place, Pulse, Subject};
+use pool_core::{Candidate, Order, Orders, Subject};
 use pool_health::{Mode, Prediction, Verdict};
 
+use crate::subjects::{connection, subject};
+
 const STEP: Duration = Duration::from_secs(5);
-
-const fn connection(slot: u32, connection: u64) -> Candidate {
-    Candidate { slot, connection }
-}
-
-fn subject(connection: Candidate) -> Subject {
-    Subject {
-        connection,
-        place: Place::Idle,
-        opened: Duration::ZERO,
-        used: Duration::ZERO,
-        uses: 0,
-        reported: 0,
-        passed: None,
-        quarantined: false,
-        pulse: Pulse::default(),
-    }
-}
 
 /// A pool whose connections fall as they are told, and are replaced as ordered or not at all.
 struct Pool {
