@@ -122,6 +122,9 @@ pub use pool_core::{
     Token, TokioClock, TokioSpawn, Vitals, WarmUp, WeakPool,
 };
 
+/// Policies of health: broken connections out of rotation, checks only where they tell something, a
+/// breaker, ageing, retries.
+pub use pool_health as health;
 /// PostgreSQL connections.
 #[cfg(feature = "postgres")]
 pub use pool_postgres as postgres;

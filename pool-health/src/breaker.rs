@@ -178,6 +178,11 @@ pub struct BreakerSnapshot {
 }
 
 impl Breaker {
+    /// Above which time a reply is slow.
+    pub(crate) const fn slow_above(&self) -> Option<Duration> {
+        self.settings.slow_above
+    }
+
     /// The way to a breaker, with defaults that are explained there.
     pub fn builder() -> BreakerBuilder {
         BreakerBuilder::default()
