@@ -120,6 +120,11 @@ pub enum Decision {
 }
 
 impl Breaker {
+    /// Above which time a reply is slow.
+    pub(crate) const fn slow_above(&self) -> Option<Duration> {
+        self.settings.slow_above
+    }
+
     /// The way to a breaker, with defaults that are explained there.
     pub fn builder() -> BreakerBuilder {
         BreakerBuilder::default()

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use pool_core::{Clock, Timer};
 
 pub use self::budget::RetryBudget;
-pub use self::verdict::{Retryable, Verdict};
+pub use self::verdict::{RetryVerdict, Retryable};
 use crate::{Backoff, ConfigError, Jitter};
 
 /// How calls are tried again. One for all calls to a server; shared by reference.
@@ -93,13 +93,13 @@ pub struct GaveUp<E> {
     /// How many attempts there were.
     pub attempts: u32,
     /// Why that was the last.
-    pub why: Why,
+    pub why: WhyGaveUp,
 }
 
 /// Why there was no further attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Why {
+pub enum WhyGaveUp {
     /// Trying again cannot help, or might do twice what is to be done once.
     NotRetryable,
     /// There were as many attempts as may be.
@@ -110,7 +110,7 @@ pub enum Why {
     Budget,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for WhyGaveUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotRetryable => "the error is not one to try again after",
@@ -232,7 +232,7 @@ impl Retry {
     pub async fn run_if<T, E, F>(
         &self,
         mut attempt: impl FnMut(Attempt) -> F,
-        mut verdict: impl FnMut(&E) -> Verdict,
+        mut verdict: impl FnMut(&E) -> RetryVerdict,
     ) -> Result<T, GaveUp<E>>
     where
         F: IntoFuture<Output = Result<T, E>>,
@@ -269,27 +269,27 @@ impl Retry {
     fn next(
         &self,
         backoff: &mut Backoff,
-        verdict: Verdict,
+        verdict: RetryVerdict,
         deadline: Option<Instant>,
-    ) -> Result<Instant, Why> {
+    ) -> Result<Instant, WhyGaveUp> {
         let asked = match verdict {
-            Verdict::Never => return Err(Why::NotRetryable),
-            Verdict::Again => Duration::ZERO,
-            Verdict::After(pause) => pause,
+            RetryVerdict::Never => return Err(WhyGaveUp::NotRetryable),
+            RetryVerdict::Again => Duration::ZERO,
+            RetryVerdict::After(pause) => pause,
         };
         if backoff.failures().saturating_add(1) >= self.max_attempts {
-            return Err(Why::Attempts);
+            return Err(WhyGaveUp::Attempts);
         }
         let now = self.clock.now();
         let pause = asked.saturating_add(backoff.after_failure());
         // A time that cannot be told lies after every deadline.
-        let at = now.checked_add(pause).ok_or(Why::Deadline)?;
+        let at = now.checked_add(pause).ok_or(WhyGaveUp::Deadline)?;
         if deadline.is_some_and(|deadline| at >= deadline) {
-            return Err(Why::Deadline);
+            return Err(WhyGaveUp::Deadline);
         }
         // Last, so that nothing is taken that is not used.
         match &self.budget {
-            Some(budget) if !budget.withdraw(budget.time_of(now)) => Err(Why::Budget),
+            Some(budget) if !budget.withdraw(budget.time_of(now)) => Err(WhyGaveUp::Budget),
             _ => Ok(at),
         }
     }

@@ -8,7 +8,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use pool_core::Error;
-use pool_health::{Attempt, GaveUp, Jitter, Retry, RetryBudget, RetryBuilder, Verdict, Why};
+use pool_health::{
+    Attempt, GaveUp, Jitter, Retry, RetryBudget, RetryBuilder, RetryVerdict, WhyGaveUp,
+};
 use pool_testkit::clock::ManualClock;
 
 const fn millis(count: u64) -> Duration {
@@ -43,7 +45,7 @@ fn run<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
 fn failing(
     clock: &ManualClock,
     retry: &Retry,
-    verdict: Verdict,
+    verdict: RetryVerdict,
 ) -> (GaveUp<Failed>, Vec<Duration>) {
     let began = clock.show();
     let times = RefCell::new(Vec::new());
@@ -84,7 +86,7 @@ fn attempts_are_numbered_and_the_first_that_succeeds_ends_the_call() {
         async move { (attempt.number == 3).then_some("done").ok_or(Failed) }
     };
     assert_eq!(
-        run(&clock, retry.run_if(attempt, |_| Verdict::Again)),
+        run(&clock, retry.run_if(attempt, |_| RetryVerdict::Again)),
         Ok("done")
     );
     assert_eq!(seen.into_inner(), [1, 2, 3]);
@@ -98,9 +100,9 @@ fn pauses_are_those_of_the_backoff() {
         .pauses(millis(10), millis(60))
         .build()
         .expect("they rise");
-    let (gave_up, times) = failing(&clock, &retry, Verdict::Again);
+    let (gave_up, times) = failing(&clock, &retry, RetryVerdict::Again);
     assert_eq!(times, [0, 20, 60, 120, 180].map(millis));
-    assert_eq!((gave_up.attempts, gave_up.why), (5, Why::Attempts));
+    assert_eq!((gave_up.attempts, gave_up.why), (5, WhyGaveUp::Attempts));
     let text = "gave up after 5 attempts, as there may be no more: failed";
     assert_eq!(gave_up.to_string(), text);
 }
@@ -110,7 +112,7 @@ fn by_default_calls_pause_differently_and_those_of_one_seed_alike() {
     let clock = ManualClock::new();
     let pauses = |seed| {
         let retry = builder(&clock).seed(seed).build().expect("defaults");
-        [(); 4].map(|()| failing(&clock, &retry, Verdict::Again).1)
+        [(); 4].map(|()| failing(&clock, &retry, RetryVerdict::Again).1)
     };
     let calls = pauses(1);
     assert_eq!(calls, pauses(1));
@@ -126,7 +128,7 @@ fn a_refusal_is_tried_again_no_sooner_than_it_says_and_not_by_all_at_once() {
         .expect("it makes sense");
     let mut times = Vec::new();
     for _ in 0..50 {
-        let (_, attempts) = failing(&clock, &retry, Verdict::After(seconds(4)));
+        let (_, attempts) = failing(&clock, &retry, RetryVerdict::After(seconds(4)));
         assert!(attempts[1] >= seconds(4) && attempts[1] <= seconds(4) + millis(100));
         times.push(attempts[1]);
     }
@@ -139,11 +141,14 @@ fn a_refusal_is_tried_again_no_sooner_than_it_says_and_not_by_all_at_once() {
 fn what_is_not_retryable_is_tried_once() {
     let clock = ManualClock::new();
     let retry = builder(&clock).build().expect("defaults");
-    let (gave_up, times) = failing(&clock, &retry, Verdict::Never);
-    assert_eq!((gave_up.why, times.len()), (Why::NotRetryable, 1));
+    let (gave_up, times) = failing(&clock, &retry, RetryVerdict::Never);
+    assert_eq!((gave_up.why, times.len()), (WhyGaveUp::NotRetryable, 1));
     let closed = |_| async { Err::<(), Error<Failed>>(Error::Closed) };
     let gave_up = run(&clock, retry.run(closed)).expect_err("the pool is closed");
-    assert_eq!((gave_up.why, gave_up.attempts), (Why::NotRetryable, 1));
+    assert_eq!(
+        (gave_up.why, gave_up.attempts),
+        (WhyGaveUp::NotRetryable, 1)
+    );
 }
 
 #[test]
@@ -153,14 +158,14 @@ fn no_attempt_begins_after_the_deadline_and_nobody_waits_for_it_in_vain() {
     let plain = plain.pauses(millis(100), seconds(1)).deadline(seconds(3));
     let retry = plain.build().expect("they rise");
     let began = clock.show();
-    let (gave_up, times) = failing(&clock, &retry, Verdict::Again);
+    let (gave_up, times) = failing(&clock, &retry, RetryVerdict::Again);
     assert_eq!(times, [0, 200, 600, 1400, 2400].map(millis));
-    assert_eq!(gave_up.why, Why::Deadline);
+    assert_eq!(gave_up.why, WhyGaveUp::Deadline);
     assert_eq!(clock.show() - began, millis(2400), "not waited for");
-    let (gave_up, times) = failing(&clock, &retry, Verdict::After(seconds(3)));
-    assert_eq!((gave_up.why, times.len()), (Why::Deadline, 1));
-    let (gave_up, _) = failing(&clock, &retry, Verdict::After(Duration::MAX));
-    assert_eq!(gave_up.why, Why::Deadline);
+    let (gave_up, times) = failing(&clock, &retry, RetryVerdict::After(seconds(3)));
+    assert_eq!((gave_up.why, times.len()), (WhyGaveUp::Deadline, 1));
+    let (gave_up, _) = failing(&clock, &retry, RetryVerdict::After(Duration::MAX));
+    assert_eq!(gave_up.why, WhyGaveUp::Deadline);
 }
 
 #[test]
@@ -168,8 +173,8 @@ fn without_a_deadline_a_time_that_cannot_be_told_ends_the_call() {
     let clock = ManualClock::new();
     for deadline in [None, Some(Duration::MAX)] {
         let retry = builder(&clock).deadline(deadline).build().expect("none");
-        let (gave_up, times) = failing(&clock, &retry, Verdict::After(Duration::MAX));
-        assert_eq!((gave_up.why, times.len()), (Why::Deadline, 1));
+        let (gave_up, times) = failing(&clock, &retry, RetryVerdict::After(Duration::MAX));
+        assert_eq!((gave_up.why, times.len()), (WhyGaveUp::Deadline, 1));
     }
 }
 
@@ -183,7 +188,7 @@ fn a_server_that_fails_everything_gets_a_fifth_more_and_no_storm() {
             .jitter(Jitter::None)
             .pauses(Duration::from_nanos(1), Duration::from_nanos(1));
         let retry = retry.build().expect("they are equal");
-        let call = |_| failing(&clock, &retry, Verdict::Again).1.len();
+        let call = |_| failing(&clock, &retry, RetryVerdict::Again).1.len();
         (0..1000).map(call).sum::<usize>()
     };
     assert_eq!(tried(None), 3000);
@@ -209,12 +214,15 @@ fn calls_of_several_retries_share_a_budget() {
     let (first, second) = (one(), one());
     let mut whys = Vec::new();
     for _ in 0..6 {
-        whys.push(failing(&clock, &first, Verdict::Again).0.why);
-        whys.push(failing(&clock, &second, Verdict::Again).0.why);
+        whys.push(failing(&clock, &first, RetryVerdict::Again).0.why);
+        whys.push(failing(&clock, &second, RetryVerdict::Again).0.why);
     }
-    let within = whys.iter().filter(|why| **why == Why::Attempts).count();
+    let within = whys
+        .iter()
+        .filter(|why| **why == WhyGaveUp::Attempts)
+        .count();
     assert_eq!(within, 5, "ten retries, two a call: {whys:?}");
-    assert_eq!(whys.last(), Some(&Why::Budget));
+    assert_eq!(whys.last(), Some(&WhyGaveUp::Budget));
 }
 
 #[test]
@@ -240,14 +248,14 @@ fn a_call_that_is_dropped_drops_its_attempt_and_its_timer() {
             held.set(held.get() + 1);
             Held(&held, pending())
         };
-        let mut call = pin!(retry.run_if(attempt, |_| Verdict::Again));
+        let mut call = pin!(retry.run_if(attempt, |_| RetryVerdict::Again));
         assert!(call.as_mut().poll(&mut cx).is_pending());
         assert_eq!(held.get(), 1);
     }
     assert_eq!(held.get(), 0, "the attempt");
     {
         let attempt = |_| async { Err::<(), _>(Failed) };
-        let mut call = pin!(retry.run_if(attempt, |_| Verdict::After(seconds(1))));
+        let mut call = pin!(retry.run_if(attempt, |_| RetryVerdict::After(seconds(1))));
         assert!(call.as_mut().poll(&mut cx).is_pending());
         assert_eq!(clock.armed_timers(), 1);
     }
@@ -278,6 +286,6 @@ fn time_is_asked_for_once_per_call_and_once_per_retry() {
     let clock = ManualClock::new();
     let retry = builder(&clock).build().expect("defaults");
     let before: (Instant, u64) = (clock.show(), clock.reads());
-    failing(&clock, &retry, Verdict::Again);
+    failing(&clock, &retry, RetryVerdict::Again);
     assert!(clock.reads() - before.1 <= 3, "{}", clock.reads());
 }

@@ -120,7 +120,8 @@ impl BreakerGate {
 
     /// Whether a lease that ends without trouble counts as a success. Default: it does. Without, all
     /// successes must come in through [`evidence`](Self::evidence), or failures alone would decide;
-    /// it is for pools whose adapter reports every reply, where one lease is many calls.
+    /// it is for pools whose policy of health sees every reply or lease. Such a gate stands by while
+    /// it is closed, and requests do not pass it then.
     #[must_use]
     pub const fn count_returns(mut self, count: bool) -> Self {
         self.returns_count = count;
@@ -324,6 +325,11 @@ impl Admission for BreakerGate {
         if watching || matches!(said, Some(Err(_))) {
             self.leave_noted(now, token, said);
         }
+    }
+
+    /// Closed, unless the ends of leases are what it knows of.
+    fn stands_by(&self) -> Option<bool> {
+        (!self.returns_count).then(|| self.word.read().admits_all())
     }
 }
 

@@ -106,6 +106,13 @@ impl Tally {
         self
     }
 
+    /// And so many that succeeded, in time.
+    #[must_use]
+    pub const fn and_good(mut self, good: u64) -> Self {
+        self.good = self.good.saturating_add(good);
+        self
+    }
+
     /// How many succeeded in time.
     #[must_use]
     pub const fn good(&self) -> u64 {

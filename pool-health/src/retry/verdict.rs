@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What an error says about trying again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RetryVerdict {
     /// It would not help, or what was asked for may have been done.
     Never,
     /// It may help, and nothing was done.
@@ -19,25 +19,25 @@ pub enum Verdict {
 /// second one would carry it out twice. Only whoever made the request knows whether that matters.
 pub trait Retryable {
     /// What this error says about trying again.
-    fn verdict(&self) -> Verdict;
+    fn verdict(&self) -> RetryVerdict;
 }
 
 /// A request for a connection changes nothing at the far end, so any that may find one later is worth
 /// another attempt. Not so if connects fail for good (the pool has tried again itself), or the pool is
 /// closed.
 impl<E: std::error::Error + 'static> Retryable for pool_core::Error<E> {
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self) -> RetryVerdict {
         match self {
             Self::Refused {
                 retry_after: Some(after),
                 ..
-            } => Verdict::After(*after),
+            } => RetryVerdict::After(*after),
             Self::Refused { .. }
             | Self::Timeout { .. }
             | Self::Suspended
-            | Self::QueueFull { .. } => Verdict::Again,
+            | Self::QueueFull { .. } => RetryVerdict::Again,
             // Whatever else there will be: not known is no.
-            _ => Verdict::Never,
+            _ => RetryVerdict::Never,
         }
     }
 }
@@ -65,8 +65,8 @@ mod tests {
     #[test]
     fn a_refusal_is_tried_again_after_the_time_it_asks_for() {
         let second = Duration::from_secs(1);
-        assert_eq!(refused(Some(second)).verdict(), Verdict::After(second));
-        assert_eq!(refused(None).verdict(), Verdict::Again);
+        assert_eq!(refused(Some(second)).verdict(), RetryVerdict::After(second));
+        assert_eq!(refused(None).verdict(), RetryVerdict::Again);
     }
 
     #[test]
@@ -76,15 +76,15 @@ mod tests {
             waited: Duration::ZERO,
             cause: None,
         };
-        assert_eq!(timeout.verdict(), Verdict::Again);
-        assert_eq!(Error::<io::Error>::Suspended.verdict(), Verdict::Again);
+        assert_eq!(timeout.verdict(), RetryVerdict::Again);
+        assert_eq!(Error::<io::Error>::Suspended.verdict(), RetryVerdict::Again);
         let full = Error::<io::Error>::QueueFull { waiting: 3 };
-        assert_eq!(full.verdict(), Verdict::Again);
-        assert_eq!(Error::<io::Error>::Closed.verdict(), Verdict::Never);
+        assert_eq!(full.verdict(), RetryVerdict::Again);
+        assert_eq!(Error::<io::Error>::Closed.verdict(), RetryVerdict::Never);
         let connect = Error::<io::Error>::Connect {
             cause: Cause::TaskLost,
             waited: Duration::ZERO,
         };
-        assert_eq!(connect.verdict(), Verdict::Never);
+        assert_eq!(connect.verdict(), RetryVerdict::Never);
     }
 }
