@@ -310,6 +310,11 @@ impl Breaker {
         self.chance.clone().u64(..)
     }
 
+    /// Whether probes are let in, and nobody else.
+    const fn is_probing(&self) -> bool {
+        matches!(self.phase, Phase::Probing { .. })
+    }
+
     /// Whether something has failed within the window, or all is not well.
     fn is_watching(&self) -> bool {
         let nothing = |sum: Tally| sum.failures() == 0 && sum.of(FailureClass::Slow) == 0;

@@ -239,6 +239,22 @@ fn a_probe_that_is_cancelled_makes_room_for_another() {
 }
 
 #[test]
+fn a_probe_of_which_others_tell_makes_room_for_none() {
+    let gate = gate(Mode::On).count_returns(false);
+    gate.evidence(seconds(1), &failures(100));
+    let due = gate.review(seconds(3), &mut Orders::default());
+    assert_eq!(due, Some(millis(100)), "to hear what they come to");
+    for _ in 0..5 {
+        let token = ask(&gate, seconds(3)).expect("a probe");
+        gate.leave(seconds(3), token, Outcome::Returned);
+    }
+    assert!(ask(&gate, seconds(3)).is_none());
+    gate.evidence(seconds(3), &Tally::successes(5));
+    gate.review(seconds(13), &mut Orders::default());
+    assert_eq!(gate.circuit(), Circuit::Closed);
+}
+
+#[test]
 fn probes_that_are_forgotten_are_replaced_after_a_while() {
     let (gate, now) = half_open(Mode::On);
     for round in 0..5 {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use pool_core::{Admission, Admit, Finding, Orders, Outcome, Priority, RequestInfo, Token};
 
 use self::pending::Pending;
-use self::said::{reason, said};
+use self::said::{Said, reason, said};
 use self::word::{Kind, Pass, Word};
 use super::{Breaker, BreakerSnapshot, Circuit, FailureClass, Tally, Transition};
 use crate::Mode;
@@ -30,6 +30,8 @@ mod word;
 
 /// How often what requests came to is given to the breaker.
 const FLUSH: Duration = Duration::from_millis(50);
+/// How often a review is wanted while probes are under way.
+const PROBING: Duration = Duration::from_millis(100);
 /// A time for the next thing that lies further ahead than this is one from before time went back.
 const FAR: Duration = Duration::from_secs(2);
 /// What a refusal says at least: asking in a loop helps nobody.
@@ -161,7 +163,12 @@ impl BreakerGate {
             });
         }
         machine.told = machine.breaker.log.count();
-        machine.breaker.next_due()
+        // Whoever waits for what the probes come to waits for it to be told.
+        let breaker = &machine.breaker;
+        match breaker.is_probing() {
+            true => breaker.next_due().map(|due| due.min(PROBING)),
+            false => breaker.next_due(),
+        }
     }
 
     /// The breaker's state, without a lock.
@@ -286,7 +293,7 @@ impl BreakerGate {
 
     /// A request has ended, and something has failed lately, or it has.
     #[cold]
-    fn leave_noted(&self, now: Duration, token: Token, said: Option<Result<(), FailureClass>>) {
+    fn leave_noted(&self, now: Duration, token: Token, said: Said) {
         if !self.mode.is_asked() {
             return;
         }
@@ -294,9 +301,9 @@ impl BreakerGate {
         self.refresh(now);
         let word = self.word.read();
         match (word.kind_of(token), said) {
-            (Some(Kind::Admitted), Some(ended)) => self.pending.add(ended),
-            (Some(Kind::Reserved), Some(ended)) => self.pending.add_reserved(ended),
-            (Some(Kind::Admitted), None) if word.admits_probes() => {
+            (Some(Kind::Admitted), Said::Ended(ended)) => self.pending.add(ended),
+            (Some(Kind::Reserved), Said::Ended(ended)) => self.pending.add_reserved(ended),
+            (Some(Kind::Admitted), Said::Nothing) if word.admits_probes() => {
                 self.probes.fetch_add(1, Relaxed);
             }
             _ => {
@@ -322,7 +329,7 @@ impl Admission for BreakerGate {
             return;
         }
         let said = said(outcome, self.returns_count);
-        if watching || matches!(said, Some(Err(_))) {
+        if watching || matches!(said, Said::Ended(Err(_))) {
             self.leave_noted(now, token, said);
         }
     }

@@ -22,26 +22,36 @@ pub(super) const fn reason(circuit: Circuit) -> &'static Reason {
     }
 }
 
-/// What the end of a request says about the server, if anything. `returns_count` tells whether a lease
-/// that ends without trouble does.
-pub(super) const fn said(
-    outcome: Outcome,
-    returns_count: bool,
-) -> Option<Result<(), FailureClass>> {
+/// What the end of a request says about the server.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Said {
+    /// How a call ended.
+    Ended(Result<(), FailureClass>),
+    /// There was a call, and how it ended is told by others.
+    ByOthers,
+    /// Nothing: there may have been no call.
+    Nothing,
+}
+
+/// What it says that a request ended like this. `returns_count` tells whether a lease that ends
+/// without trouble is told of by nobody else.
+pub(super) const fn said(outcome: Outcome, returns_count: bool) -> Said {
     match outcome {
         Outcome::Returned
         | Outcome::Closed(CloseReason::Idle | CloseReason::Lifetime | CloseReason::Shrunk) => {
             match returns_count {
-                true => Some(Ok(())),
-                false => None,
+                true => Said::Ended(Ok(())),
+                false => Said::ByOthers,
             }
         }
         Outcome::ConnectFailed
         | Outcome::Closed(CloseReason::Broken | CloseReason::Invalid | CloseReason::ResetFailed) => {
-            Some(Err(FailureClass::Refused))
+            Said::Ended(Err(FailureClass::Refused))
         }
-        Outcome::TimedOut(Phase::Connecting | Phase::Checking) => Some(Err(FailureClass::Timeout)),
+        Outcome::TimedOut(Phase::Connecting | Phase::Checking) => {
+            Said::Ended(Err(FailureClass::Timeout))
+        }
         // Waiting is the doing of the pool's own callers, and the rest may have any cause.
-        _ => None,
+        _ => Said::Nothing,
     }
 }
