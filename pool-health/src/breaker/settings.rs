@@ -96,7 +96,7 @@ impl BreakerBuilder {
     /// of one that fails seven calls in ten, three in ten are worth having. The gap between the
     /// first two is what keeps a rate that wavers from making the breaker go to and fro: one that
     /// wavers around 0.4 by 0.1 makes it change its state once in two minutes, with a gap from 0.4 to
-    /// 0.5 twice as often and more. A server that fails three calls in ten and was worse before is
+    /// 0.5 twice as often. A server that fails three calls in ten and was worse before is
     /// called degraded still, but gets all calls.
     pub const fn thresholds(mut self, recover: f64, degrade: f64, open: f64) -> Self {
         self.settings.recover = recover;
