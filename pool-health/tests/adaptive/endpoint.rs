@@ -61,7 +61,7 @@ fn three_failures_without_a_sign_of_life_close_all_once() {
     sim.review();
     assert_eq!(sim.flushes(), 1);
     (3..10).for_each(|index| sim.checked(index, ms(1), false));
-    sim.pass(s(60));
+    sim.review();
     assert_eq!(sim.flushes(), 1, "these were closed by the first");
     sim.open(0, 100);
     sim.open(1, 101);
@@ -93,6 +93,39 @@ fn one_connection_that_fails_often_is_one() {
     sim.closed(0, CloseReason::Invalid);
     sim.review();
     assert_eq!(sim.log, []);
+}
+
+#[test]
+fn three_long_waits_of_unknown_kind_are_no_outage() {
+    let mut sim = Sim::taught(10, settings());
+    (0..3).for_each(|index| sim.request(index, 0));
+    sim.pass(s(11));
+    assert_eq!(sim.health.statistics().suspected, 3);
+    assert_eq!(sim.health.statistics().sweeps, 0);
+}
+
+#[test]
+fn a_suspicion_that_a_check_refuted_is_no_evidence() {
+    let mut sim = Sim::taught(10, settings());
+    for index in 0..5 {
+        sim.request(index, FAST);
+        sim.pass(ms(200));
+        sim.checked(index, ms(1), true);
+    }
+    assert_eq!(sim.health.statistics().suspected, 5);
+    assert_eq!(sim.health.statistics().sweeps, 0);
+}
+
+#[test]
+fn a_check_that_timed_out_began_to_fail_when_it_began() {
+    let mut sim = Sim::taught(10, settings());
+    sim.pass(s(10));
+    sim.subjects[9].pulse.heard = Some(sim.now);
+    sim.pass(s(2));
+    (0..3).for_each(|index| sim.checked(index, s(5), false));
+    sim.review();
+    assert_eq!(sim.flushes(), 0, "another was alive meanwhile");
+    assert_eq!(quarantined(&sim), 9);
 }
 
 #[test]

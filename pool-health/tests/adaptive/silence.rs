@@ -19,6 +19,20 @@ fn a_connection_that_falls_silent_is_kept_back_within_200_ms() {
 }
 
 #[test]
+fn a_review_falls_on_the_moment_of_suspicion() {
+    for took in (1..=30).map(ms) {
+        let mut sim = Sim::new(4, AdaptiveHealth::builder());
+        sim.teach(FAST, took, 20);
+        sim.request(0, FAST);
+        let asked = sim.now;
+        sim.pass(ms(300));
+        let (at, _) = sim.log[0];
+        let expected = took + ms(50) + ms(86);
+        assert!(at - asked < expected, "{took:?}: {:?}", at - asked);
+    }
+}
+
+#[test]
 fn a_suspect_is_let_go_as_soon_as_it_is_heard_of() {
     let mut sim = Sim::taught(4, AdaptiveHealth::builder());
     sim.request(0, FAST);
