@@ -1,5 +1,7 @@
 //! Suspicion of one connection.
 
+use std::time::Duration;
+
 use pool_core::{ErrorClass, Order, Place};
 use pool_health::{AdaptiveHealth, Mode};
 
@@ -20,14 +22,16 @@ fn a_connection_that_falls_silent_is_kept_back_within_200_ms() {
 
 #[test]
 fn a_review_falls_on_the_moment_of_suspicion() {
-    for took in (1..=30).map(ms) {
-        let mut sim = Sim::new(4, AdaptiveHealth::builder());
+    for took in 1..=30 {
+        let floor = ms(20) + Duration::from_micros(7 * took);
+        let took = ms(took);
+        let mut sim = Sim::new(4, AdaptiveHealth::builder().deviation_floor(floor));
         sim.teach(FAST, took, 20);
         sim.request(0, FAST);
         let asked = sim.now;
         sim.pass(ms(300));
         let (at, _) = sim.log[0];
-        let expected = took + ms(50) + ms(86);
+        let expected = took + ms(50) + ms(87);
         assert!(at - asked < expected, "{took:?}: {:?}", at - asked);
     }
 }
@@ -135,7 +139,7 @@ fn who_is_dead_when_we_wake_is_found_in_the_second_after() {
 
 #[test]
 fn a_clock_that_goes_back_makes_nobody_suspect() {
-    for back in [std::time::Duration::from_nanos(1), ms(128), s(3_600)] {
+    for back in [Duration::from_nanos(1), ms(128), s(3_600)] {
         let mut sim = Sim::taught(4, AdaptiveHealth::builder());
         sim.now += s(7_200);
         sim.review();
