@@ -94,19 +94,27 @@ fn a_slow_query_whose_kind_is_known_may_take_its_time() {
 }
 
 #[test]
-fn what_comes_in_pieces_is_learned_with_its_longest_silence() {
-    let mut sim = Sim::new(2, AdaptiveHealth::builder().patience(s(60)));
-    for _ in 0..10 {
+fn a_long_reply_in_many_pieces_is_expected_to_keep_coming() {
+    let mut sim = Sim::new(2, AdaptiveHealth::builder());
+    let begin = |sim: &mut Sim| {
         sim.request(0, 5);
-        sim.pass(s(5));
-        sim.subjects[0].pulse.waiting_since = Some(sim.now);
-        sim.pass(ms(2));
+        for _ in 0..100 {
+            sim.pass(ms(20));
+            let pulse = &mut sim.subjects[0].pulse;
+            (pulse.waiting_since, pulse.heard) = (Some(sim.now), Some(sim.now));
+        }
+    };
+    for _ in 0..10 {
+        begin(&mut sim);
         sim.reply(0);
+        let pulse = &mut sim.subjects[0].pulse;
+        (pulse.reply_took, pulse.reply_silence) = (s(2), ms(20));
         sim.review();
     }
-    sim.request(0, 5);
-    sim.pass(s(5));
+    begin(&mut sim);
     assert_eq!(sim.health.statistics().suspected, 0);
+    sim.pass(ms(200));
+    assert!(sim.subjects[0].quarantined, "it stopped in the middle");
 }
 
 #[test]
@@ -241,6 +249,7 @@ fn an_error_keeps_a_connection_back_whatever_is_heard_of_it() {
 fn a_fault_of_the_request_is_none_of_the_connection() {
     let mut sim = Sim::taught(4, AdaptiveHealth::builder());
     let errors = sim.subjects[0].pulse.errors;
+    sim.subjects[0].reported += 1;
     sim.subjects[0].pulse.errors = errors
         .plus(ErrorClass::Harmless)
         .plus(ErrorClass::Permanent);
