@@ -87,6 +87,31 @@ fn three_failures_beside_signs_of_life_have_the_silent_ones_asked() {
 }
 
 #[test]
+fn a_new_connection_that_works_does_not_speak_for_the_old_ones() {
+    let mut sim = Sim::taught(10, settings());
+    sim.pass(s(5));
+    (0..2).for_each(|index| sim.checked(index, ms(1), false));
+    sim.pass(ms(100));
+    sim.open(9, 100);
+    sim.pass(ms(100));
+    sim.subjects[9].pulse.heard = Some(sim.now);
+    sim.checked(2, ms(1), false);
+    sim.review();
+    assert_eq!(sim.flushes(), 1);
+}
+
+#[test]
+fn a_connection_opened_since_is_not_asked_with_the_others() {
+    let mut sim = Sim::taught(10, settings());
+    (0..3).for_each(|index| sim.request(index, FAST));
+    sim.pass(ms(60));
+    sim.open(9, 100);
+    sim.pass(ms(140));
+    assert_eq!(sim.health.statistics().sweeps, 1);
+    assert!(!sim.subjects[9].quarantined);
+}
+
+#[test]
 fn one_connection_that_fails_often_is_one() {
     let mut sim = Sim::taught(10, settings());
     (0..9).for_each(|_| sim.checked(0, ms(1), false));

@@ -53,6 +53,20 @@ fn a_suspect_is_let_go_as_soon_as_it_is_heard_of() {
 }
 
 #[test]
+fn who_is_given_up_or_waits_for_a_check_is_not_let_go_for_being_heard_of() {
+    for (silent, place) in [(s(2), Place::Leased), (ms(200), Place::Idle)] {
+        let mut sim = Sim::taught(4, AdaptiveHealth::builder());
+        sim.request(0, FAST);
+        sim.subjects[0].place = place;
+        sim.pass(silent);
+        sim.subjects[0].pulse.waiting_since = Some(sim.now);
+        sim.pass(ms(50));
+        assert_eq!(sim.health.statistics().released, 1, "it was heard of");
+        assert!(sim.subjects[0].quarantined, "{place:?}");
+    }
+}
+
+#[test]
 fn silence_past_the_horizon_is_given_up_once() {
     let mut sim = Sim::taught(4, AdaptiveHealth::builder());
     sim.request(0, FAST);
