@@ -52,6 +52,15 @@ pub(crate) struct Expectation {
     pub(crate) longest: f64,
 }
 
+impl Expectation {
+    /// How many times as long as expected this is. Below a millisecond it is the machine that is
+    /// measured.
+    pub(crate) fn ratio(&self, took: Duration) -> f64 {
+        const LEAST: f64 = 0.001;
+        took.as_secs_f64().max(LEAST) / self.mean.max(LEAST)
+    }
+}
+
 /// What is known of one kind.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Estimate {

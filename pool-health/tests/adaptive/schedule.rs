@@ -1,6 +1,6 @@
 //! When connections are checked.
 
-use pool_core::{Order, Place};
+use pool_core::{HealthPolicy, Order, Place};
 use pool_health::{AdaptiveHealth, AdaptiveHealthBuilder, Mode};
 
 use crate::sim::{FAST, Sim, ms, s};
@@ -139,10 +139,47 @@ fn a_result_that_comes_after_the_close_changes_nothing_for_the_next_connection()
     let late = sim.subjects[0].connection;
     sim.open(0, 50);
     sim.review();
-    use pool_core::HealthPolicy;
     sim.health.checked(sim.now, late, ms(1), false);
     let before = sim.checks();
     sim.pass(s(29));
     assert_eq!(sim.checks(), before, "it is as unknown as before");
     assert_eq!(sim.health.statistics().checks_failed, 1);
+}
+
+#[test]
+fn a_connection_whose_checks_take_long_is_asked_more_often_than_one_of_the_usual() {
+    let mut sim = Sim::new(2, exact());
+    sim.review();
+    for _ in 0..30 {
+        sim.checked(0, ms(1), true);
+    }
+    for _ in 0..10 {
+        sim.checked(1, ms(100), true);
+    }
+    sim.pass(s(300));
+    let asked = |index: usize| Order::Check(sim.subjects[index].connection);
+    let when = |wanted: Order| sim.log.iter().find(|(_, order)| *order == wanted);
+    let (usual, slow) = (when(asked(0)), when(asked(1)));
+    let (usual, slow) = (usual.expect("asked"), slow.expect("asked"));
+    assert!(slow.0 + s(20) < usual.0, "{slow:?} {usual:?}");
+}
+
+#[test]
+fn when_checks_cannot_keep_up_everybodys_turn_still_comes() {
+    let settings = exact()
+        .max_checks(1)
+        .check_interval(s(1))
+        .min_check_interval(s(1));
+    let mut sim = Sim::new(10, settings.max_check_interval(s(1)));
+    sim.now += s(60);
+    sim.review();
+    for _ in 0..20 {
+        let tended = |subject: &pool_core::Subject| subject.place == Place::Tended;
+        let checked = sim.subjects.iter().position(tended).expect("one at a time");
+        sim.now += ms(500);
+        sim.checked(checked, ms(500), true);
+        sim.review();
+    }
+    let asked = |index: usize| Order::Check(sim.subjects[index].connection);
+    assert!((0..10).all(|index| sim.given(|order| *order == asked(index)) >= 2));
 }
