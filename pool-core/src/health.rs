@@ -51,9 +51,9 @@ pub trait HealthPolicy: Send + Sync + 'static {
     }
 
     /// A connection leaves the pool: it is being closed, or was taken by its holder, which counts as
-    /// discarded.
-    fn closed(&self, now: Duration, connection: Candidate, reason: CloseReason) {
-        let _ = (now, connection, reason);
+    /// discarded. This is the last that is seen of it.
+    fn closed(&self, now: Duration, last: &Subject, reason: CloseReason) {
+        let _ = (now, last, reason);
     }
 }
 

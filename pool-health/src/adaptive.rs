@@ -106,7 +106,7 @@ impl HealthPolicy for AdaptiveHealth {
         self.lock().connected(now, took, outcome);
     }
 
-    fn closed(&self, now: Duration, connection: Candidate, reason: CloseReason) {
-        self.lock().closed(now, connection, reason);
+    fn closed(&self, now: Duration, last: &Subject, reason: CloseReason) {
+        self.lock().closed(now, last, reason);
     }
 }

@@ -10,13 +10,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::body::Loan;
+use super::body::{Face, Loan};
 use super::mailbox::Restore;
 use super::{Inner, contained};
 use crate::mutant::mutant;
 use crate::queue::{Phase, Stage, Whereabouts};
 use crate::{
-    Candidate, CloseReason, ErrorClass, Event, HealthPolicy, Manager, Order, Orders, Place,
+    Candidate, CloseReason, ErrorClass, Event, HealthPolicy, Manager, Order, Orders, Place, Pulse,
     Recycling, Subject, Vitals,
 };
 
@@ -42,6 +42,23 @@ struct Ward {
     doom: Option<CloseReason>,
     /// It is to be closed as soon as more connections than so many have been opened.
     succession: Option<u64>,
+}
+
+impl Ward {
+    /// What a policy sees of it, but for its vital signs.
+    fn subject(&self, connection: Candidate, place: Place, face: &Face) -> Subject {
+        Subject {
+            connection,
+            place,
+            opened: Duration::from_millis(self.opened),
+            used: Duration::from_millis(face.used()),
+            uses: face.uses(),
+            reported: face.errors(),
+            passed: self.passed.map(Duration::from_millis),
+            quarantined: self.quarantined,
+            pulse: Pulse::default(),
+        }
+    }
 }
 
 /// What the table says of a connection that is looked at closely.
@@ -187,17 +204,7 @@ impl<M: Manager> Inner<M> {
                 return;
             }
             vitals.push(ward.vitals.clone());
-            subjects.push(Subject {
-                connection: Candidate { slot, connection },
-                place,
-                opened: Duration::from_millis(ward.opened),
-                used: Duration::from_millis(face.used()),
-                uses: face.uses(),
-                reported: face.errors(),
-                passed: ward.passed.map(Duration::from_millis),
-                quarantined: ward.quarantined,
-                pulse: crate::Pulse::default(),
-            });
+            subjects.push(ward.subject(Candidate { slot, connection }, place, face));
         });
     }
 
@@ -385,11 +392,14 @@ impl<M: Manager> Inner<M> {
     }
 
     /// A connection is being closed.
-    pub(super) fn tell_closed(&self, connection: Candidate, reason: CloseReason) {
+    pub(super) fn tell_closed(&self, connection: Candidate, face: &Face, reason: CloseReason) {
         let Some(health) = &self.health else { return };
         let now = self.since_origin();
-        let ward = health.with(connection, std::mem::take);
-        drop(ward);
-        contained(|| health.policy.closed(now, connection, reason));
+        let Some(ward) = health.with(connection, std::mem::take) else {
+            return;
+        };
+        let mut last = ward.subject(connection, Place::Tended, face);
+        last.pulse = ward.vitals.pulse();
+        contained(|| health.policy.closed(now, &last, reason));
     }
 }

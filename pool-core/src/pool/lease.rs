@@ -467,7 +467,7 @@ impl<M: Manager> Inner<M> {
     }
 
     fn detach(&self, loan: Loan<M>) -> M::Connection {
-        self.tell_closed(candidate(&loan), CloseReason::Discarded);
+        self.tell_closed(candidate(&loan), loan.face(), CloseReason::Discarded);
         let (berth, body) = self.queue.begin_close(loan);
         self.counters.detached.fetch_add(1, Ordering::Relaxed);
         self.vacate(berth);

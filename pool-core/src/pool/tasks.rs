@@ -338,7 +338,7 @@ impl<M: Manager> Inner<M> {
             slot: berth.index(),
             connection: body.id,
         };
-        self.tell_closed(connection, reason);
+        self.tell_closed(connection, berth.face(), reason);
         self.note_end(&body, berth.face().uses(), reason);
         let Body { conn, .. } = body;
         if self.stop.is(Level::Everything) {

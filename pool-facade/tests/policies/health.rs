@@ -78,8 +78,12 @@ impl HealthPolicy for Puppet {
         });
     }
 
-    fn closed(&self, _: Duration, connection: Candidate, reason: CloseReason) {
-        self.tell(format!("{} {}", connection.connection, reason.as_str()));
+    fn closed(&self, _: Duration, last: &Subject, reason: CloseReason) {
+        self.tell(format!(
+            "{} {}",
+            last.connection.connection,
+            reason.as_str()
+        ));
     }
 }
 

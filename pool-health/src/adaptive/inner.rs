@@ -6,7 +6,7 @@ use pool_core::{Candidate, CloseReason, ErrorClass, Orders, Place, Subject};
 
 use super::builder::{AdaptiveHealthBuilder, Modes};
 use super::part::{Part, Round};
-use super::suspicion::{Desk, Suspicion};
+use super::suspicion::{Desk, Suspicion, errors_of};
 use crate::endpoint::Endpoint;
 use crate::expectation::Estimate;
 use crate::outbox::Outbox;
@@ -221,19 +221,19 @@ impl Inner {
         }
     }
 
-    pub(super) fn closed(&mut self, now: Duration, connection: Candidate, reason: CloseReason) {
-        let failed = [
-            CloseReason::Broken,
-            CloseReason::Invalid,
-            CloseReason::ResetFailed,
-        ];
-        if failed.contains(&reason) {
-            self.endpoint.failed(now, connection.connection, now);
-        } else {
-            self.endpoint.refuted(connection.connection);
+    pub(super) fn closed(&mut self, now: Duration, last: &Subject, reason: CloseReason) {
+        let number = last.connection.connection;
+        let failed = match reason {
+            CloseReason::Invalid | CloseReason::ResetFailed => true,
+            CloseReason::Broken => self.suspicion.suspects(last) || !was_given_up(last),
+            _ => false,
+        };
+        match failed {
+            true => self.endpoint.failed(now, number, now),
+            false => self.endpoint.refuted(number),
         }
         for part in &mut self.parts {
-            part.closed(now, connection, reason);
+            part.closed(now, last, reason);
         }
     }
 
@@ -265,6 +265,11 @@ impl Inner {
         }
         statistics
     }
+}
+
+/// Whether its user did not wait for a reply that was not late, which says nothing about it.
+fn was_given_up(last: &Subject) -> bool {
+    last.pulse.outstanding > 0 && errors_of(last) == 0
 }
 
 fn outbox<'a>(orders: &'a mut Orders, part: &'static str, mode: Mode) -> Outbox<'a> {

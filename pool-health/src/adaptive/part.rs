@@ -29,8 +29,8 @@ pub trait Part: Send + fmt::Debug + 'static {
     }
 
     /// A connection is being closed.
-    fn closed(&mut self, now: Duration, connection: Candidate, reason: CloseReason) {
-        let _ = (now, connection, reason);
+    fn closed(&mut self, now: Duration, last: &Subject, reason: CloseReason) {
+        let _ = (now, last, reason);
     }
 
     /// Adds what it counted.

@@ -185,6 +185,11 @@ impl Suspicion {
         }
     }
 
+    /// Whether it is silent for too long, or had an error.
+    pub(super) fn suspects(&self, last: &Subject) -> bool {
+        last.quarantined || self.silence.stage(last.connection) != Stage::Fine
+    }
+
     /// A check of it passed.
     pub(super) fn passed(&mut self, connection: Candidate) {
         if let Some(file) = self.files.known(connection) {
@@ -205,7 +210,7 @@ fn note_reply(now: Duration, subject: &Subject, seen: &Seen, scores: &mut Slots<
 }
 
 /// Errors of the connection. What users report may be a fault of theirs.
-fn errors_of(subject: &Subject) -> u32 {
+pub(super) fn errors_of(subject: &Subject) -> u32 {
     let errors = &subject.pulse.errors;
     [ErrorClass::Connection, ErrorClass::Endpoint]
         .iter()

@@ -128,14 +128,13 @@ impl Part for Witness {
         self.gate.evidence(now, &Tally::one(ended));
     }
 
-    fn closed(&mut self, now: Duration, connection: Candidate, reason: CloseReason) {
-        let speaks = self
-            .known
-            .known(connection)
-            .is_some_and(|known| known.speaks());
-        if reason == CloseReason::Broken && !speaks {
-            self.gate
-                .evidence(now, &Tally::one(Err(FailureClass::Refused)));
+    fn closed(&mut self, now: Duration, last: &Subject, reason: CloseReason) {
+        let mut news = self.news(last);
+        if reason == CloseReason::Broken && last.pulse.heard.is_none() {
+            news = news.and(FailureClass::Refused, 1);
+        }
+        if news.calls() > 0 {
+            self.gate.evidence(now, &news);
         }
     }
 }

@@ -121,6 +121,30 @@ fn one_connection_that_fails_often_is_one() {
 }
 
 #[test]
+fn three_users_who_did_not_wait_for_replies_that_were_not_late_are_no_outage() {
+    let mut sim = Sim::taught(10, settings());
+    for index in 0..3 {
+        sim.request(index, FAST);
+        sim.pass(ms(20));
+        sim.closed(index, CloseReason::Broken);
+    }
+    sim.review();
+    assert_eq!(sim.log, [], "they were in a hurry");
+}
+
+#[test]
+fn three_users_who_gave_up_what_was_late_are_one() {
+    let mut sim = Sim::taught(10, settings());
+    for index in 0..3 {
+        sim.request(index, FAST);
+        sim.pass(ms(500));
+        sim.closed(index, CloseReason::Broken);
+    }
+    sim.review();
+    assert_eq!(sim.flushes(), 1);
+}
+
+#[test]
 fn three_long_waits_of_unknown_kind_are_no_outage() {
     let mut sim = Sim::taught(10, settings());
     (0..3).for_each(|index| sim.request(index, 0));

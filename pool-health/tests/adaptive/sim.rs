@@ -119,8 +119,7 @@ impl Sim {
     }
 
     pub(crate) fn closed(&self, index: usize, reason: CloseReason) {
-        let connection = self.subjects[index].connection;
-        self.health.closed(self.now, connection, reason);
+        self.health.closed(self.now, &self.subjects[index], reason);
     }
 
     /// Time goes by, with reviews as they are asked for.
