@@ -49,21 +49,24 @@ fn startup(error: &tokio_postgres::Error) -> ErrorClass {
 }
 
 fn request(error: &Error, source: &tokio_postgres::Error) -> ErrorClass {
-    let Some(code) = source.code() else {
-        return if is_transport(source) {
-            ErrorClass::Connection
-        } else {
-            ErrorClass::Harmless
-        };
-    };
-    match code.code() {
+    match source.code() {
+        Some(code) => of_request(code.code(), error.is_fatal_to_session()),
+        None if is_transport(source) => ErrorClass::Connection,
+        None => ErrorClass::Harmless,
+    }
+}
+
+/// What an error response on an open connection means; whether it ended the session is told apart
+/// from its SQLSTATE.
+pub(crate) fn of_request(code: &str, is_fatal_to_session: bool) -> ErrorClass {
+    match code {
         // Crash of another backend, starting up, database gone: it concerns every connection.
         "57P02" | "57P03" => ErrorClass::Endpoint,
         "57P04" => ErrorClass::Permanent,
         // One backend was told to go (57P01), or had idled too long.
         "57P01" | "57P05" | "25P03" => ErrorClass::Connection,
         code if code.starts_with("08") => ErrorClass::Connection,
-        _ if error.is_fatal_to_session() => ErrorClass::Connection,
+        _ if is_fatal_to_session => ErrorClass::Connection,
         _ => ErrorClass::Harmless,
     }
 }

@@ -129,8 +129,10 @@ impl Manager for PostgresManager {
     type Connection = PostgresConnection;
     type Error = Error;
 
-    async fn connect(&self, _: &ConnectCtx) -> Result<PostgresConnection, Error> {
-        self.open().await
+    async fn connect(&self, cx: &ConnectCtx) -> Result<PostgresConnection, Error> {
+        let conn = self.open().await?;
+        conn.watch().attend(cx.vitals.clone());
+        Ok(conn)
     }
 
     /// An empty query: one round trip, and the server parses nothing.

@@ -16,3 +16,4 @@ mod support;
 #[cfg(feature = "tls")]
 mod tls;
 mod transactions;
+mod vitals;
