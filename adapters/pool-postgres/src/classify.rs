@@ -22,6 +22,7 @@ pub(crate) fn classify(error: &Error) -> ErrorClass {
         }
         Error::Tls { .. } => ErrorClass::Endpoint,
         Error::Startup { source, .. } => startup(source),
+        Error::WarmUp { code, .. } => of_startup(code.code()),
         Error::Query(source) => request(error, source),
         Error::Abandoned | Error::Closed | Error::NotResettable | Error::StillDirty => {
             ErrorClass::Connection
@@ -38,11 +39,16 @@ fn startup(error: &tokio_postgres::Error) -> ErrorClass {
             ErrorClass::Permanent
         };
     };
-    match &code.code()[..2] {
+    of_startup(code.code())
+}
+
+/// What an error response means of which the connection has come to nothing.
+fn of_startup(code: &str) -> ErrorClass {
+    match code.get(..2).unwrap_or_default() {
         // Feature not supported, invalid value (of an option), authentication, no such database,
         // no privilege.
         "0A" | "22" | "28" | "3D" | "42" => ErrorClass::Permanent,
-        _ if code.code() == "57P04" => ErrorClass::Permanent,
+        _ if code == "57P04" => ErrorClass::Permanent,
         // Starting, shutting down, too many connections, out of memory: all pass.
         _ => ErrorClass::Endpoint,
     }

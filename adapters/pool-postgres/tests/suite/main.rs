@@ -17,3 +17,4 @@ mod support;
 mod tls;
 mod transactions;
 mod vitals;
+mod warm_up;
