@@ -10,6 +10,9 @@
 //! lets it pass. A client's `connect` itself always succeeds, since the kernel answers it; in
 //! [`Mode::BlackHole`] whatever the client then sends or waits for goes nowhere.
 //!
+//! What is done is chosen for all connections or for one: which one, is told by the port from which
+//! the server sees it come. A switch says when it was in force, so that a test can time what follows.
+//!
 //! The proxy works in real time: it serves real sockets.
 //!
 //! ```
@@ -29,14 +32,15 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+use links::{Link, Links, Side};
 
 /// What one direction of a connection holds at most, in bytes.
 const CHUNK: usize = 16 * 1024;
@@ -63,16 +67,26 @@ pub enum Mode {
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
-    mode: watch::Sender<Mode>,
-    counts: Arc<Counts>,
+    links: Arc<Links>,
     /// Holds the acceptor, which holds the connections.
     _tasks: JoinSet<()>,
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    accepted: AtomicU64,
-    ended: AtomicU64,
+/// An open connection of a client, as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// Its number, counted from 1 in the order of acceptance.
+    pub number: u64,
+    /// The client's end of it.
+    pub client: SocketAddr,
+    /// The port from which the proxy is connected to the server on its behalf, which is how the
+    /// server knows the client: `inet_client_port()` in PostgreSQL. `None` until it is connected.
+    pub server_port: Option<u16>,
+    /// What is done with it.
+    pub mode: Mode,
+    /// How often the client began to send after the server had sent, or first: the round trips so
+    /// far, as long as neither side sends before it has read all that the other has.
+    pub round_trips: u64,
 }
 
 impl FaultProxy {
@@ -85,14 +99,12 @@ impl FaultProxy {
     pub async fn start(target: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (mode, watching) = watch::channel(Mode::Pass);
-        let counts = Arc::new(Counts::default());
+        let links = Arc::new(Links::new());
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, target, watching, Arc::clone(&counts)));
+        tasks.spawn(accept(listener, target, Arc::clone(&links)));
         Ok(Self {
             address,
-            mode,
-            counts,
+            links,
             _tasks: tasks,
         })
     }
@@ -103,66 +115,68 @@ impl FaultProxy {
         self.address
     }
 
-    /// What is done with connections now.
+    /// What is done with new connections now, and with the open ones that were not
+    /// [chosen](Self::set_one) since.
     #[must_use]
     pub fn mode(&self) -> Mode {
-        *self.mode.borrow()
+        self.links.mode()
     }
 
     /// Switches the mode for all connections, open and new.
-    pub fn set(&self, mode: Mode) {
-        self.mode.send_replace(mode);
+    ///
+    /// Returns when that was in force: no byte passes later that the mode does not let pass.
+    pub fn set(&self, mode: Mode) -> Instant {
+        self.links.set(mode);
+        now()
+    }
+
+    /// Switches the mode of the open connection with this number, until it is switched again for it
+    /// or for all.
+    ///
+    /// Returns when that was in force, as [`set`](Self::set); `None` if the connection has ended.
+    pub fn set_one(&self, number: u64, mode: Mode) -> Option<Instant> {
+        self.links.set_one(number, mode).then(now)
+    }
+
+    /// The open connections, in the order of their numbers.
+    #[must_use]
+    pub fn passages(&self) -> Vec<Passage> {
+        self.links.list()
+    }
+
+    /// The open connection that the server knows by this port; see
+    /// [`server_port`](Passage::server_port).
+    #[must_use]
+    pub fn passage_from(&self, server_port: u16) -> Option<Passage> {
+        let mut passages = self.links.list().into_iter();
+        passages.find(|passage| passage.server_port == Some(server_port))
     }
 
     /// How many connections of clients the proxy has open.
     #[must_use]
     pub fn open_connections(&self) -> u64 {
-        // The ended ones first: read later they could exceed the accepted ones.
-        let ended = self.counts.ended.load(Ordering::Acquire);
-        self.counts.accepted.load(Ordering::Acquire) - ended
+        u64::try_from(self.links.list().len()).unwrap_or(u64::MAX)
     }
 
     /// How many connections were accepted in all.
     #[must_use]
     pub fn accepted_connections(&self) -> u64 {
-        self.counts.accepted.load(Ordering::Acquire)
+        self.links.accepted()
     }
 }
 
-/// Counts a connection as ended, however it ends.
-struct Counted(Arc<Counts>);
-
-impl Counted {
-    fn new(counts: &Arc<Counts>) -> Self {
-        counts.accepted.fetch_add(1, Ordering::AcqRel);
-        Self(Arc::clone(counts))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::AcqRel);
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    target: SocketAddr,
-    mode: watch::Receiver<Mode>,
-    counts: Arc<Counts>,
-) {
+async fn accept(listener: TcpListener, target: SocketAddr, links: Arc<Links>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
                 // An error here concerns one client that has gone already.
-                let Ok((client, _)) = accepted else { continue };
-                let counted = Counted::new(&counts);
-                let mode = mode.clone();
+                let Ok((client, address)) = accepted else { continue };
+                let open = links.open(address);
                 connections.spawn(async move {
-                    serve(client, target, mode).await;
-                    drop(counted);
+                    serve(client, target, open.link()).await;
+                    drop(open);
                 });
             }
         }
@@ -170,10 +184,10 @@ async fn accept(
 }
 
 /// Serves one client until either side has ended the connection or it is reset.
-async fn serve(mut client: TcpStream, target: SocketAddr, mode: watch::Receiver<Mode>) {
+async fn serve(mut client: TcpStream, target: SocketAddr, link: &Link) {
     let is_reset = tokio::select! {
-        () = reset_wanted(mode.clone()) => true,
-        () = forward(&mut client, target, mode) => false,
+        () = reset_wanted(link.watch()) => true,
+        () = forward(&mut client, target, link) => false,
     };
     if is_reset {
         // Makes the close that follows a reset; a client that is gone needs none.
@@ -181,13 +195,16 @@ async fn serve(mut client: TcpStream, target: SocketAddr, mode: watch::Receiver<
     }
 }
 
-async fn forward(client: &mut TcpStream, target: SocketAddr, mut mode: watch::Receiver<Mode>) {
-    passage(&mut mode).await;
+async fn forward(client: &mut TcpStream, target: SocketAddr, link: &Link) {
+    passage(&mut link.watch()).await;
     let Ok(mut server) = TcpStream::connect(target).await else {
         // As the server would have done.
         let _ = client.set_zero_linger();
         return;
     };
+    if let Ok(address) = server.local_addr() {
+        link.connected_from(address.port());
+    }
     // Without a delay the proxy should be invisible; Nagle's algorithm is not.
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
@@ -195,16 +212,17 @@ async fn forward(client: &mut TcpStream, target: SocketAddr, mut mode: watch::Re
     let (from_server, to_server) = server.split();
     // Ends with the first error; an orderly end is passed on and the other direction goes on.
     let _ = tokio::try_join!(
-        pump(from_client, to_server, mode.clone()),
-        pump(from_server, to_client, mode),
+        pump((from_client, to_server), link, Side::Client),
+        pump((from_server, to_client), link, Side::Server),
     );
 }
 
 async fn pump(
-    mut from: ReadHalf<'_>,
-    mut to: WriteHalf<'_>,
-    mut mode: watch::Receiver<Mode>,
+    (mut from, mut to): (ReadHalf<'_>, WriteHalf<'_>),
+    link: &Link,
+    side: Side,
 ) -> io::Result<()> {
+    let mut mode = link.watch();
     let mut chunk = vec![0; CHUNK];
     loop {
         let length = from.read(&mut chunk).await?;
@@ -212,7 +230,18 @@ async fn pump(
         if length == 0 {
             return to.shutdown().await;
         }
-        to.write_all(&chunk[..length]).await?;
+        link.spoke(side);
+        let mut rest = &chunk[..length];
+        while !rest.is_empty() {
+            to.writable().await?;
+            match link.pass(|| to.try_write(rest)) {
+                Some(Ok(written)) => rest = &rest[written..],
+                Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Some(Err(error)) => return Err(error),
+                // The mode has changed since.
+                None => passage(&mut mode).await,
+            }
+        }
     }
 }
 
@@ -252,6 +281,16 @@ async fn reset_wanted(mut mode: watch::Receiver<Mode>) {
 async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "real sockets keep to the machine's time"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+mod links;
 
 #[cfg(test)]
 mod tests;

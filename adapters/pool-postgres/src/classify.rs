@@ -22,6 +22,7 @@ pub(crate) fn classify(error: &Error) -> ErrorClass {
         }
         Error::Tls { .. } => ErrorClass::Endpoint,
         Error::Startup { source, .. } => startup(source),
+        Error::WarmUp { code, .. } => of_startup(code.code()),
         Error::Query(source) => request(error, source),
         Error::Abandoned | Error::Closed | Error::NotResettable | Error::StillDirty => {
             ErrorClass::Connection
@@ -38,32 +39,40 @@ fn startup(error: &tokio_postgres::Error) -> ErrorClass {
             ErrorClass::Permanent
         };
     };
-    match &code.code()[..2] {
+    of_startup(code.code())
+}
+
+/// What an error response means of which the connection has come to nothing.
+fn of_startup(code: &str) -> ErrorClass {
+    match code.get(..2).unwrap_or_default() {
         // Feature not supported, invalid value (of an option), authentication, no such database,
         // no privilege.
         "0A" | "22" | "28" | "3D" | "42" => ErrorClass::Permanent,
-        _ if code.code() == "57P04" => ErrorClass::Permanent,
+        _ if code == "57P04" => ErrorClass::Permanent,
         // Starting, shutting down, too many connections, out of memory: all pass.
         _ => ErrorClass::Endpoint,
     }
 }
 
 fn request(error: &Error, source: &tokio_postgres::Error) -> ErrorClass {
-    let Some(code) = source.code() else {
-        return if is_transport(source) {
-            ErrorClass::Connection
-        } else {
-            ErrorClass::Harmless
-        };
-    };
-    match code.code() {
+    match source.code() {
+        Some(code) => of_request(code.code(), error.is_fatal_to_session()),
+        None if is_transport(source) => ErrorClass::Connection,
+        None => ErrorClass::Harmless,
+    }
+}
+
+/// What an error response on an open connection means; whether it ended the session is told apart
+/// from its SQLSTATE.
+pub(crate) fn of_request(code: &str, is_fatal_to_session: bool) -> ErrorClass {
+    match code {
         // Crash of another backend, starting up, database gone: it concerns every connection.
         "57P02" | "57P03" => ErrorClass::Endpoint,
         "57P04" => ErrorClass::Permanent,
         // One backend was told to go (57P01), or had idled too long.
         "57P01" | "57P05" | "25P03" => ErrorClass::Connection,
         code if code.starts_with("08") => ErrorClass::Connection,
-        _ if error.is_fatal_to_session() => ErrorClass::Connection,
+        _ if is_fatal_to_session => ErrorClass::Connection,
         _ => ErrorClass::Harmless,
     }
 }

@@ -5,8 +5,9 @@ use crate::error::Error;
 use crate::statements::{Sql, Statements};
 use crate::tls::Tls;
 use crate::transport::{AlreadyConnected, Endpoint, driver_config};
+use crate::warm_up::{Extent, perform};
 use crate::watch::{Look, Status, Watch};
-use pool_core::CacheStats;
+use pool_core::{CacheStats, WarmUp};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub struct PostgresConnection {
     /// Requests sent when the session was last known to be clean.
     clean_at: u64,
     unsure: Unsure,
+    /// What was done with it when it was new, as far as that succeeded.
+    warmth: WarmUp,
 }
 
 /// What was sent since the last look at a settled driver without its answer having been seen here.
@@ -81,6 +84,7 @@ impl PostgresConnection {
             endpoint,
             clean_at: 0,
             unsure: Unsure::default(),
+            warmth: WarmUp::new(),
         };
         connection.mark_clean();
         Ok(connection)
@@ -225,6 +229,34 @@ impl PostgresConnection {
     /// One simple query whose rows nobody wants.
     pub(crate) async fn run(&self, script: &str) -> Result<(), tokio_postgres::Error> {
         self.client.batch_execute(script).await
+    }
+
+    /// Leaves the statement for `text` in the cache.
+    pub(crate) async fn prepare_for_later(&self, text: &str) -> Result<(), tokio_postgres::Error> {
+        let prepared = self.statements.prepare(&self.client, text, &[]).await;
+        prepared.map(drop)
+    }
+
+    /// Does what a plan says, and keeps what of it succeeded in mind.
+    pub(crate) async fn warm_up(&mut self, plan: &WarmUp) -> Result<(), Error> {
+        let (done, outcome) = perform(self, None, plan, Extent::All).await;
+        self.warmth = done;
+        outcome
+    }
+
+    /// Whether anything was run when it was new.
+    pub(crate) fn is_warm(&self) -> bool {
+        !self.warmth.statements().is_empty()
+    }
+
+    /// Runs a script that makes the session new, and the statements of the warm-up behind it.
+    pub(crate) async fn renew(&self, script: &str, extent: Extent) -> Result<(), Error> {
+        perform(self, Some(script), &self.warmth, extent).await.1
+    }
+
+    /// Closes all cached statements; the messages go out with the next request.
+    pub(crate) fn forget_statements(&self) {
+        self.statements.clear();
     }
 
     pub(crate) fn watch(&self) -> &Watch {

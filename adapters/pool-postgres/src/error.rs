@@ -68,6 +68,21 @@ pub enum Error {
     /// A request on an open connection failed.
     #[error("PostgreSQL request failed: {}", Because(.0))]
     Query(#[source] tokio_postgres::Error),
+    /// A statement of the warm-up failed. What the server said is not kept: it quotes the
+    /// statement, which may hold secrets.
+    #[error(
+        "statement {number} to {action} in the warm-up failed with SQLSTATE {}; run it by hand to see why",
+        .code.code()
+    )]
+    #[non_exhaustive]
+    WarmUp {
+        /// `execute` or `prepare`.
+        action: &'static str,
+        /// Its place among those to execute or to prepare, counted from 1.
+        number: usize,
+        /// What the server said, in short.
+        code: SqlState,
+    },
     /// A request was dropped before its answer came: the connection is closed and its query
     /// cancelled.
     #[error(
@@ -98,7 +113,10 @@ impl Error {
     /// The SQLSTATE, when the server sent one.
     #[must_use]
     pub fn code(&self) -> Option<&SqlState> {
-        self.driver_error()?.code()
+        match self {
+            Self::WarmUp { code, .. } => Some(code),
+            _ => self.driver_error()?.code(),
+        }
     }
 
     pub(crate) fn is_fatal_to_session(&self) -> bool {

@@ -36,6 +36,9 @@
 //!   (`settings_of_one_user_do_not_reach_the_next`); what [`Reset::WhenTainted`] cannot see is
 //!   said there.
 //! - An ordinary query costs no reset (`normal_query_needs_no_reset`).
+//! - A warm-up takes one round trip however long it is
+//!   (`warm_up_takes_one_round_trip_and_spares_the_first_query_its_own`), and what it has set
+//!   outlives resets (`settings_of_the_warm_up_survive_every_reset`).
 //! - No task outlives its connection (`no_task_is_left_after_close`).
 //! - Passwords appear in no error and no `Debug` output (`password_is_never_in_errors_or_debug`).
 //!
@@ -59,6 +62,7 @@ mod reset;
 mod statements;
 mod tls;
 mod transport;
+mod warm_up;
 mod watch;
 
 pub use config::PostgresManagerBuilder;

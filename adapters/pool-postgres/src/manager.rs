@@ -7,11 +7,12 @@ use crate::connection::PostgresConnection;
 use crate::dsn;
 use crate::error::Error;
 use crate::hosts::{Target, balance};
-use crate::reset::{Reset, script};
+use crate::reset::{Reset, full_script, script};
 use crate::tls::Tls;
 use crate::transport::Endpoint;
+use crate::warm_up::Extent;
 use crate::watch::{Look, Status, Taint};
-use pool_core::{Condition, ConnectCtx, ErrorClass, Manager};
+use pool_core::{Condition, ConnectCtx, ErrorClass, Manager, WarmUp};
 use std::fmt;
 use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::{Config, SimpleQueryMessage};
@@ -112,8 +113,7 @@ impl PostgresManager {
             let endpoint = conn.endpoint().to_string();
             return Err(Error::TargetSession { endpoint, wanted });
         }
-        conn.settle_idle().await?;
-        conn.mark_clean();
+        settled_clean(&mut conn).await?;
         Ok(conn)
     }
 
@@ -129,8 +129,18 @@ impl Manager for PostgresManager {
     type Connection = PostgresConnection;
     type Error = Error;
 
-    async fn connect(&self, _: &ConnectCtx) -> Result<PostgresConnection, Error> {
-        self.open().await
+    async fn connect(&self, cx: &ConnectCtx) -> Result<PostgresConnection, Error> {
+        let conn = self.open().await?;
+        conn.watch().attend(cx.vitals.clone());
+        Ok(conn)
+    }
+
+    /// All in one round trip, with more for types that the driver does not know. Statements to
+    /// prepare go into the statement cache, which should have room for them. Statements to execute
+    /// run again after each reset that touches the session, so that what they set is found by every
+    /// user.
+    async fn warm_up(&self, conn: &mut PostgresConnection, plan: &WarmUp) -> Result<(), Error> {
+        conn.warm_up(plan).await.and(settled_clean(conn).await)
     }
 
     /// An empty query: one round trip, and the server parses nothing.
@@ -139,32 +149,50 @@ impl Manager for PostgresManager {
         conn.run("").await?;
         if was_clean {
             // The check itself is no use of the connection.
-            conn.settle_idle().await?;
-            conn.mark_clean();
+            settled_clean(conn).await?;
         }
         Ok(())
     }
 
     /// Rolls back, and undoes what the last user may have left in the session: nothing, or one
-    /// round trip. Statements the connection has prepared stay.
+    /// round trip. Statements the connection has prepared stay, and what the warm-up has set is set
+    /// again.
     async fn reset(&self, conn: &mut PostgresConnection) -> Result<(), Error> {
-        let status = match conn.settle().await? {
-            Look::Settled(status) => status,
-            Look::Working | Look::Uncertain => return Err(Error::Abandoned),
-            Look::Lost => return Err(Error::Closed),
-        };
-        let taint = self.taint(conn);
+        let status = settled_status(conn).await?;
+        let mut taint = self.taint(conn);
         if taint.has(Taint::LASTING) {
             return Err(Error::NotResettable);
         }
+        if conn.is_warm() && !taint.is_none() {
+            // What it prepares by SQL must be gone when it runs again.
+            taint |= Taint::STATEMENTS;
+        }
         let script = script(self.reset, status, taint, conn.was_used());
-        if script.is_empty() {
+        if script.text.is_empty() {
             return Ok(());
         }
-        conn.run(&script).await?;
-        conn.settle_idle().await?;
-        conn.mark_clean();
-        Ok(())
+        if script.renews {
+            conn.renew(&script.text, Extent::Execute).await?;
+            if conn.watch().taint().has(Taint::LASTING) {
+                // The warm-up itself deallocates what is prepared, for all that can be told.
+                conn.forget_statements();
+            }
+        } else {
+            conn.run(&script.text).await?;
+        }
+        settled_clean(conn).await
+    }
+
+    /// What `DISCARD ALL` does, and the statement cache is emptied; then the warm-up, prepared
+    /// statements included, as for a new connection. One round trip, whatever the policy of resets.
+    async fn reset_fully(&self, conn: &mut PostgresConnection) -> Result<(), Error> {
+        let status = settled_status(conn).await?;
+        if conn.watch().taint().has(Taint::LASTING) {
+            return Err(Error::NotResettable);
+        }
+        conn.forget_statements();
+        conn.renew(&full_script(status), Extent::All).await?;
+        settled_clean(conn).await
     }
 
     /// Cancels what is still running and drops the connection, or takes leave of the server when
@@ -206,6 +234,22 @@ impl Manager for PostgresManager {
     fn classify(&self, error: &Error) -> ErrorClass {
         classify(error)
     }
+}
+
+/// The status of a connection at rest.
+async fn settled_status(conn: &PostgresConnection) -> Result<Status, Error> {
+    match conn.settle().await? {
+        Look::Settled(status) => Ok(status),
+        Look::Working | Look::Uncertain => Err(Error::Abandoned),
+        Look::Lost => Err(Error::Closed),
+    }
+}
+
+/// Takes the session for clean as it is, once it is at rest.
+async fn settled_clean(conn: &mut PostgresConnection) -> Result<(), Error> {
+    conn.settle_idle().await?;
+    conn.mark_clean();
+    Ok(())
 }
 
 impl fmt::Debug for PostgresManager {

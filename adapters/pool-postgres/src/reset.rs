@@ -36,25 +36,53 @@ const STATEMENTS: &str = "DO $pool$ DECLARE prepared text; BEGIN \
     FOR prepared IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LOOP \
     EXECUTE pg_catalog.format('DEALLOCATE %I', prepared); END LOOP; END $pool$;";
 
-/// What a reset has to send, in one round trip; empty when nothing is left behind.
+/// What is left of `DISCARD ALL` beside these two and the connection's own statements. The whole of
+/// it would take statements along by which the driver asks for types, and which it believes to have
+/// from then on.
+const PLANS: &str = "DISCARD PLANS;";
+
+/// What a reset has to send.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Script {
+    /// One round trip; empty when nothing is left behind.
+    pub(crate) text: String,
+    /// It makes the session new, and so undoes a warm-up too.
+    pub(crate) renews: bool,
+}
+
+/// What a light reset has to send.
 ///
 /// The session comes before the statements, so that a changed search path or role is gone when
 /// the block runs.
-pub(crate) fn script(policy: Reset, status: Status, taint: Taint, was_used: bool) -> String {
+pub(crate) fn script(policy: Reset, status: Status, taint: Taint, was_used: bool) -> Script {
     let always = policy == Reset::Always && was_used;
     let taint = match policy {
         Reset::Never => Taint::NONE,
         Reset::WhenTainted | Reset::Always => taint,
     };
-    let mut script = String::new();
-    if status != Status::Idle {
-        script.push_str("ROLLBACK; ");
-    }
-    if always || !taint.is_none() {
-        script.push_str(SESSION);
+    let mut text = rollback(status);
+    let renews = always || !taint.is_none();
+    if renews {
+        text.push_str(SESSION);
     }
     if always || taint.has(Taint::STATEMENTS) {
-        script.push_str(STATEMENTS);
+        text.push_str(STATEMENTS);
     }
-    script
+    Script { text, renews }
+}
+
+/// What a full reset has to send.
+pub(crate) fn full_script(status: Status) -> String {
+    let mut text = rollback(status);
+    for part in [SESSION, PLANS, STATEMENTS] {
+        text.push_str(part);
+    }
+    text
+}
+
+fn rollback(status: Status) -> String {
+    match status {
+        Status::Idle => String::new(),
+        _ => "ROLLBACK; ".to_owned(),
+    }
 }

@@ -45,11 +45,19 @@
 //! Everything but the driver's state is written by one task and only trusted when the state says
 //! [`SETTLED`], which is stored with Release after it and loaded with Acquire before it. A wake
 //! happens after the send it announces, and is a Release on the state that the next poll acquires.
+//!
+//! # Vital signs
+//!
+//! The same reading of headers tells how the far end is: a request that goes out, bytes that come
+//! in, a reply that is complete, an error and its class are [noted](signs) where policies of health
+//! read them. The stream is polled by one task, so they have one writer, as they must; and a reply
+//! is noted before the driver gets its bytes, so that whoever has his answer finds it noted.
 
 mod frame;
 mod ledger;
 mod read;
 mod scan;
+mod signs;
 mod stream;
 mod taint;
 
@@ -58,9 +66,10 @@ pub(crate) use stream::WatchedStream;
 pub(crate) use taint::Taint;
 
 use atomic_waker::AtomicWaker;
+use pool_core::Vitals;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// The driver's task was woken and has not run since.
@@ -87,6 +96,8 @@ pub(crate) struct Watch {
     task: AtomicWaker,
     /// Whoever waits for the driver to settle.
     owner: AtomicWaker,
+    /// Where the stream is to write what it sees of the connection's health.
+    vitals: OnceLock<Vitals>,
 }
 
 /// What the stream knows.
@@ -169,7 +180,18 @@ impl Watch {
             process_id: AtomicI32::new(0),
             task: AtomicWaker::new(),
             owner: AtomicWaker::new(),
+            vitals: OnceLock::new(),
         }
+    }
+
+    /// Has the stream write vital signs from now on. Between two requests only; the first call
+    /// counts.
+    pub(crate) fn attend(&self, vitals: Vitals) {
+        let _ = self.vitals.set(vitals);
+    }
+
+    fn vitals(&self) -> Option<&Vitals> {
+        self.vitals.get()
     }
 
     /// What can be said now.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_channel::oneshot;
-use pool_core::Condition;
+use pool_core::{Condition, Vitals, WarmUp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::Error;
 use crate::mailbox::Mailbox;
 use crate::session::Shared;
+use crate::vitals::{Request, kind_of};
 use crate::worker::{self, Job, Worker};
 
 /// An SQLite connection on a thread of its own.
@@ -22,16 +23,18 @@ pub struct SqliteConnection {
     mailbox: Arc<Mailbox<Job>>,
     /// Set until the next reset when the session was changed outside SQLite's sight.
     marked: bool,
+    vitals: Vitals,
 }
 
 impl SqliteConnection {
-    pub(crate) async fn open(shared: Arc<Shared>) -> Result<Self, Error> {
+    pub(crate) async fn open(shared: Arc<Shared>, vitals: Vitals) -> Result<Self, Error> {
         let id = shared.next_id.fetch_add(1, Ordering::Relaxed);
         // Made before the wait, so that dropping this future stops the thread.
         let conn = Self {
             id,
             mailbox: Arc::new(Mailbox::new()),
             marked: false,
+            vitals,
         };
         let (opened, outcome) = oneshot::channel();
         let name = format!("sqlite-{id}");
@@ -69,8 +72,18 @@ impl SqliteConnection {
         F: FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.run(move |worker| Ok(work(worker.database()?.connection())?))
-            .await
+        self.call_kind(0, work).await
+    }
+
+    async fn call_kind<T, F>(&mut self, kind: u32, work: F) -> Result<T, Error>
+    where
+        F: FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.run(kind, move |worker| {
+            Ok(work(worker.database()?.connection())?)
+        })
+        .await
     }
 
     /// Runs `work` in a transaction: committed when it returns `Ok`, rolled back when it returns
@@ -116,7 +129,8 @@ impl SqliteConnection {
     /// As [`call`](Self::call); the statements done by then stay done.
     pub async fn execute_batch(&mut self, sql: impl Into<String>) -> Result<(), Error> {
         let sql = sql.into();
-        self.call(move |connection| connection.execute_batch(&sql))
+        let kind = kind_of(&sql);
+        self.call_kind(kind, move |connection| connection.execute_batch(&sql))
             .await
     }
 
@@ -151,10 +165,18 @@ impl SqliteConnection {
     ///
     /// As [`call`](Self::call).
     pub async fn reset(&mut self) -> Result<(), Error> {
-        let marked = self.marked;
-        self.run(move |worker| worker.reset(marked)).await?;
+        self.renew(self.marked).await
+    }
+
+    /// Opens the file anew if it must be or `always` says so.
+    pub(crate) async fn renew(&mut self, always: bool) -> Result<(), Error> {
+        self.run(0, move |worker| worker.reset(always)).await?;
         self.marked = false;
         Ok(())
+    }
+
+    pub(crate) async fn warm_up(&mut self, plan: WarmUp) -> Result<(), Error> {
+        self.run(0, move |worker| worker.warm_up(&plan)).await
     }
 
     /// Asks SQLite whether the connection works.
@@ -167,9 +189,10 @@ impl SqliteConnection {
     ///
     /// As [`call`](Self::call).
     pub async fn ping(&mut self) -> Result<(), Error> {
-        self.call(|connection| {
+        const QUESTION: &str = "SELECT 1";
+        self.call_kind(kind_of(QUESTION), |connection| {
             connection
-                .prepare_cached("SELECT 1")?
+                .prepare_cached(QUESTION)?
                 .query_row([], |_| Ok(()))
         })
         .await
@@ -192,14 +215,15 @@ impl SqliteConnection {
         outcome.await.unwrap_or(Ok(()))
     }
 
-    async fn run<T, F>(&mut self, work: F) -> Result<T, Error>
+    async fn run<T, F>(&mut self, kind: u32, work: F) -> Result<T, Error>
     where
         F: FnOnce(&mut Worker) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
         let (reply, outcome) = oneshot::channel();
+        let request = Request::new(&self.vitals, kind);
         let job: Job = Box::new(move |worker| {
-            let outcome = worker.attempt(work);
+            let outcome = worker.attempt(|worker| request.run(|| work(worker)));
             drop(reply.send(outcome));
         });
         self.mailbox.post(job).map_err(|(_job, error)| error)?;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use pool_core::ErrorClass;
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::config::{ConfigError, JournalMode};
 
@@ -49,6 +49,21 @@ pub enum Error {
     /// A statement failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// A statement of the warm-up failed. What SQLite said is kept in short only: it quotes the
+    /// statement, which may hold secrets.
+    #[error(
+        "statement {number} to {action} in the warm-up failed ({}); run it by hand to see why",
+        in_short(*.code)
+    )]
+    #[non_exhaustive]
+    WarmUp {
+        /// `execute` or `prepare`.
+        action: &'static str,
+        /// Its place among those to execute or to prepare, counted from 1.
+        number: usize,
+        /// SQLite's code for what is wrong; `None` when rusqlite refused the statement.
+        code: Option<ffi::Error>,
+    },
     /// The closure panicked; the connection has been closed.
     #[error(
         "a closure run on an SQLite connection panicked, which closed the connection: {message}"
@@ -76,13 +91,33 @@ pub enum Error {
     },
 }
 
+fn in_short(code: Option<ffi::Error>) -> String {
+    code.map_or_else(
+        || "it is not a single statement".to_owned(),
+        |code| code.to_string(),
+    )
+}
+
 impl Error {
+    pub(crate) fn warm_up(action: &'static str, number: usize, error: &rusqlite::Error) -> Self {
+        let code = match error {
+            rusqlite::Error::SqlInputError { error, .. } => Some(*error),
+            error => error.sqlite_error().copied(),
+        };
+        Self::WarmUp {
+            action,
+            number,
+            code,
+        }
+    }
+
     /// What the error means for the connection and for the database.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Config(_) | Self::Journal { .. } => ErrorClass::Permanent,
-            Self::Open { source, .. } => open_class(source),
+            Self::Open { source, .. } => open_class(source.sqlite_error_code()),
+            Self::WarmUp { code, .. } => open_class(code.map(|code| code.code)),
             Self::Thread { .. } => ErrorClass::Endpoint,
             Self::Sqlite(source) => statement_class(source),
             Self::Panicked { .. } | Self::Outstanding | Self::Ended | Self::Close { .. } => {
@@ -93,8 +128,8 @@ impl Error {
 }
 
 /// Locks and short resources pass; a wrong path, a wrong file or a wrong pragma does not.
-fn open_class(source: &rusqlite::Error) -> ErrorClass {
-    match source.sqlite_error_code() {
+fn open_class(code: Option<ErrorCode>) -> ErrorClass {
+    match code {
         Some(
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked

@@ -44,6 +44,7 @@
 //!    as [`Error::Panicked`] (`tests/panic.rs`).
 //! 4. No session state made by SQL reaches the next user: open transactions, temporary tables,
 //!    views and triggers, attached databases, pragmas (`tests/session.rs`).
+//!    What a warm-up made of a session is what it is made again (`tests/warm_up.rs`).
 //! 5. Dropping a connection never blocks; closing one ends its thread (`tests/threads.rs`).
 //!
 //! # How state is kept from leaking
@@ -74,6 +75,8 @@ mod error;
 mod mailbox;
 mod manager;
 mod session;
+mod vitals;
+mod warm_up;
 mod worker;
 
 pub use config::{Builder, ConfigError, ConfigProblem, JournalMode, Synchronous};

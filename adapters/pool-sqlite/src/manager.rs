@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use pool_core::{Condition, ConnectCtx, ErrorClass, Manager};
+use pool_core::{Condition, ConnectCtx, ErrorClass, Manager, Vitals, WarmUp};
 use rusqlite::Connection;
 
 use crate::config::{Builder, Config, Location};
@@ -56,7 +56,7 @@ impl SqliteManager {
     ///
     /// Dropped half-way, the new thread ends by itself once SQLite lets go of it.
     pub async fn open(&self) -> Result<SqliteConnection, Error> {
-        SqliteConnection::open(Arc::clone(&self.shared)).await
+        SqliteConnection::open(Arc::clone(&self.shared), Vitals::deaf()).await
     }
 
     /// How many connections of this manager hold the database open right now, those being closed
@@ -92,8 +92,14 @@ impl Manager for SqliteManager {
     type Connection = SqliteConnection;
     type Error = Error;
 
-    async fn connect(&self, _cx: &ConnectCtx) -> Result<SqliteConnection, Error> {
-        self.open().await
+    async fn connect(&self, cx: &ConnectCtx) -> Result<SqliteConnection, Error> {
+        SqliteConnection::open(Arc::clone(&self.shared), cx.vitals.clone()).await
+    }
+
+    /// One job on the connection's thread. Of a query to execute one row is asked for. Each reset
+    /// that opens the file anew does it again.
+    async fn warm_up(&self, conn: &mut SqliteConnection, plan: &WarmUp) -> Result<(), Error> {
+        conn.warm_up(plan.clone()).await
     }
 
     async fn validate(&self, conn: &mut SqliteConnection) -> Result<(), Error> {
@@ -102,6 +108,12 @@ impl Manager for SqliteManager {
 
     async fn reset(&self, conn: &mut SqliteConnection) -> Result<(), Error> {
         conn.reset().await
+    }
+
+    /// Opens the file anew, which leaves nothing of the session and its statement cache, and does
+    /// the warm-up again.
+    async fn reset_fully(&self, conn: &mut SqliteConnection) -> Result<(), Error> {
+        conn.renew(true).await
     }
 
     /// A refusal of SQLite is not reported: the thread has ended all the same. Use

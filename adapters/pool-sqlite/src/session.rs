@@ -159,6 +159,21 @@ impl OpenDatabase {
         self.changed.load(Ordering::Relaxed)
     }
 
+    /// Takes the session as it is for a fresh one.
+    pub(crate) fn take_as_fresh(&self) {
+        self.changed.store(false, Ordering::Relaxed);
+    }
+
+    /// Leaves a statement in the cache, unless it changes the session when it runs.
+    pub(crate) fn prepare_for_later(&self, text: &str) -> rusqlite::Result<()> {
+        let statement = self.connection.prepare_cached(text)?;
+        if self.has_changed() {
+            statement.discard();
+            self.take_as_fresh();
+        }
+        Ok(())
+    }
+
     /// Closes the database and says whether SQLite agreed.
     pub(crate) fn close(self) -> Result<(), Error> {
         let Self {

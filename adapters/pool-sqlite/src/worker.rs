@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::thread;
 
 use futures_channel::oneshot;
+use pool_core::WarmUp;
 
 use crate::error::Error;
 use crate::mailbox::{Mailbox, Next, Session};
 use crate::session::{OpenDatabase, Shared};
+use crate::warm_up;
 
 /// Something to do on the thread. It answers its caller itself.
 pub(crate) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
@@ -20,6 +22,8 @@ pub(crate) struct Worker {
     mailbox: Arc<Mailbox<Job>>,
     /// Missing once a job has panicked or the database could not be opened anew.
     database: Option<OpenDatabase>,
+    /// What was done with the session when it was new, as far as that succeeded.
+    warmth: WarmUp,
 }
 
 /// Starts a thread that opens the database, tells `opened`, and then serves `mailbox` until it is
@@ -35,6 +39,7 @@ pub(crate) fn start(
             shared,
             mailbox,
             database: None,
+            warmth: WarmUp::new(),
         };
         let outcome = worker.open();
         let is_open = outcome.is_ok();
@@ -93,12 +98,22 @@ impl Worker {
         self.database.as_mut().ok_or(Error::Ended)
     }
 
-    /// Makes the session as good as new.
-    pub(crate) fn reset(&mut self, marked: bool) -> Result<(), Error> {
+    /// Makes the session ready for its first user, and keeps in mind how.
+    pub(crate) fn warm_up(&mut self, plan: &WarmUp) -> Result<(), Error> {
+        let (done, outcome) = warm_up::perform(self.database()?, plan);
+        self.warmth = done;
+        outcome
+    }
+
+    /// Makes the session as good as new: by opening the file anew if it was changed or `renew` says
+    /// so.
+    pub(crate) fn reset(&mut self, renew: bool) -> Result<(), Error> {
         let database = self.database()?;
-        if marked || database.has_changed() {
+        if renew || database.has_changed() {
             self.close()?;
-            return self.open();
+            self.open()?;
+            let plan = std::mem::take(&mut self.warmth);
+            return self.warm_up(&plan);
         }
         if database.in_transaction() {
             database.connection().execute_batch("ROLLBACK")?;

@@ -1,11 +1,14 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::links::Links;
 use super::{CHUNK, FaultProxy, Mode};
 
 /// A server that sends everything back.
@@ -175,4 +178,94 @@ async fn dropped_proxy_ends_its_connections() {
     drop(proxy);
     assert!(matches!(client.read(&mut [0]).await, Ok(0) | Err(_)));
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn one_connection_is_held_while_the_others_pass() {
+    let server = echo().await;
+    let proxy = FaultProxy::start(server.address).await.unwrap();
+    let mut held = TcpStream::connect(proxy.address()).await.unwrap();
+    ask(&mut held, b"warm").await;
+    let mut other = TcpStream::connect(proxy.address()).await.unwrap();
+    ask(&mut other, b"warm").await;
+    let [first, second] = proxy.passages()[..] else {
+        panic!("two are open");
+    };
+    assert_eq!((first.number, second.number), (1, 2));
+    assert_eq!(first.client, held.local_addr().unwrap());
+
+    assert!(proxy.set_one(1, Mode::BlackHole).is_some());
+    held.write_all(b"held").await.unwrap();
+    assert!(is_silent(&mut held).await);
+    assert_eq!(ask(&mut other, b"pass").await, b"pass");
+    let modes: Vec<Mode> = proxy.passages().iter().map(|at| at.mode).collect();
+    assert_eq!(modes, [Mode::BlackHole, Mode::Pass]);
+
+    // What is switched for all is switched for it as well.
+    proxy.set(Mode::Pass);
+    let mut answer = [0; 4];
+    held.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"held");
+}
+
+#[tokio::test]
+async fn one_connection_is_reset_and_then_nowhere_to_be_found() {
+    let server = echo().await;
+    let proxy = FaultProxy::start(server.address).await.unwrap();
+    let mut lost = TcpStream::connect(proxy.address()).await.unwrap();
+    ask(&mut lost, b"warm").await;
+    let mut other = TcpStream::connect(proxy.address()).await.unwrap();
+    ask(&mut other, b"warm").await;
+    assert!(proxy.set_one(1, Mode::Reset).is_some());
+    assert_eq!(reset_of(&mut lost).await, ErrorKind::ConnectionReset);
+    until(|| proxy.open_connections() == 1).await;
+    assert!(proxy.set_one(1, Mode::Pass).is_none());
+    assert_eq!(ask(&mut other, b"pass").await, b"pass");
+}
+
+#[test]
+fn nothing_passes_once_a_switch_has_been_made() {
+    let links = Arc::new(Links::new());
+    let open = links.open("127.0.0.1:1".parse().unwrap());
+    let passed = AtomicBool::new(false);
+    let (begun, begins) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            open.link().pass(|| {
+                begun.send(()).unwrap();
+                std::thread::sleep(Duration::from_millis(50));
+                passed.store(true, Ordering::Release);
+            })
+        });
+        begins.recv().unwrap();
+        links.set(Mode::BlackHole);
+        assert!(passed.load(Ordering::Acquire), "it was passing when told");
+    });
+    assert!(open.link().pass(|| ()).is_none());
+}
+
+#[tokio::test]
+async fn connection_is_found_by_the_port_that_the_server_sees() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = FaultProxy::start(listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let _first = TcpStream::connect(proxy.address()).await.unwrap();
+    let _at_server = listener.accept().await.unwrap();
+    let second = TcpStream::connect(proxy.address()).await.unwrap();
+    let (_server, seen) = listener.accept().await.unwrap();
+    until(|| proxy.passage_from(seen.port()).is_some()).await;
+    let passage = proxy.passage_from(seen.port()).unwrap();
+    assert_eq!(passage.client, second.local_addr().unwrap());
+}
+
+#[tokio::test]
+async fn round_trips_count_the_turns_and_not_the_chunks() {
+    let server = echo().await;
+    let proxy = FaultProxy::start(server.address).await.unwrap();
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+    for _ in 0..3 {
+        ask(&mut client, b"there and back").await;
+    }
+    assert_eq!(proxy.passages()[0].round_trips, 3);
 }

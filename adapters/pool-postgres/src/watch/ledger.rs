@@ -147,6 +147,16 @@ impl Ledger {
         self.confused
     }
 
+    /// How many requests were sent, whatever they are.
+    pub(super) const fn requests(&self) -> u64 {
+        self.sent
+    }
+
+    /// How many of them are answered.
+    pub(super) const fn answers(&self) -> u64 {
+        self.answered
+    }
+
     /// Whether the server has finished the startup.
     pub(super) const fn has_started(&self) -> bool {
         !matches!(self.status, Status::Unknown)

@@ -3,7 +3,9 @@
 use super::frame::Visit;
 use super::ledger::Ledger;
 use super::scan::{Found, Scanner};
+use super::signs::Signs;
 use super::taint::{Taint, TaintingStatements};
+use crate::classify::of_request;
 
 /// Reads what the client sends: counts requests, and scans the text of statements.
 #[derive(Debug)]
@@ -11,6 +13,8 @@ pub(super) struct Client {
     section: Section,
     kind: u8,
     name: u64,
+    /// Of a statement, as far as it is asked for.
+    text: u64,
     scanner: Scanner,
     statements: TaintingStatements,
 }
@@ -33,12 +37,18 @@ enum Section {
 /// Where FNV-1a starts, and its prime.
 const HASH: (u64, u64) = (0xcbf2_9ce4_8422_2325, 0x0000_0100_0000_01b3);
 
+fn hash(bytes: &[u8], so_far: u64) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(HASH.1);
+    bytes.iter().fold(so_far, step)
+}
+
 impl Client {
     pub(super) const fn new() -> Self {
         Self {
             section: Section::Rest,
             kind: 0,
             name: HASH.0,
+            text: HASH.0,
             scanner: Scanner::new(),
             statements: TaintingStatements::new(),
         }
@@ -46,7 +56,7 @@ impl Client {
 
     fn begin(&mut self, kind: u8) {
         self.kind = kind;
-        self.name = HASH.0;
+        (self.name, self.text) = (HASH.0, HASH.0);
         self.section = match kind {
             b'Q' => Section::Text,
             b'P' => Section::Name,
@@ -57,7 +67,7 @@ impl Client {
     }
 
     /// Reads on and says what the statements that now run leave behind.
-    fn body(&mut self, mut bytes: &[u8]) -> Found {
+    fn body(&mut self, mut bytes: &[u8], mut signs: Option<&mut Signs>) -> Found {
         let mut found = Found::default();
         while self.section != Section::Rest && !bytes.is_empty() {
             if self.section == Section::Target {
@@ -70,8 +80,11 @@ impl Client {
             }
             let end = bytes.iter().position(|byte| *byte == 0);
             let (piece, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-            self.piece(piece);
+            self.piece(piece, signs.is_some());
             if end.is_some() {
+                if let Some(signs) = &mut signs {
+                    self.tell(signs);
+                }
                 // At most one section of a message finds anything.
                 found = self.end_section();
             }
@@ -80,15 +93,27 @@ impl Client {
         found
     }
 
-    fn piece(&mut self, piece: &[u8]) {
+    fn piece(&mut self, piece: &[u8], wants_text: bool) {
         match self.section {
-            Section::Text => self.scanner.feed(piece),
-            Section::Name => {
-                for byte in piece {
-                    self.name = (self.name ^ u64::from(*byte)).wrapping_mul(HASH.1);
+            Section::Text => {
+                self.scanner.feed(piece);
+                if wants_text {
+                    self.text = hash(piece, self.text);
                 }
             }
+            Section::Name => self.name = hash(piece, self.name),
             Section::Portal | Section::Target | Section::Rest => {}
+        }
+    }
+
+    /// Tells what the section that has ended says.
+    fn tell(&self, signs: &mut Signs) {
+        match (self.kind, self.section) {
+            (b'P', Section::Text) => signs.prepared(self.name, self.text),
+            (b'Q', Section::Text) => signs.queried(self.text),
+            (b'B', Section::Name) => signs.bound(self.name),
+            (b'C', Section::Name) => signs.closed(self.name),
+            _ => {}
         }
     }
 
@@ -129,7 +154,7 @@ pub(super) struct Server {
 }
 
 /// How much of a body is kept: enough for the two severities that an error begins with, of which
-/// the first is in the server's language and the second is not.
+/// the first is in the server's language and the second is not, and for the SQLSTATE behind them.
 const KEPT: usize = 64;
 
 impl Server {
@@ -150,6 +175,14 @@ impl Server {
         let mut fields = self.start().split(|byte| *byte == 0);
         fields.any(|field| matches!(field, b"VFATAL" | b"VPANIC"))
     }
+
+    /// The error's SQLSTATE; empty if there is none near its start.
+    fn code(&self) -> &str {
+        let mut fields = self.start().split(|byte| *byte == 0);
+        let code = fields.find_map(|field| field.strip_prefix(b"C"));
+        code.and_then(|code| str::from_utf8(code).ok())
+            .unwrap_or_default()
+    }
 }
 
 /// What a direction of the stream may add to.
@@ -158,6 +191,40 @@ pub(super) struct Findings {
     pub(super) ledger: Ledger,
     pub(super) taint: Taint,
     pub(super) process_id: i32,
+    /// None while nobody wants to know.
+    pub(super) signs: Option<Box<Signs>>,
+}
+
+impl Findings {
+    fn failed(&mut self, code: &str, is_farewell: bool) {
+        if is_farewell {
+            self.ledger.confuse();
+        } else {
+            self.ledger.failed();
+        }
+        if let Some(signs) = &mut self.signs {
+            signs.failed(of_request(code, is_farewell), is_farewell);
+        }
+    }
+
+    fn ready(&mut self, status: u8) {
+        self.ledger.ready(status);
+        self.answered();
+    }
+
+    fn copy_in(&mut self) {
+        let before = self.ledger.answers();
+        self.ledger.copy_in();
+        if self.ledger.answers() > before {
+            self.answered();
+        }
+    }
+
+    fn answered(&mut self) {
+        if let Some(signs) = &mut self.signs {
+            signs.answered(self.ledger.answers());
+        }
+    }
 }
 
 /// A reader together with what it writes to.
@@ -168,12 +235,16 @@ pub(super) struct Reading<'a, R> {
 
 impl Visit for Reading<'_, Client> {
     fn begin(&mut self, kind: u8) {
-        self.findings.ledger.sent(kind);
+        let Findings { ledger, signs, .. } = &mut *self.findings;
+        ledger.sent(kind);
+        if let Some(signs) = signs {
+            signs.sent(kind, ledger.requests());
+        }
         self.reader.begin(kind);
     }
 
     fn body(&mut self, bytes: &[u8]) {
-        let found = self.reader.body(bytes);
+        let found = self.reader.body(bytes, self.findings.signs.as_deref_mut());
         self.findings.taint |= found.taint;
         if found.is_rollback {
             self.findings.ledger.sent_rollback();
@@ -187,7 +258,7 @@ impl Visit for Reading<'_, Server> {
     fn begin(&mut self, kind: u8) {
         (self.reader.kind, self.reader.filled) = (kind, 0);
         match kind {
-            b'G' => self.findings.ledger.copy_in(),
+            b'G' => self.findings.copy_in(),
             // CopyBoth: replication, which nobody pools.
             b'W' => self.findings.ledger.confuse(),
             // A parameter changed after the startup: by a statement, or by the server's own
@@ -205,14 +276,13 @@ impl Visit for Reading<'_, Server> {
     }
 
     fn end(&mut self) {
-        let ledger = &mut self.findings.ledger;
+        let findings = &mut *self.findings;
         match (self.reader.kind, self.reader.start()) {
-            (b'Z', [status, ..]) => ledger.ready(*status),
-            (b'Z', []) => ledger.confuse(),
-            (b'E', _) if self.reader.is_farewell() => ledger.confuse(),
-            (b'E', _) => ledger.failed(),
+            (b'Z', [status, ..]) => findings.ready(*status),
+            (b'Z', []) => findings.ledger.confuse(),
+            (b'E', _) => findings.failed(self.reader.code(), self.reader.is_farewell()),
             (b'K', [a, b, c, d, ..]) => {
-                self.findings.process_id = i32::from_be_bytes([*a, *b, *c, *d]);
+                findings.process_id = i32::from_be_bytes([*a, *b, *c, *d]);
             }
             _ => {}
         }

@@ -2,7 +2,9 @@
 
 use super::frame::Framer;
 use super::read::{Client, Findings, Reading, Server};
+use super::signs::Signs;
 use super::{Facts, Watch};
+use pool_core::Vitals;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ pub(crate) struct WatchedStream<S> {
     inner: S,
     reader: Reader,
     watch: Arc<Watch>,
+    /// The vital signs have been asked for.
+    attended: bool,
 }
 
 /// The sequential half, without I/O.
@@ -50,17 +54,41 @@ impl Reader {
             findings: &mut self.findings,
         };
         self.outbound.feed(bytes, &mut reading);
+        let signs = &mut self.findings.signs;
+        if let Some(all) = signs {
+            all.paused();
+            if all.are_lost() {
+                *signs = None;
+            }
+        }
     }
 
     /// The driver has been given `bytes`; none means the end.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         self.unread = true;
-        self.ended |= bytes.is_empty();
+        if bytes.is_empty() {
+            return self.end();
+        }
         let mut reading = Reading {
             reader: &mut self.server,
             findings: &mut self.findings,
         };
         self.inbound.feed(bytes, &mut reading);
+        if let Some(signs) = &mut self.findings.signs {
+            signs.heard();
+        }
+    }
+
+    /// Writes vital signs from here on; to be called between two requests.
+    pub(super) fn attend(&mut self, vitals: Vitals) {
+        self.findings.signs = Some(Box::new(Signs::new(vitals)));
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        if let Some(signs) = &mut self.findings.signs {
+            signs.lost();
+        }
     }
 
     pub(super) fn facts(&self) -> Facts {
@@ -94,6 +122,17 @@ impl<S> WatchedStream<S> {
             inner,
             reader: Reader::new(),
             watch,
+            attended: false,
+        }
+    }
+
+    /// Begins to write vital signs once they are asked for.
+    fn attend(&mut self) {
+        if !self.attended
+            && let Some(vitals) = self.watch.vitals()
+        {
+            self.attended = true;
+            self.reader.attend(vitals.clone());
         }
     }
 
@@ -104,7 +143,9 @@ impl<S> WatchedStream<S> {
     /// Notes how a write or flush went.
     fn blocked<T>(&mut self, outcome: &Poll<io::Result<T>>) {
         self.reader.blocked = outcome.is_pending();
-        self.reader.ended |= matches!(outcome, Poll::Ready(Err(_)));
+        if matches!(outcome, Poll::Ready(Err(_))) {
+            self.reader.end();
+        }
         self.reader.publish(&self.watch);
     }
 }
@@ -116,11 +157,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        this.attend();
         let before = buf.filled().len();
         let outcome = Pin::new(&mut this.inner).poll_read(cx, buf);
         match &outcome {
             Poll::Ready(Ok(())) => this.reader.read(&buf.filled()[before..]),
-            Poll::Ready(Err(_)) => this.reader.ended = true,
+            Poll::Ready(Err(_)) => this.reader.end(),
             Poll::Pending => this.reader.unread = false,
         }
         this.reader.publish(&this.watch);
@@ -135,6 +177,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.attend();
         let outcome = Pin::new(&mut self.inner).poll_write(cx, buf);
         if let Poll::Ready(Ok(accepted)) = outcome {
             self.reader.wrote(&buf[..accepted]);

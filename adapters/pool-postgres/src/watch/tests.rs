@@ -1,3 +1,5 @@
+mod vitals;
+
 use super::stream::{Reader, WatchedStream};
 use super::{Facts, Look, Status, Taint, Watch};
 use proptest::prelude::*;

@@ -75,3 +75,22 @@ async fn validate_is_one_empty_query() {
     assert_eq!(conn.requests(), before + 1);
     assert_eq!(manager.condition(&mut conn), Condition::Clean);
 }
+
+#[tokio::test]
+async fn idle_connection_whose_back_end_is_killed_is_broken_without_being_asked() {
+    let manager = crate::support::manager();
+    let (cx, vitals) = crate::support::watched_connect();
+    let mut conn = manager.connect(&cx).await.unwrap();
+    let observer = manager.open().await.unwrap();
+    let pid = conn.process_id();
+    observer
+        .query("SELECT pg_terminate_backend($1)", &[&pid])
+        .await
+        .unwrap();
+    while manager.condition(&mut conn) != Condition::Broken {
+        tokio::task::yield_now().await;
+    }
+    let pulse = vitals.pulse();
+    assert_eq!(pulse.errors.of(ErrorClass::Connection), 1);
+    assert_eq!((pulse.outstanding, pulse.answered), (0, 0));
+}

@@ -16,3 +16,5 @@ mod support;
 #[cfg(feature = "tls")]
 mod tls;
 mod transactions;
+mod vitals;
+mod warm_up;

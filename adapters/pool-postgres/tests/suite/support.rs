@@ -1,8 +1,8 @@
-use pool_core::{Condition, Manager};
+use pool_core::{Clock, Condition, ConnectCtx, Manager, TokioClock, Vitals};
 use pool_postgres::{PostgresConnection, PostgresManager};
 use pool_testkit::postgres::{PrivateServer, ServerOptions};
 use std::future::Future;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -78,4 +78,13 @@ pub(crate) async fn exists(observer: &PostgresConnection, process_id: i32) -> bo
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
     let row = observer.query_one(sql, &[&process_id]).await.unwrap();
     row.get::<_, i64>(0) > 0
+}
+
+/// How to connect with vital signs that are read.
+pub(crate) fn watched_connect() -> (ConnectCtx, Vitals) {
+    let clock = Arc::new(TokioClock::new());
+    let mut cx = ConnectCtx::standalone(clock.now(), Duration::from_secs(20));
+    cx.vitals = Vitals::new(Arc::clone(&clock) as _, clock.now());
+    let vitals = cx.vitals.clone();
+    (cx, vitals)
 }
