@@ -34,10 +34,16 @@ pub trait HealthPolicy: Send + Sync + 'static {
     /// closed since and `None` was returned.
     fn review(&self, now: Duration, subjects: &[Subject], orders: &mut Orders) -> Option<Duration>;
 
-    /// How long a check that this policy orders may take. Default: the pool's
-    /// `validation_timeout`.
+    /// How long a check may take, whoever asks for it, if the pool's `validation_timeout` is not less.
+    /// Default: no less than that.
     fn check_limit(&self) -> Option<Duration> {
         None
+    }
+
+    /// How many idle connections may be checked at a time, those included that are checked for other
+    /// reasons; at least one. Others wait, out of reach of everybody. Default 8.
+    fn max_checks(&self) -> usize {
+        8
     }
 
     /// A check has ended, whoever asked for it.

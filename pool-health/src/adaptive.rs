@@ -56,6 +56,9 @@ pub use part::{Part, Round};
 pub struct AdaptiveHealth {
     inner: Mutex<Inner>,
     gate: Option<Arc<BreakerGate>>,
+    /// How long a check may take: as long as a suspected silence.
+    check_limit: Duration,
+    max_checks: usize,
 }
 
 impl AdaptiveHealth {
@@ -96,6 +99,14 @@ impl AdaptiveHealth {
 impl HealthPolicy for AdaptiveHealth {
     fn review(&self, now: Duration, subjects: &[Subject], orders: &mut Orders) -> Option<Duration> {
         self.lock().review(now, subjects, orders)
+    }
+
+    fn max_checks(&self) -> usize {
+        self.max_checks
+    }
+
+    fn check_limit(&self) -> Option<Duration> {
+        Some(self.check_limit)
     }
 
     fn checked(&self, now: Duration, connection: Candidate, took: Duration, passed: bool) {

@@ -196,7 +196,7 @@ impl<M: Manager> Drop for UnderWay<'_, M> {
 impl<M: Manager> Driver<M> {
     /// One look at everything; says when the next is due, in milliseconds.
     fn turn(&mut self, inner: &Arc<Inner<M>>) -> u64 {
-        while let Some(chore) = inner.mailbox.chore() {
+        while let Some(chore) = inner.mailbox.chore(inner.may_check()) {
             inner.run_chore(chore);
         }
         let now = inner.now_millis();

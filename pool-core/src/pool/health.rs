@@ -106,6 +106,9 @@ pub(super) struct Reviews {
 
 /// No policy is asked more often, in milliseconds.
 const SOONEST: u64 = 10;
+/// How many idle connections are checked at a time where no policy says: some of the work of a few
+/// callers, and soon done even for a large pool.
+const MAX_CHECKS: usize = 8;
 /// When a policy is asked that does not say when, in milliseconds.
 const LATEST: u64 = 1000;
 
@@ -328,10 +331,13 @@ impl<M: Manager> Inner<M> {
     }
 
     /// The endpoint went away: nothing that was opened until now is trusted.
-    fn flush(&self) {
+    fn flush(self: &Arc<Self>) {
         self.queue.bump_epoch();
         let epoch = self.queue.epoch();
         self.observe(|| Event::Flushed { epoch });
+        for check in self.mailbox.take_checks() {
+            self.run_chore(check);
+        }
         for index in self.idle_slots() {
             if let Some(loan) = self.queue.take_at(index) {
                 match self.queue.is_current(loan.get().epoch) {
@@ -359,7 +365,17 @@ impl<M: Manager> Inner<M> {
         standing.unwrap_or(Standing::Free)
     }
 
-    /// How long a check in the background may take.
+    /// How many idle connections are checked at a time.
+    pub(super) fn max_checks(&self) -> usize {
+        let Some(health) = &self.health else {
+            return MAX_CHECKS;
+        };
+        let mut most = MAX_CHECKS;
+        contained(|| most = health.policy.max_checks());
+        most.max(1)
+    }
+
+    /// How long a check may take.
     pub(super) fn check_limit(&self) -> Duration {
         let limit = self.config.validation_timeout;
         let wanted = self.health.as_ref().and_then(|health| {

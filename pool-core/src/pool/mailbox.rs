@@ -30,6 +30,12 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
+    /// Whether it is a check and nothing else: nobody has just used the connection, and nobody waits
+    /// for it by name.
+    pub(crate) const fn is_check(&self) -> bool {
+        self.validate && !self.reset && !self.released
+    }
+
     /// Ask the far end whether an idle connection works.
     pub(crate) const CHECK: Self = Self {
         reset: false,
@@ -59,6 +65,8 @@ pub(crate) struct Mailbox<M: Manager> {
 struct Mail<M: Manager> {
     waker: Option<Waker>,
     chores: VecDeque<Chore<M>>,
+    /// Checks of idle connections, of which a few at a time are made.
+    checks: VecDeque<Chore<M>>,
     /// The earliest alarm set since the driver last looked.
     alarm: u64,
     /// Wake at once.
@@ -71,6 +79,7 @@ impl<M: Manager> Mailbox<M> {
             mail: Mutex::new(Mail {
                 waker: None,
                 chores: VecDeque::new(),
+                checks: VecDeque::new(),
                 alarm: u64::MAX,
                 called: false,
             }),
@@ -95,7 +104,8 @@ impl<M: Manager> Mailbox<M> {
         self.alive.store(false, Ordering::Relaxed);
         self.sleeps_until.store(u64::MAX, Ordering::Release);
         let waker = mail.waker.take();
-        let chores = std::mem::take(&mut mail.chores);
+        let mut chores = std::mem::take(&mut mail.chores);
+        chores.append(&mut mail.checks);
         drop(mail);
         drop(waker);
         chores
@@ -107,7 +117,10 @@ impl<M: Manager> Mailbox<M> {
         if !self.is_alive() {
             return Err(chore);
         }
-        mail.chores.push_back(chore);
+        match chore {
+            Chore::Restore(_, restore) if restore.is_check() => mail.checks.push_back(chore),
+            _ => mail.chores.push_back(chore),
+        }
         let waker = mail.waker.take();
         drop(mail);
         wake(waker);
@@ -155,8 +168,16 @@ impl<M: Manager> Mailbox<M> {
         drop(old);
     }
 
-    pub(crate) fn chore(&self) -> Option<Chore<M>> {
-        self.lock().chores.pop_front()
+    /// All checks that wait.
+    pub(crate) fn take_checks(&self) -> VecDeque<Chore<M>> {
+        std::mem::take(&mut self.lock().checks)
+    }
+
+    /// The next chore. A check only if one more may be made.
+    pub(crate) fn chore(&self, may_check: bool) -> Option<Chore<M>> {
+        let mut mail = self.lock();
+        let chore = mail.chores.pop_front();
+        chore.or_else(|| may_check.then(|| mail.checks.pop_front()).flatten())
     }
 
     /// The driver means to sleep until `next`. Returns the time to do so, which an alarm may have

@@ -111,6 +111,8 @@ pub(crate) struct Inner<M: Manager> {
     next_id: AtomicU64,
     counters: Counters,
     mailbox: Mailbox<M>,
+    /// Checks of idle connections that are under way.
+    checks: AtomicUsize,
     stop: Stop,
     failures: Mutex<Failures<M::Error>>,
     growth: Mutex<Growth>,
@@ -373,6 +375,7 @@ impl<M: Manager> Inner<M> {
             next_id: AtomicU64::new(1),
             counters: Counters::default(),
             mailbox: Mailbox::new(),
+            checks: AtomicUsize::new(0),
             stop: Stop::new(),
             failures: Mutex::new(Failures::new(&config)),
             growth: Mutex::new(Growth::new()),

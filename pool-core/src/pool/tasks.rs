@@ -106,7 +106,7 @@ impl<M: Manager> Inner<M> {
         let doubtful = self.is_doubtful(lease.loan().get(), self.now_millis());
         lease.body_mut().vouched = 0;
         if doubtful && self.config.validate_on_acquire && !mutant(110) {
-            let limit = self.config.validation_timeout;
+            let limit = self.check_limit();
             if !self.validate(&mut lease, limit).await {
                 self.close_lease(lease, CloseReason::Invalid);
                 return Prepared::Refused;
@@ -302,10 +302,18 @@ impl<M: Manager> Inner<M> {
     pub(super) fn run_chore(self: &Arc<Self>, chore: Chore<M>) {
         match chore {
             Chore::Restore(loan, todo) => {
+                if !self.queue.is_current(loan.get().epoch) {
+                    return self.close_loan(loan, CloseReason::Stale);
+                }
                 let mut lease = PooledConnection::new(loan);
+                let check = todo.is_check().then(|| Check::begin(self));
                 // Should nothing run the task, or its runtime drop it, the connection is closed.
                 lease.body_mut().condemn(CloseReason::ResetFailed);
-                self.start(Box::pin(Arc::clone(self).run_restore(lease, todo)));
+                let work = Arc::clone(self).run_restore(lease, todo);
+                self.start(Box::pin(async move {
+                    work.await;
+                    drop(check);
+                }));
             }
             Chore::Close(berth, conn) => {
                 let mut closing = Closing {
@@ -320,6 +328,12 @@ impl<M: Manager> Inner<M> {
                 self.start(Box::pin(Closing::run(conn, closing)));
             }
         }
+    }
+
+    /// Whether one more idle connection may be checked in the background now.
+    pub(super) fn may_check(&self) -> bool {
+        // All end at once when the pool closes.
+        self.checks.load(Ordering::Relaxed) < self.max_checks() || self.stop.is(Level::Openings)
     }
 
     fn close_lease(&self, lease: PooledConnection<M>, reason: CloseReason) {
@@ -391,6 +405,24 @@ impl<M: Manager> Drop for Closing<M> {
         if let Some(berth) = self.berth.take() {
             self.inner.vacate(berth);
         }
+    }
+}
+
+/// A check of an idle connection in the background, counted.
+struct Check<M: Manager>(Arc<Inner<M>>);
+
+impl<M: Manager> Check<M> {
+    fn begin(inner: &Arc<Inner<M>>) -> Self {
+        inner.checks.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(inner))
+    }
+}
+
+impl<M: Manager> Drop for Check<M> {
+    fn drop(&mut self) {
+        self.0.checks.fetch_sub(1, Ordering::Relaxed);
+        // The next one may begin.
+        self.0.mailbox.call();
     }
 }
 

@@ -8,7 +8,7 @@ use pool_facade::{
     Builder, Candidate, CloseReason, ErrorClass, Event, Finding, HealthPolicy, Observer, Order,
     Orders, Place, Pool, PooledConnection, Recycling, Subject, WeakPool,
 };
-use pool_testkit::fake::{Action, FakeBackend, FakeManager, Gate, Step};
+use pool_testkit::fake::{Action, Call, FakeBackend, FakeManager, Gate, Step};
 
 use super::doorman::{hush, ms};
 
@@ -63,6 +63,10 @@ impl HealthPolicy for Puppet {
 
     fn check_limit(&self) -> Option<Duration> {
         Some(ms(700))
+    }
+
+    fn max_checks(&self) -> usize {
+        2
     }
 
     fn checked(&self, _: Duration, connection: Candidate, took: Duration, passed: bool) {
@@ -274,6 +278,42 @@ async fn check_that_a_policy_orders_ends_within_its_own_limit_and_fails_by_it() 
     tokio::time::sleep(ms(690)).await;
     assert_eq!(house.puppet.told(), ["1 failed in 700", "1 invalid"]);
     assert_eq!(number(&house.lease().await), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_are_checked_at_a_time_and_those_that_wait_are_given_to_nobody() {
+    let house = House::with(6, 6).await;
+    let gate = Gate::new();
+    let waits = {
+        let gate = gate.clone();
+        move |_: &Call| Action::succeed().behind(&gate)
+    };
+    house.backend.rule(Step::Validate, waits);
+    for subject in house.puppet.seen() {
+        house.puppet.order(Order::Quarantine(subject.connection));
+    }
+    settle().await;
+    assert_eq!(house.backend.calls(Step::Validate), 2, "at a time");
+    assert!(house.pool.try_acquire().is_none(), "it waits for its check");
+    gate.open();
+    settle().await;
+    assert_eq!(house.backend.counts().validated, 6);
+    assert_eq!(house.pool.status().idle, 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_for_their_check_when_all_are_flushed_are_not_asked_any_more() {
+    let house = House::with(6, 6).await;
+    house.backend.rule(Step::Validate, |_| Action::hang());
+    for subject in house.puppet.seen() {
+        house.puppet.order(Order::Quarantine(subject.connection));
+    }
+    settle().await;
+    house.order(Order::Flush).await;
+    assert_eq!(house.closed(CloseReason::Stale), 4, "at once");
+    tokio::time::sleep(ms(800)).await;
+    assert_eq!(house.backend.calls(Step::Validate), 2);
+    assert_eq!(house.closed(CloseReason::Invalid), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -87,7 +87,8 @@ impl AdaptiveHealthBuilder {
         /// No kind of reply is taken to be more regular than this. Default 20 ms: what an executor
         /// under load adds; at least 1 ms.
         deviation_floor: Duration => silence.floor;
-        /// How much longer than expected a suspected connection is silent before it is given up.
+        /// How much longer than expected a suspected connection is silent before it is given up, and how
+        /// long a check may take, if the pool's `validation_timeout` is not less.
         /// Default 1 s: of pauses with a median of 80 ms, one in 170 is longer.
         confirm_horizon: Duration => silence.horizon;
         /// When a reply of which it is not known how long it takes is suspicious; also the longest
@@ -106,7 +107,7 @@ impl AdaptiveHealthBuilder {
         healthy_above: f64 => schedule.healthy;
         /// Connections of this score and below are checked four times as often. Default 0.5.
         degraded_below: f64 => schedule.degraded;
-        /// Checks at a time that this orders. Default 4: some of the work of connecting, a small
+        /// Checks at a time. Default 4: some of the work of connecting, a small
         /// part of most pools.
         max_checks: u32 => schedule.at_once;
         /// Which part of the connections that are due is checked, by chance; the others wait for
@@ -201,8 +202,14 @@ impl AdaptiveHealthBuilder {
         self.endpoint.check(&mut problems);
         self.ejection.check(&mut problems);
         ConfigError::unless_none("health", problems)?;
-        let gate = self.gate.clone();
+        let (gate, check_limit) = (self.gate.clone(), self.silence.horizon);
+        let max_checks = self.schedule.at_once as usize;
         let inner = Mutex::new(Inner::new(self));
-        Ok(AdaptiveHealth { inner, gate })
+        Ok(AdaptiveHealth {
+            inner,
+            gate,
+            check_limit,
+            max_checks,
+        })
     }
 }

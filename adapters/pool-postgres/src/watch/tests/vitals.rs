@@ -96,7 +96,10 @@ fn prepared_statement_is_of_its_texts_kind_whenever_it_runs() {
     let text = patient.kind_of(&query("SELECT 1"));
     let sync = message(b'S', b"");
     let preparing = patient.kind_of(&[parse("s1", "SELECT 1"), sync.clone()].concat());
-    assert!(preparing != 0 && preparing != text, "to prepare is not to run");
+    assert!(
+        preparing != 0 && preparing != text,
+        "to prepare is not to run"
+    );
     assert_eq!(
         patient.kind_of(&[parse("s2", "SELECT 2"), sync].concat()),
         preparing
