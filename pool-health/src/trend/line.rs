@@ -7,7 +7,7 @@ use super::history::{History, ROOM};
 const LENGTHS: [usize; 5] = [16, 24, 32, 48, 64];
 /// What successive samples are taken to have in common before anything is known, and how many
 /// samples that belief is worth. Smoothed scores do have much in common, and 16 samples say little
-/// about how much: at face value they make a sixth of all false alarms out of nothing.
+/// about how much; taken for less than it is, noise looks like a trend.
 const COMMON: (f64, f64) = (0.5, 48.0);
 /// However much they seem to have in common, something is new in each.
 const MOST_COMMON: f64 = 0.9;

@@ -291,6 +291,28 @@ fn a_fall_that_ends_far_away_is_none_yet() {
 }
 
 #[test]
+fn a_trend_is_as_significant_as_asked_for() {
+    for asked in [5.0, 20.0, 40.0] {
+        let cfg = TrendConfig::builder()
+            .significance(asked)
+            .least_drop(0.03)
+            .build();
+        let cfg = cfg.expect("it can be");
+        let mut trend = Trend::new(cfg);
+        let mut met = false;
+        for index in 0..80 {
+            let now = STEP * index;
+            trend.push(now, 0.7 - 0.0005 * now.as_secs_f32());
+            if let Verdict::Falling { significance, .. } = trend.verdict(now) {
+                assert!(significance >= asked, "{significance} of {asked}");
+                met = true;
+            }
+        }
+        assert!(met, "{asked}");
+    }
+}
+
+#[test]
 fn as_many_looks_must_agree_as_asked_for() {
     let at = |looks| {
         let cfg = TrendConfig::builder().looks(looks).build();
