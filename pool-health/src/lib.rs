@@ -23,7 +23,6 @@ mod slots;
 mod statistics;
 mod trend;
 mod turnover;
-mod warm_up;
 
 pub use adaptive::{AdaptiveHealth, AdaptiveHealthBuilder, Part, Round};
 pub use ageing::{Ageing, AgeingBuilder, AgeingPolicy, AgeingStats};
@@ -45,4 +44,3 @@ pub use statistics::HealthStatistics;
 pub use trend::{
     Prediction, PredictionBuilder, PredictionStats, Trend, TrendBuilder, TrendConfig, Verdict,
 };
-pub use warm_up::{Cold, WarmUp, WarmUpBuilder, WarmUpFailure, Warmth};

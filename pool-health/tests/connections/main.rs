@@ -4,4 +4,3 @@ mod ageing;
 mod prediction;
 mod recycling;
 mod subjects;
-mod warm_up;
