@@ -291,8 +291,11 @@ impl<M: Manager> Inner<M> {
     /// Opens a successor, if there is room; otherwise the old one goes first.
     fn replace(self: &Arc<Self>, health: &Health, connection: Candidate) {
         let opened = self.counters.opened.load(Ordering::Relaxed);
-        let newly = health.with(connection, |ward| ward.succession.replace(opened).is_none());
-        if newly == Some(true) && !self.open_successor() {
+        // An order that is repeated asks for another try, as the first connect may have failed.
+        let lacking = health.with(connection, |ward| {
+            ward.doom.is_none() && *ward.succession.get_or_insert(opened) == opened
+        });
+        if lacking == Some(true) && !self.open_successor() {
             self.doom(health, connection, CloseReason::Replaced);
         }
     }

@@ -360,6 +360,21 @@ async fn replaced_connection_goes_once_its_successor_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn replacement_whose_connect_failed_is_tried_again_when_it_is_ordered_again() {
+    let house = House::with(3, 1).await;
+    house
+        .backend
+        .script(Step::Connect, [Action::fail(ErrorClass::Endpoint)]);
+    for connects in 2..=3 {
+        tokio::time::sleep(ms(2000)).await;
+        house.order(Order::Replace(house.candidate(1))).await;
+        assert_eq!(house.backend.calls(Step::Connect), connects);
+    }
+    assert_eq!(house.closed(CloseReason::Replaced), 1);
+    assert_eq!(house.backend.counts().open, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn replacement_at_the_maximum_lets_the_old_one_go_first() {
     let house = House::with(2, 2).await;
     house.order(Order::Replace(house.candidate(1))).await;
