@@ -9,6 +9,13 @@ use std::time::Duration;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
+/// Vital signs by a clock that stands still.
+pub(super) fn counted() -> Vitals {
+    let clock = Arc::new(ManualClock::new());
+    let origin = pool_core::Clock::now(&*clock);
+    Vitals::new(clock, origin)
+}
+
 /// A connection behind its startup whose vital signs are read.
 struct Patient {
     reader: Reader,
@@ -96,7 +103,10 @@ fn prepared_statement_is_of_its_texts_kind_whenever_it_runs() {
     let text = patient.kind_of(&query("SELECT 1"));
     let sync = message(b'S', b"");
     let preparing = patient.kind_of(&[parse("s1", "SELECT 1"), sync.clone()].concat());
-    assert!(preparing != 0 && preparing != text, "to prepare is not to run");
+    assert!(
+        preparing != 0 && preparing != text,
+        "to prepare is not to run"
+    );
     assert_eq!(
         patient.kind_of(&[parse("s2", "SELECT 2"), sync].concat()),
         preparing
