@@ -6,7 +6,7 @@ use crate::statements::{Sql, Statements};
 use crate::tls::Tls;
 use crate::transport::{AlreadyConnected, Endpoint, driver_config};
 use crate::warm_up::{Extent, perform};
-use crate::watch::{Look, Status, Watch};
+use crate::watch::{Look, Status, Taint, Watch};
 use pool_core::{CacheStats, WarmUp};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -44,6 +44,8 @@ pub struct PostgresConnection {
     unsure: Unsure,
     /// What was done with it when it was new, as far as that succeeded.
     warmth: WarmUp,
+    /// That may have taken prepared statements along (or loaded a library, which looks alike).
+    warmth_deallocates: bool,
 }
 
 /// What was sent since the last look at a settled driver without its answer having been seen here.
@@ -85,6 +87,7 @@ impl PostgresConnection {
             clean_at: 0,
             unsure: Unsure::default(),
             warmth: WarmUp::new(),
+            warmth_deallocates: false,
         };
         connection.mark_clean();
         Ok(connection)
@@ -241,6 +244,7 @@ impl PostgresConnection {
     pub(crate) async fn warm_up(&mut self, plan: &WarmUp) -> Result<(), Error> {
         let (done, outcome) = perform(self, None, plan, Extent::All).await;
         self.warmth = done;
+        self.warmth_deallocates = self.watch.taint().has(Taint::LASTING);
         outcome
     }
 
@@ -250,13 +254,23 @@ impl PostgresConnection {
     }
 
     /// Runs a script that makes the session new, and the statements of the warm-up behind it.
-    pub(crate) async fn renew(&self, script: &str, extent: Extent) -> Result<(), Error> {
-        perform(self, Some(script), &self.warmth, extent).await.1
+    pub(crate) async fn renew(&self, script: &str) -> Result<(), Error> {
+        if self.warmth_deallocates {
+            return self.renew_fully(script).await;
+        }
+        self.perform_again(script, Extent::Execute).await
     }
 
-    /// Closes all cached statements; the messages go out with the next request.
-    pub(crate) fn forget_statements(&self) {
+    /// The same, with all cached statements closed before and those of the warm-up prepared behind
+    /// it.
+    pub(crate) async fn renew_fully(&self, script: &str) -> Result<(), Error> {
+        // The messages go out with the script.
         self.statements.clear();
+        self.perform_again(script, Extent::All).await
+    }
+
+    async fn perform_again(&self, script: &str, extent: Extent) -> Result<(), Error> {
+        perform(self, Some(script), &self.warmth, extent).await.1
     }
 
     pub(crate) fn watch(&self) -> &Watch {

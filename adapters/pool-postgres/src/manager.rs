@@ -10,7 +10,6 @@ use crate::hosts::{Target, balance};
 use crate::reset::{Reset, full_script, script};
 use crate::tls::Tls;
 use crate::transport::Endpoint;
-use crate::warm_up::Extent;
 use crate::watch::{Look, Status, Taint};
 use pool_core::{Condition, ConnectCtx, ErrorClass, Manager, WarmUp};
 use std::fmt;
@@ -172,11 +171,7 @@ impl Manager for PostgresManager {
             return Ok(());
         }
         if script.renews {
-            conn.renew(&script.text, Extent::Execute).await?;
-            if conn.watch().taint().has(Taint::LASTING) {
-                // The warm-up itself deallocates what is prepared, for all that can be told.
-                conn.forget_statements();
-            }
+            conn.renew(&script.text).await?;
         } else {
             conn.run(&script.text).await?;
         }
@@ -190,8 +185,7 @@ impl Manager for PostgresManager {
         if conn.watch().taint().has(Taint::LASTING) {
             return Err(Error::NotResettable);
         }
-        conn.forget_statements();
-        conn.renew(&full_script(status), Extent::All).await?;
+        conn.renew_fully(&full_script(status)).await?;
         settled_clean(conn).await
     }
 

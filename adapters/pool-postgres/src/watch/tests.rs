@@ -294,11 +294,14 @@ proptest! {
             exchanges[..answered].iter().flat_map(|(_, got)| got.clone()).collect();
 
         let mut whole = started();
+        let (healthy, cut_up) = (vitals::counted(), vitals::counted());
+        whole.attend(healthy.clone());
         whole.wrote(&sent);
         if !received.is_empty() {
             whole.read(&received);
         }
         let mut cut = started();
+        cut.attend(cut_up.clone());
         chunked(&sent, &sizes, |chunk| cut.wrote(chunk));
         chunked(&received, &sizes, |chunk| cut.read(chunk));
 
@@ -306,8 +309,11 @@ proptest! {
         prop_assert_eq!(cut.findings.taint, whole.findings.taint);
         prop_assert_eq!(cut.findings.ledger.work(), whole.findings.ledger.work());
         prop_assert!(!cut.facts().confused);
+        prop_assert_eq!(cut_up.pulse().outstanding, healthy.pulse().outstanding);
+        prop_assert_eq!(cut_up.pulse().answered, healthy.pulse().answered);
         if answered == exchanges.len() {
             prop_assert!(!cut.facts().working && !cut.facts().brief);
+            prop_assert_eq!(cut_up.pulse().outstanding, 0);
         }
     }
 

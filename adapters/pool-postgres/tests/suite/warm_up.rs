@@ -181,6 +181,21 @@ async fn full_reset_leaves_the_statements_of_the_warm_up_and_no_others() {
 }
 
 #[tokio::test]
+async fn warm_up_that_deallocates_does_not_pull_statements_from_under_the_cache() {
+    let (manager, mut conn) = open().await;
+    let plan = plan_of_state().execute("DEALLOCATE ALL");
+    manager.warm_up(&mut conn, &plan).await.unwrap();
+    assert_eq!(manager.condition(&mut conn), Condition::Clean);
+    conn.query("SELECT 'a users'", &[]).await.unwrap();
+    conn.batch_execute("SET work_mem = '7MB'").await.unwrap();
+    hand_over(&manager, &mut conn).await;
+    for statement in ["SELECT 'prepared'", "SELECT 'a users'"] {
+        conn.query(statement, &[]).await.unwrap();
+    }
+    assert_eq!(ask(&conn, "SHOW work_mem").await.as_deref(), Some("5MB"));
+}
+
+#[tokio::test]
 async fn full_reset_refuses_what_no_command_takes_back() {
     let (manager, mut conn) = open().await;
     conn.batch_execute("SELECT setseed(0.5)").await.unwrap();
