@@ -87,6 +87,12 @@ impl Vitals {
         Self(None)
     }
 
+    /// Whether nobody reads them: what is dear to find out need not be noted.
+    #[must_use]
+    pub const fn is_deaf(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// A request goes out. `kind` stands for requests that take alike long, a hash of the
     /// statement's text, say; 0 when nothing is known.
     pub fn sent(&self, kind: u32) {

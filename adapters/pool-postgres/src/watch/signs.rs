@@ -35,7 +35,6 @@ const PREPARATION: u32 = 0x7061_7273;
 #[derive(Debug)]
 pub(super) struct Signs {
     vitals: Vitals,
-    reader: Reader,
     request: Request,
     /// Numbers of unanswered requests that were not told.
     apart: VecDeque<u64>,
@@ -45,15 +44,6 @@ pub(super) struct Signs {
     answered: bool,
     /// Its end has been told, or is our own wish.
     over: bool,
-}
-
-/// Whether anybody reads the vital signs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reader {
-    /// Not known before something was told: vital signs do not say, but what nobody reads is lost.
-    Unknown,
-    Somebody,
-    Nobody,
 }
 
 /// What has been sent since the last Sync.
@@ -70,7 +60,6 @@ impl Signs {
     pub(super) fn new(vitals: Vitals) -> Self {
         Self {
             vitals,
-            reader: Reader::Unknown,
             request: Request::default(),
             apart: VecDeque::new(),
             kinds: HashMap::new(),
@@ -79,9 +68,9 @@ impl Signs {
         }
     }
 
-    /// Whether it has turned out that nobody reads them.
-    pub(super) fn are_lost(&self) -> bool {
-        self.reader == Reader::Nobody
+    /// Whether nobody reads them.
+    pub(super) const fn are_lost(&self) -> bool {
+        self.vitals.is_deaf()
     }
 
     /// The client has sent (the header of) a message, and so many requests in all.
@@ -156,12 +145,6 @@ impl Signs {
     fn tell(&mut self, kind: u32) {
         self.request.told = true;
         self.vitals.sent(kind);
-        if self.reader == Reader::Unknown {
-            self.reader = match self.vitals.pulse().outstanding {
-                0 => Reader::Nobody,
-                _ => Reader::Somebody,
-            };
-        }
     }
 
     /// The request with this number has been answered to the end.
