@@ -83,7 +83,10 @@ fn request_is_outstanding_until_its_reply_is_complete() {
     let pulse = patient.vitals.pulse();
     assert_eq!((pulse.outstanding, pulse.answered), (0, 1));
     assert_eq!(pulse.heard, Some(3 * MILLISECOND));
-    assert_eq!(pulse.reply_took, MILLISECOND);
+    assert_eq!(
+        (pulse.reply_took, pulse.reply_silence),
+        (2 * MILLISECOND, MILLISECOND)
+    );
 }
 
 #[test]
