@@ -81,6 +81,41 @@
 //! [`PooledConnection::begin`]. Tell the pool about errors with [`PooledConnection::report`]: it
 //! closes what is broken and looks twice at what else was idle.
 //!
+//! # Connections that are known to be good
+//!
+//! By itself the pool asks a connection that was idle for long before it gives it out. A policy of
+//! [`health`] knows sooner, and asks less: it reads what the adapter sees of the traffic, keeps back
+//! what is silent for too long, replaces what is old or about to fail, and has a breaker keep
+//! requests from a server that answers none. Each part is off, in the shadow (it decides and tells,
+//! and does nothing) or on; none of it is asked where a connection is acquired or dropped.
+//!
+//! ```
+//! # use std::{convert::Infallible, sync::Arc, time::Duration};
+//! # use pool_facade::{ConnectCtx, Manager, Pool};
+//! use pool_facade::WarmUp;
+//! use pool_facade::health::{AdaptiveHealth, Ageing, Breaker, Mode};
+//! # struct Numbers;
+//! # impl Manager for Numbers {
+//! #     type Connection = u64;
+//! #     type Error = Infallible;
+//! #     async fn connect(&self, cx: &ConnectCtx) -> Result<u64, Infallible> { Ok(cx.connection_id) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let health = AdaptiveHealth::builder()
+//!     .oltp()
+//!     .ageing(Ageing::builder().mode(Mode::On).build()?)
+//!     .breaker(Breaker::builder().build()?, Mode::Shadow)
+//!     .build()?;
+//! let health = Arc::new(health);
+//! let plan = WarmUp::new().prepare("SELECT name FROM users WHERE id = $1");
+//! let pool = health.attach(Pool::builder(Numbers).warm_up(plan)).build().await?;
+//! # drop(pool.acquire().await?);
+//! println!("{:?}", health.statistics());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Operating it
 //!
 //! | to | call |
@@ -89,6 +124,7 @@
 //! | change its size | [`Pool::resize`], up to `max_size_ceiling` |
 //! | hold requests back during a failover | [`Pool::suspend`], [`Pool::reopen`], [`Pool::resume`] |
 //! | get rid of connections | [`Pool::evict`], [`Pool::retain`], [`PooledConnection::discard`] |
+//! | know that connections are good, and warm | a policy of [`health`], a [`WarmUp`] |
 //! | keep requests out that would be too many | an [`Admission`]: refusals are typed and take no place |
 //! | prefer a connection for a request | a [`Placement`]: a hint among what is idle |
 //! | end | [`Pool::close`], which names whoever still holds one |
