@@ -1,0 +1,17 @@
+//! The rows there are.
+
+pub mod herd;
+pub mod tended;
+pub mod upkeep;
+
+use super::row::Experiment;
+
+/// Every model, in the order in which rows are shown.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Experiment>> {
+    vec![
+        Box::new(tended::Tended),
+        Box::new(upkeep::Upkeep),
+        Box::new(herd::Herd),
+    ]
+}
