@@ -5,8 +5,8 @@
 //! in the mean. One query in 165 meets a *benign pause*: its reply takes lognormal(80 ms, σ 1), and the
 //! connection is well; that makes 20,000 pauses in 600 s, 100,000 over five seeds.
 //!
-//! The faults: a connection is reset, or becomes a black hole, once in three seconds somewhere, three
-//! times out of four while it is leased. That is far more often than in life, so that there is
+//! The faults: a connection is reset, or becomes a black hole, once a second somewhere, three times out
+//! of four while it is leased. That is far more often than in life, so that there is
 //! something to count. Twice in a run the endpoint goes away for a second: all connections become
 //! black holes for good, and connects begun meanwhile end after it. A caller that is owed a reply for
 //! 6 s gives up, and its connection, with a reply outstanding, is closed: longer than the most patient

@@ -14,7 +14,7 @@ use super::{
 
 /// From one fault of a single connection to the next.
 const BETWEEN: Spread = Spread::Exponential {
-    mean: Duration::from_secs(3),
+    mean: Duration::from_secs(1),
 };
 /// How often it meets one that is leased.
 const LEASED: f64 = 0.75;
