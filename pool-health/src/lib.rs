@@ -1,22 +1,36 @@
 //! Connections that are known to be good, without asking.
 
 mod adaptive;
+mod ageing;
 mod backoff;
 mod endpoint;
 mod error;
+mod evidence;
 mod expectation;
 mod mode;
 mod outbox;
+mod per_slot;
+mod problems;
+mod recycling;
 mod schedule;
 mod score;
 mod silence;
 mod slots;
 mod statistics;
+mod trend;
+mod turnover;
+mod warm_up;
 
 pub use adaptive::{AdaptiveHealth, AdaptiveHealthBuilder, Part, Round};
+pub use ageing::{Ageing, AgeingBuilder, AgeingPolicy, AgeingStats};
 pub use backoff::{Backoff, Jitter};
 pub use error::ConfigError;
 pub use mode::Mode;
+pub use recycling::{Recycler, RecyclerBuilder, RecyclingPolicy, RecyclingStats};
 pub use score::Score;
 pub use silence::phi;
 pub use statistics::HealthStatistics;
+pub use trend::{
+    Prediction, PredictionBuilder, PredictionStats, Trend, TrendBuilder, TrendConfig, Verdict,
+};
+pub use warm_up::{Cold, WarmUp, WarmUpBuilder, WarmUpFailure, Warmth};

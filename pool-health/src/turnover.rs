@@ -1,0 +1,108 @@
+//! How many connections may be replaced at a time.
+
+use std::time::Duration;
+
+use pool_core::Candidate;
+
+/// How long a replacement may take before it counts as waiting for its holder instead of being
+/// opened; longer than the pool gives a connect by default.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Replacements that were ordered and have not happened yet.
+///
+/// A policy that is wrong, or right about all connections at once, must not have them all opened
+/// anew at once. One that is leased for an hour must not keep the others from being replaced
+/// either: after a minute it is no longer counted, and may be ordered again.
+#[derive(Debug)]
+pub(crate) struct Turnover {
+    most: usize,
+    spacing: Duration,
+    under_way: Vec<(Candidate, Duration)>,
+    last: Option<Duration>,
+}
+
+impl Turnover {
+    /// At most `most` at a time, one each `spacing`.
+    pub(crate) const fn new(most: usize, spacing: Duration) -> Self {
+        Self {
+            most,
+            spacing,
+            under_way: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Takes those off the list that have happened, as their connections are open no more, or have
+    /// taken too long.
+    pub(crate) fn settle(&mut self, now: Duration, is_open: impl Fn(Candidate) -> bool) {
+        for (_, at) in &mut self.under_way {
+            *at = now.min(*at);
+        }
+        self.last = self.last.map(|last| last.min(now));
+        self.under_way
+            .retain(|(connection, at)| now - *at < PATIENCE && is_open(*connection));
+    }
+
+    /// Whether one more may be ordered now.
+    pub(crate) fn has_room(&self, now: Duration) -> bool {
+        let rested = |last| now.saturating_sub(last) >= self.spacing;
+        self.under_way.len() < self.most && self.last.is_none_or(rested)
+    }
+
+    /// Whether the replacement of this one is under way.
+    pub(crate) fn includes(&self, connection: Candidate) -> bool {
+        self.under_way.iter().any(|(under, _)| *under == connection)
+    }
+
+    /// One more was ordered.
+    pub(crate) fn begin(&mut self, now: Duration, connection: Candidate) {
+        self.under_way.push((connection, now));
+        self.last = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    const fn at(slot: u32) -> Candidate {
+        Candidate {
+            slot,
+            connection: 1,
+        }
+    }
+
+    #[test]
+    fn no_more_are_under_way_than_allowed() {
+        let mut turnover = Turnover::new(2, Duration::ZERO);
+        for slot in 0..2 {
+            assert!(turnover.has_room(SECOND));
+            turnover.begin(SECOND, at(slot));
+        }
+        assert!(!turnover.has_room(SECOND));
+        turnover.settle(SECOND, |connection| connection != at(0));
+        assert!(turnover.has_room(SECOND) && !turnover.includes(at(0)));
+    }
+
+    #[test]
+    fn one_that_waits_for_its_holder_gives_way_after_a_minute() {
+        let mut turnover = Turnover::new(1, Duration::ZERO);
+        turnover.begin(SECOND, at(0));
+        turnover.settle(SECOND * 60, |_| true);
+        assert!(!turnover.has_room(SECOND * 60));
+        turnover.settle(SECOND * 61, |_| true);
+        assert!(turnover.has_room(SECOND * 61));
+    }
+
+    #[test]
+    fn they_are_spaced_out_whatever_the_clock_does() {
+        let mut turnover = Turnover::new(9, SECOND);
+        turnover.begin(SECOND * 3600, at(0));
+        assert!(!turnover.has_room(SECOND * 3600));
+        turnover.settle(SECOND, |_| true);
+        assert!(!turnover.has_room(SECOND));
+        assert!(turnover.has_room(SECOND * 2));
+    }
+}

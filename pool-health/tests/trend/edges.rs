@@ -1,0 +1,306 @@
+//! Series that no simulation makes.
+
+use std::time::Duration;
+
+use pool_health::{Trend, TrendConfig, Verdict};
+
+const STEP: Duration = Duration::from_secs(5);
+
+fn trend() -> Trend {
+    Trend::new(TrendConfig::default())
+}
+
+/// A little of what no trend is without: up, down.
+fn wobble(index: u32) -> f32 {
+    if index.is_multiple_of(2) { 0.01 } else { -0.01 }
+}
+
+/// A score that falls by 0.01 per sample from `start` on.
+fn fall(trend: &mut Trend, start: Duration, samples: u32) -> Duration {
+    let mut now = start;
+    for index in 0..samples {
+        now = start + STEP * index;
+        let score = 0.9 - 0.01 * f64::from(index) as f32 + wobble(index);
+        trend.push(now, score);
+    }
+    now
+}
+
+fn is_falling(trend: &Trend, now: Duration) -> bool {
+    matches!(trend.verdict(now), Verdict::Falling { .. })
+}
+
+#[test]
+fn a_few_samples_say_nothing() {
+    let mut trend = trend();
+    assert_eq!(trend.verdict(Duration::ZERO), Verdict::Steady);
+    for (index, score) in [0.9, 0.5, 0.1].into_iter().enumerate() {
+        let now = STEP * u32::try_from(index).expect("three");
+        trend.push(now, score);
+        assert_eq!(trend.verdict(now), Verdict::Steady);
+    }
+}
+
+#[test]
+fn equal_scores_are_steady_and_so_are_none_apart_in_time() {
+    for (score, step) in [(0.9, STEP), (0.0, STEP), (1.0, STEP), (0.2, Duration::ZERO)] {
+        let mut trend = trend();
+        for index in 0..200 {
+            trend.push(step * index, score);
+            assert_eq!(trend.verdict(step * index), Verdict::Steady);
+        }
+    }
+}
+
+#[test]
+fn a_perfect_line_is_a_trend_with_finite_figures() {
+    let mut trend = trend();
+    let mut now = Duration::ZERO;
+    for index in 0..30u8 {
+        now = STEP * u32::from(index);
+        trend.push(now, 1.0 - 0.01 * f32::from(index));
+    }
+    let Verdict::Falling {
+        per_second,
+        significance,
+        reaches_in,
+    } = trend.verdict(now)
+    else {
+        panic!("it falls");
+    };
+    assert!((per_second - 0.002).abs() < 1e-5, "{per_second}");
+    assert!(significance.is_finite() && significance >= 5.0);
+    assert!(
+        (reaches_in.as_secs_f32() - 105.0).abs() < 1.0,
+        "{reaches_in:?}"
+    );
+}
+
+#[test]
+fn a_score_that_is_bad_already_reaches_the_threshold_now() {
+    let mut trend = trend();
+    let now = fall(&mut trend, Duration::ZERO, 60);
+    assert!(matches!(
+        trend.verdict(now),
+        Verdict::Falling {
+            reaches_in: Duration::ZERO,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn the_time_that_is_left_runs_out_without_new_samples() {
+    let mut trend = trend();
+    let now = fall(&mut trend, Duration::ZERO, 30);
+    let left = |at| match trend.verdict(at) {
+        Verdict::Falling { reaches_in, .. } => reaches_in,
+        Verdict::Steady => panic!("it falls"),
+    };
+    let (sooner, later) = (left(now), left(now + STEP));
+    assert!((sooner.saturating_sub(later)).abs_diff(STEP) < Duration::from_millis(1));
+}
+
+#[test]
+fn the_slope_is_per_second_however_often_samples_come() {
+    for step in [4, 5, 10, 20] {
+        let mut trend = trend();
+        let mut now = Duration::ZERO;
+        for index in 0..(300 / step) {
+            now = Duration::from_secs(u64::from(index * step));
+            let score = 0.95 - 0.001 * now.as_secs_f32() + wobble(index);
+            trend.push(now, score);
+        }
+        for _ in 0..16 {
+            now += Duration::from_secs(u64::from(step));
+            trend.push(now, (0.95 - 0.001 * now.as_secs_f32()).max(0.0));
+        }
+        let Verdict::Falling { per_second, .. } = trend.verdict(now) else {
+            panic!("it falls with a sample each {step} s");
+        };
+        assert!((per_second - 0.001).abs() < 1e-4, "{step} s: {per_second}");
+    }
+}
+
+#[test]
+fn missing_samples_do_not_change_the_slope() {
+    let mut trend = trend();
+    let mut now = Duration::ZERO;
+    for index in (0..60).filter(|index| index % 3 != 1 && !(20..32).contains(index)) {
+        now = STEP * index;
+        trend.push(now, 0.95 - 0.0012 * now.as_secs_f32() + wobble(index));
+    }
+    let Verdict::Falling { per_second, .. } = trend.verdict(now) else {
+        panic!("it falls");
+    };
+    assert!((per_second - 0.0012).abs() < 1e-4, "{per_second}");
+}
+
+#[test]
+fn samples_in_a_burst_count_as_one() {
+    let mut trend = trend();
+    for index in 0..1000u32 {
+        let now = Duration::from_millis(3 * u64::from(index));
+        trend.push(now, 0.9 - 0.0004 * f64::from(index) as f32);
+        assert!(!is_falling(&trend, now), "three seconds are no trend");
+    }
+}
+
+#[test]
+fn what_is_no_score_is_passed_over_and_counted() {
+    let mut with = trend();
+    let mut without = trend();
+    fall(&mut without, Duration::ZERO, 30);
+    for index in 0..30u32 {
+        let now = STEP * index;
+        for nonsense in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            with.push(now, nonsense);
+        }
+        with.push(now, 0.9 - 0.01 * f64::from(index) as f32 + wobble(index));
+    }
+    let now = STEP * 29;
+    assert_eq!(with.rejected(), 90);
+    assert_eq!(with.verdict(now), without.verdict(now));
+    assert!(is_falling(&with, now));
+}
+
+#[test]
+fn scores_beyond_the_scale_count_as_its_ends() {
+    let mut trend = trend();
+    for index in 0..60 {
+        let score = if index % 2 == 0 { 1e30 } else { 1.0 };
+        trend.push(STEP * index, score);
+        assert_eq!(trend.verdict(STEP * index), Verdict::Steady);
+    }
+    assert_eq!(trend.rejected(), 0);
+}
+
+#[test]
+fn a_sample_from_a_little_earlier_is_passed_over() {
+    let mut trend = trend();
+    let now = fall(&mut trend, Duration::ZERO, 30);
+    let before = trend.verdict(now);
+    for back in [Duration::from_nanos(1), Duration::from_millis(128)] {
+        trend.push(now - back, 0.0);
+    }
+    assert_eq!(trend.rejected(), 2);
+    assert_eq!(trend.verdict(now), before);
+}
+
+#[test]
+fn a_clock_that_was_set_starts_the_series_again() {
+    let hours = |hours: u64| Duration::from_secs(3600 * hours);
+    for (from, to) in [(hours(2), hours(1)), (hours(2), hours(10))] {
+        let mut trend = trend();
+        let now = fall(&mut trend, from, 30);
+        assert!(is_falling(&trend, now));
+        trend.push(to, 0.6);
+        assert_eq!(trend.verdict(to), Verdict::Steady);
+        let now = fall(&mut trend, to + STEP, 30);
+        assert!(is_falling(&trend, now), "it goes on from there");
+    }
+}
+
+#[test]
+fn a_series_without_news_says_nothing() {
+    let mut trend = trend();
+    let now = fall(&mut trend, Duration::ZERO, 30);
+    assert_eq!(
+        trend.verdict(now + Duration::from_secs(8 * 3600)),
+        Verdict::Steady
+    );
+    assert_eq!(trend.verdict(Duration::MAX), Verdict::Steady);
+    assert!(
+        is_falling(&trend, Duration::ZERO),
+        "an early question is answered as of the last sample"
+    );
+}
+
+#[test]
+fn recovery_withdraws_the_prediction() {
+    for (height, slowly) in [(0.9, false), (0.9, true), (0.7, false)] {
+        let mut trend = trend();
+        let now = fall(&mut trend, Duration::ZERO, 30);
+        assert!(is_falling(&trend, now));
+        let mut last = now;
+        for index in 1..=24u8 {
+            last = now + STEP * u32::from(index);
+            let rising = (0.61 + 0.02 * f32::from(index)).min(height);
+            let score = if slowly { rising } else { height };
+            trend.push(last, score + wobble(u32::from(index)));
+        }
+        assert!(
+            !is_falling(&trend, last),
+            "two minutes after it rose to {height}"
+        );
+    }
+}
+
+#[test]
+fn a_fall_that_ends_is_withdrawn() {
+    let mut trend = trend();
+    let now = fall(&mut trend, Duration::ZERO, 30);
+    assert!(is_falling(&trend, now));
+    let mut last = now;
+    for index in 1..=60 {
+        last = now + STEP * index;
+        trend.push(last, 0.61 + wobble(index));
+    }
+    assert!(!is_falling(&trend, last));
+}
+
+#[test]
+fn far_or_small_falls_are_none() {
+    let mut trend = trend();
+    for index in 0..1000u16 {
+        let now = STEP * u32::from(index);
+        trend.push(
+            now,
+            1.0 - 0.0001 * f32::from(index) + wobble(u32::from(index)),
+        );
+        assert_eq!(
+            trend.verdict(now),
+            Verdict::Steady,
+            "0.4 are two hours away"
+        );
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_are_told_all_at_once() {
+    let error = TrendConfig::builder()
+        .threshold(f32::NAN)
+        .least_drop(0.0)
+        .significance(f32::INFINITY)
+        .horizon(Duration::ZERO)
+        .window(Duration::ZERO)
+        .spacing(Duration::MAX)
+        .looks(0)
+        .build()
+        .expect_err("none of it can be");
+    for name in [
+        "threshold NaN",
+        "least_drop 0 ",
+        "significance inf",
+        "horizon is 0",
+        "window is 0",
+        "spacing 1844",
+        "looks 0",
+    ] {
+        let told = error
+            .problems()
+            .iter()
+            .any(|problem| problem.starts_with(name));
+        assert!(told, "{name} is missing in {error}");
+    }
+    assert!(
+        TrendConfig::builder().threshold(0.9).build().is_err(),
+        "no fall is that long"
+    );
+    assert!(TrendConfig::builder().build().is_ok());
+}
+
+#[test]
+fn a_series_takes_a_fixed_and_small_amount_of_memory() {
+    assert!(size_of::<Trend>() <= 704, "{}", size_of::<Trend>());
+}
