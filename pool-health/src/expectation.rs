@@ -5,7 +5,7 @@
 //! of which little is known has no expectation at all; those who judge must then be patient.
 //!
 //! ```text
-//!  reply (kind, took) ─▶ clip at mean + 3 σ ─▶ mean, σ   sharp: what is normal
+//!  reply (kind, took) ─▶ clip at mean + 2 σ ─▶ mean, σ   sharp: what is normal
 //!  silence that ended ───────────────────────▶ longest   wide: what was survived once
 //! ```
 //!
@@ -13,7 +13,7 @@
 //!
 //! *Outliers.* A reply that was given up for lost and came after all would, learned as normal,
 //! blind the detector for the next one. Leaving such replies out is as bad: a server that has
-//! become slower for good would be suspected for ever. So a reply counts as at most three
+//! become slower for good would be suspected for ever. So a reply counts as at most two
 //! deviations above the mean: one of them hardly moves anything, and if all are slow the estimate
 //! gets there within a few hundred replies. The full length of a silence that ended is kept apart,
 //! as the longest; it does not make suspicion slower, only the step that cannot be undone.
@@ -36,8 +36,9 @@ const MEMORY: Duration = Duration::from_secs(600);
 const MOST_WEIGHT: f64 = 256.0;
 /// An estimate of fewer replies is none.
 const LEAST_WEIGHT: f64 = 8.0;
-/// Deviations above the mean as which a slower reply counts.
-const CLIP: f64 = 3.0;
+/// Deviations above the mean as which a slower reply counts. With two, slow replies are taken for
+/// outliers until they are a quarter of all, as beyond that each makes more room for the next.
+const CLIP: f64 = 2.0;
 /// No kind is more regular than this part of its mean: what took 5 s nine times may take 6.
 const LEAST_RELATIVE: f64 = 0.125;
 
@@ -49,6 +50,15 @@ pub(crate) struct Expectation {
     pub(crate) deviation: f64,
     /// The longest silence that turned out harmless, fading.
     pub(crate) longest: f64,
+}
+
+impl Expectation {
+    /// How many times as long as expected this is. Below a millisecond it is the machine that is
+    /// measured.
+    pub(crate) fn ratio(&self, took: Duration) -> f64 {
+        const LEAST: f64 = 0.001;
+        took.as_secs_f64().max(LEAST) / self.mean.max(LEAST)
+    }
 }
 
 /// What is known of one kind.
@@ -66,14 +76,16 @@ pub(crate) struct Estimate {
 impl Estimate {
     /// Learns of a reply that took so long. `floor` is the least deviation, in seconds.
     pub(crate) fn learn(&mut self, now: Duration, took: Duration, floor: f64) {
-        let took = took.as_secs_f64();
-        if self.weight == 0.0 {
-            (self.mean, self.variance) = (took, 0.0);
-        }
-        self.weight = (self.weight_at(now) + 1.0).min(MOST_WEIGHT);
+        let weight = self.weight_at(now);
+        // The first few replies say nothing yet of what an outlier is.
+        let most = match weight >= LEAST_WEIGHT {
+            true => self.mean + CLIP * self.spread(floor),
+            false => f64::INFINITY,
+        };
+        self.weight = (weight + 1.0).min(MOST_WEIGHT);
         self.updated = now;
         let gain = self.weight.recip();
-        let off = took.min(self.mean + CLIP * self.deviation(floor)) - self.mean;
+        let off = took.as_secs_f64().min(most) - self.mean;
         self.mean += gain * off;
         self.variance = (1.0 - gain) * (self.variance + gain * off * off);
     }
@@ -104,6 +116,11 @@ impl Estimate {
 
     fn longest_at(&self, now: Duration) -> f64 {
         self.longest * fading(now.saturating_sub(self.longest_at))
+    }
+
+    /// The deviation as it is learned, which the floor for judging would keep from being small.
+    fn spread(&self, floor: f64) -> f64 {
+        self.variance.sqrt().max(floor / 4.0)
     }
 
     fn deviation(&self, floor: f64) -> f64 {
@@ -224,6 +241,13 @@ mod tests {
     }
 
     #[test]
+    fn a_quick_first_reply_does_not_hide_that_all_others_are_slow() {
+        let estimate = learned([ms(2)].into_iter().chain((0..9).map(|_| ms(5_000))));
+        let after = estimate.expectation(ms(10), FLOOR).expect("known");
+        assert!((4.4..4.6).contains(&after.mean), "{after:?}");
+    }
+
+    #[test]
     fn one_reply_that_was_given_up_for_lost_hardly_moves_what_is_normal() {
         let mut estimate = learned((0..256).map(|_| ms(5)));
         estimate.learn(ms(300), Duration::from_secs(3_600), FLOOR);
@@ -234,9 +258,15 @@ mod tests {
 
     #[test]
     fn a_server_that_is_slower_for_good_is_normal_within_a_few_hundred_replies() {
-        let estimate = learned((0..256).map(|_| ms(5)).chain((0..600).map(|_| ms(300))));
-        let after = estimate.expectation(ms(1_000), FLOOR).expect("known");
-        assert!((0.25..0.31).contains(&after.mean), "{after:?}");
+        let after = |slow| {
+            let takes = (0..256).map(|_| ms(5));
+            let estimate = learned(takes.chain((0..slow).map(|_| ms(300))));
+            estimate.expectation(ms(2_500), FLOOR).expect("known")
+        };
+        let soon = after(600);
+        assert!(soon.mean + 4.0 * soon.deviation > 0.3, "{soon:?}");
+        let settled = after(2_000);
+        assert!((0.28..0.31).contains(&settled.mean), "{settled:?}");
     }
 
     #[test]

@@ -172,13 +172,15 @@ impl Schedule {
             if subject.place != Place::Idle || subject.quarantined {
                 continue;
             }
-            let due = self.due_in(now, subject, scores);
-            if due.is_zero() && room > 0 && self.take_turn(now, subject) {
-                room -= 1;
-                self.order(subject, out);
-            } else {
-                next = Some(next.map_or(due, |next| next.min(due)));
+            let mut due = self.due_in(now, subject, scores);
+            if due.is_zero() && room > 0 {
+                if self.take_turn(now, subject) {
+                    room -= 1;
+                    self.order(subject, out);
+                }
+                due = self.due_in(now, subject, scores);
             }
+            next = Some(next.map_or(due, |next| next.min(due)));
         }
         self.counts.batches += u64::from(room < full);
         next

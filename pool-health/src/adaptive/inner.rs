@@ -8,6 +8,7 @@ use super::builder::{AdaptiveHealthBuilder, Modes};
 use super::part::{Part, Round};
 use super::suspicion::{Desk, Suspicion};
 use crate::endpoint::Endpoint;
+use crate::expectation::Estimate;
 use crate::outbox::Outbox;
 use crate::schedule::Schedule;
 use crate::score::Score;
@@ -32,6 +33,8 @@ pub(super) struct Inner {
     parts: Vec<Box<dyn Part>>,
     open: u64,
     quarantined: u64,
+    /// How long checks take.
+    check: Estimate,
     checks: u64,
     checks_failed: u64,
 }
@@ -52,6 +55,7 @@ impl Inner {
             parts: builder.parts,
             open: 0,
             quarantined: 0,
+            check: Estimate::default(),
             checks: 0,
             checks_failed: 0,
         }
@@ -173,19 +177,32 @@ impl Inner {
         self.checks += 1;
         self.checks_failed += u64::from(!passed);
         self.schedule.checked(connection);
-        let score = self.scores.known(connection);
-        if passed {
-            score.into_iter().for_each(|score| score.worked(now));
-            self.suspicion.passed(connection);
-            self.endpoint.refuted(connection.connection);
-        } else {
-            score.into_iter().for_each(|score| score.failed(now));
-            let onset = now.saturating_sub(took);
-            self.endpoint.failed(now, connection.connection, onset);
+        match passed {
+            true => self.passed(now, connection, took),
+            false => {
+                let score = self.scores.known(connection);
+                score.into_iter().for_each(|score| score.failed(now));
+                let onset = now.saturating_sub(took);
+                self.endpoint.failed(now, connection.connection, onset);
+            }
         }
         for part in &mut self.parts {
             part.checked(now, connection, took, passed);
         }
+    }
+
+    fn passed(&mut self, now: Duration, connection: Candidate, took: Duration) {
+        // What checks take is compared, not judged: no floor is needed.
+        const FLOOR: f64 = 0.001;
+        let expected = self.check.expectation(now, FLOOR);
+        self.check.learn(now, took, FLOOR);
+        if let Some(score) = self.scores.known(connection) {
+            score.worked(now);
+            let ratio = expected.map(|expected| expected.ratio(took));
+            ratio.into_iter().for_each(|ratio| score.took(ratio));
+        }
+        self.suspicion.passed(connection);
+        self.endpoint.refuted(connection.connection);
     }
 
     pub(super) fn connected(

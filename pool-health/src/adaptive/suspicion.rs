@@ -196,8 +196,9 @@ impl Suspicion {
 }
 
 fn note_reply(now: Duration, subject: &Subject, seen: &Seen, scores: &mut Slots<Score>) {
+    // Begun here for each connection: a check that ends must find it.
+    let score = scores.of(subject.connection);
     if let Some(ratio) = seen.reply {
-        let score = scores.of(subject.connection);
         score.worked(now);
         ratio.into_iter().for_each(|ratio| score.took(ratio));
     }
