@@ -29,3 +29,6 @@ pub mod show;
 pub mod sound;
 
 mod tending;
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 pub mod herd;
 pub mod tended;
 pub mod upkeep;
+pub mod warm;
 
 use super::row::Experiment;
 
@@ -11,6 +12,7 @@ use super::row::Experiment;
 pub fn all() -> Vec<Box<dyn Experiment>> {
     vec![
         Box::new(tended::Tended),
+        Box::new(warm::Warm),
         Box::new(upkeep::Upkeep),
         Box::new(herd::Herd),
     ]

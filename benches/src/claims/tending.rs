@@ -19,9 +19,11 @@
 //! default), a check may take 500 ms, and a closed socket is noticed before a lease and after it. The
 //! baselines do without; see [`Care`].
 //!
-//! A connection counts as *hot* if it was leased ten times in the second before its fault. It is *out
-//! of rotation* once nobody can be given it any more: in quarantine, to be closed on its return,
-//! flushed, or closed.
+//! A connection counts as *hot* if it was leased ten times in the second before its fault, and is
+//! leased when it fails or within a tenth of a second after it: it is used ten times a second. One that
+//! falls idle just then is cold, as nothing is asked of it from which anybody could learn. A connection
+//! is *out of rotation* once nobody can be given it any more: in quarantine, to be closed on its
+//! return, flushed, or closed.
 
 mod care;
 mod checks;
@@ -36,7 +38,7 @@ mod world;
 use std::time::Duration;
 
 pub(crate) use self::{
-    care::{Care, TwoStage, Watchdog},
+    care::{Care, Watchdog},
     tally::{Class, Found, Tally},
     world::{Run, World},
 };
@@ -55,7 +57,12 @@ const CONNECT: Duration = Duration::from_millis(15);
 const PATIENCE: Duration = Duration::from_secs(6);
 /// How soon the user of a connection knows that it was reset.
 const NOTICE: Duration = Duration::from_micros(500);
+/// From one outage of the endpoint to the next.
+const OUTAGES: Duration = Duration::from_secs(300);
 /// How long the endpoint is away.
 const OUTAGE: Duration = Duration::from_secs(1);
 /// The pool asks a policy no sooner than after this.
 const REVIEW: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests;

@@ -12,12 +12,14 @@
 use std::time::Duration;
 
 use pool_core::HealthPolicy;
+use pool_health::AdaptiveHealth;
 
 use crate::claims::row::{Bound, Contender, Experiment, Landing, Outcome, Row, Target, Trial};
 use crate::claims::tending::{Care, Class, Found, Run, Tally, Watchdog, World};
 
 /// How long a full run lasts, in seconds.
 const LENGTH: u64 = 600;
+/// Of the jitter of its schedule.
 const SEED_OF_POLICY: u64 = 1;
 /// The weight of a class in the mix.
 const MIX: [(Class, f64); 3] = [
@@ -54,6 +56,7 @@ const ROWS: &[Row] = &[
             stretch: Some(Bound::AtMost(0.05)),
         }],
         beside: &[
+            "the same, of checks that passed",
             "checks per second",
             "reviews per second",
             "mean stay of a caller",
@@ -69,10 +72,11 @@ const ROWS: &[Row] = &[
                 at: 5e9,
                 within: 0.1,
             },
+            // The mean of some 225 draws from 0 to 1 s is off by 4 % as a rule.
             Landing {
                 figure: MEAN_RESET,
                 at: 0.5e9,
-                within: 0.1,
+                within: 0.15,
             },
         ],
         targets: &[
@@ -136,7 +140,7 @@ impl Experiment for Tended {
 
     fn run(&self, trial: Trial) -> Outcome {
         let length = Duration::from_secs(trial.part_of(LENGTH));
-        let run = World::new(trial.seed, care(trial.contender), length).run(length);
+        let run = World::new(trial.seed, care(trial.contender)).run(length);
         outcome(&run)
     }
 }
@@ -161,6 +165,11 @@ fn outcome(run: &Run) -> Outcome {
         ..Outcome::default()
     };
     outcome.share(OVERHEAD, tally.checking, tally.leased);
+    outcome.share(
+        "the same, of checks that passed",
+        tally.passing,
+        tally.leased,
+    );
     outcome.push("checks per second", "1/s", tally.checks as f64 / seconds);
     outcome.push("reviews per second", "1/s", tally.reviews as f64 / seconds);
     outcome.time("mean stay of a caller", tally.callers.mean_stay());
@@ -251,9 +260,8 @@ fn quantile(classes: &[(Vec<&Found>, f64)], at: f64) -> f64 {
         .map_or(f64::NAN, |(took, _)| took.as_secs_f64())
 }
 
+/// What a pool gets that asks for adaptive health and sets nothing.
 fn ours() -> Box<dyn HealthPolicy> {
-    Box::new(crate::claims::tending::TwoStage {
-        suspects: Duration::from_millis(140),
-        gives_up: Duration::from_secs(1),
-    })
+    let health = AdaptiveHealth::builder().seed(SEED_OF_POLICY).build();
+    Box::new(health.expect("defaults make sense"))
 }

@@ -69,7 +69,11 @@ const ROWS: &[Row] = &[Row {
             stretch: None,
         },
     ],
-    beside: &["first use: longest", "first callers waited: mean", "connections opened"],
+    beside: &[
+        "first use: longest",
+        "first callers waited: mean",
+        "connections opened",
+    ],
 }];
 
 /// The model of H4.
@@ -141,7 +145,10 @@ impl Place {
     /// One caller, from asking for a connection to giving it back.
     async fn call(self, pool: Pool<Self>, hold: Duration) {
         let asked = self.clock.show();
-        let mut session = pool.acquire().await.expect("the pool has room for this load");
+        let mut session = pool
+            .acquire()
+            .await
+            .expect("the pool has room for this load");
         let got = self.clock.show();
         let first = !session.used;
         session.used = true;
@@ -232,7 +239,8 @@ fn plan() -> WarmUp {
     let statements = (0..STATEMENTS).map(|number| format!("SELECT {number}"));
     let plan = settings.fold(WarmUp::builder(), |plan, text| plan.execute(text));
     let plan = statements.fold(plan, |plan, text| plan.prepare(text));
-    plan.build().expect("the statements are short, and no two are alike")
+    plan.build()
+        .expect("the statements are short, and no two are alike")
 }
 
 fn outcome(place: &Place) -> Outcome {

@@ -68,29 +68,3 @@ impl HealthPolicy for Watchdog {
         Some(next.max(REVIEW))
     }
 }
-
-/// Two fixed times: quarantine after the first, close after the second. What the model makes of it
-/// can be computed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TwoStage {
-    /// Silence after which nobody gets the connection.
-    pub(crate) suspects: Duration,
-    /// Silence after which it is closed.
-    pub(crate) gives_up: Duration,
-}
-
-impl HealthPolicy for TwoStage {
-    fn review(&self, now: Duration, subjects: &[Subject], orders: &mut Orders) -> Option<Duration> {
-        for subject in subjects {
-            let silence = subject.pulse.silence(now);
-            if silence >= self.gives_up {
-                orders.push(Order::Evict(subject.connection));
-            } else if silence >= self.suspects && !subject.quarantined {
-                orders.push(Order::Quarantine(subject.connection));
-            } else if silence < self.suspects && subject.quarantined {
-                orders.push(Order::Release(subject.connection));
-            }
-        }
-        Some(REVIEW)
-    }
-}

@@ -65,6 +65,9 @@ impl World {
         let candidate = conn.candidate;
         self.tally.checks += 1;
         self.tally.checking += took.as_secs_f64();
+        if passed {
+            self.tally.passing += took.as_secs_f64();
+        }
         if let Some(policy) = self.care.policy() {
             policy.checked(now, candidate, took, passed);
         }
@@ -114,6 +117,7 @@ impl World {
         } else if well {
             self.tally.checks += 1;
             self.tally.checking += PING.as_secs_f64();
+            self.tally.passing += PING.as_secs_f64();
             self.agenda.after(PROBE_EVERY, Event::Probe(candidate));
         } else {
             self.tally.checks += u64::from(PROBE_STRIKES);

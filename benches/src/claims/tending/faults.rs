@@ -6,7 +6,7 @@ use pool_core::Place;
 use pool_testkit::simulation::{Chance, Spread};
 
 use super::{
-    NOTICE, OUTAGE, PATIENCE,
+    NOTICE, OUTAGE, OUTAGES, PATIENCE,
     connection::{Connection, Fault},
     tally::Class,
     world::{Event, World},
@@ -82,6 +82,7 @@ impl World {
     /// The endpoint goes away, and with it every connection.
     pub(super) fn go_away(&mut self) {
         self.away = self.agenda.now() + OUTAGE;
+        self.agenda.after(OUTAGES, Event::GoesAway);
         for slot in 0..self.slots.len() {
             let well = |conn: &Connection| conn.fault.is_none();
             if self.slots[slot].as_ref().is_some_and(well) {
@@ -100,7 +101,7 @@ impl World {
         conn.fault = Some(Fault {
             class,
             at: now,
-            hot: conn.is_hot(now),
+            hot: conn.place == Place::Leased && conn.is_hot(now),
             out: out.then_some(now),
             handed: 0,
         });

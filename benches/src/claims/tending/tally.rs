@@ -23,7 +23,7 @@ pub(crate) enum Class {
 pub(crate) struct Found {
     /// How it failed.
     pub(crate) class: Class,
-    /// It was used much at that time.
+    /// It was in use, and much so.
     pub(crate) hot: bool,
     /// From the fault until it was out of rotation.
     pub(crate) took: Duration,
@@ -40,6 +40,8 @@ pub(crate) struct Tally {
     pub(crate) leased: f64,
     /// Connection-seconds held by checks.
     pub(crate) checking: f64,
+    /// Of these, held by checks that passed.
+    pub(crate) passing: f64,
     /// Checks.
     pub(crate) checks: u64,
     /// Failed connections.

@@ -10,7 +10,7 @@ use pool_testkit::clock::ManualClock;
 use pool_testkit::simulation::{Agenda, Chance};
 
 use super::{
-    CONNECT, CONNECTIONS, Care, REVIEW, Tally,
+    CONNECT, CONNECTIONS, Care, OUTAGES, REVIEW, Tally,
     checks::Check,
     connection::Connection,
     faults::Faults,
@@ -87,7 +87,7 @@ pub(crate) struct Run {
 
 impl World {
     /// A pool before its first connection.
-    pub(crate) fn new(seed: u64, care: Care, length: Duration) -> Self {
+    pub(crate) fn new(seed: u64, care: Care) -> Self {
         let clock = ManualClock::new();
         let mut world = Self {
             asleep: care.policy().is_none(),
@@ -108,11 +108,11 @@ impl World {
             subjects: Vec::with_capacity(CONNECTIONS),
             orders: Orders::default(),
         };
-        world.enter_first(length);
+        world.enter_first();
         world
     }
 
-    fn enter_first(&mut self, length: Duration) {
+    fn enter_first(&mut self) {
         for slot in 0..CONNECTIONS {
             let began = Duration::ZERO;
             self.agenda.after(CONNECT, Event::Connected { slot, began });
@@ -122,9 +122,7 @@ impl World {
             self.agenda.after(REVIEW, Event::Review);
         }
         self.agenda.after(self.faults.next(), Event::Strike);
-        for third in 1..3 {
-            self.agenda.at(length * third / 3, Event::GoesAway);
-        }
+        self.agenda.after(OUTAGES / 2, Event::GoesAway);
     }
 
     /// Runs for so long. What is wrong and not found by then counts as found at the end.
