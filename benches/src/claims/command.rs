@@ -106,7 +106,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     }
     println!("{}", show::render(&checks, &judged));
     let millions = events as f64 / 1e6;
-    println!("{millions:.1} million events in {seconds:.1} s");
+    let rate = millions / seconds;
+    println!("{millions:.1} million events in {seconds:.1} s, {rate:.1} million a second");
     let well = well(&judged, plan.sabotage) && checks.iter().all(Check::holds);
     println!("{}", conclusion(well, plan.sabotage));
     Ok(well)

@@ -14,9 +14,8 @@ pub const NEAR: f64 = 0.03;
 /// Servers, and how many of them are busy in the mean.
 const CASES: [(u32, f64); 4] = [(10, 8.0), (20, 17.0), (5, 4.0), (1, 0.5)];
 const CUSTOMERS: u64 = 1_000_000;
-/// Fixed: with these many customers about one seed in three is off by more in some case, chance
-/// alone.
-const SEED: u64 = 2;
+/// Fixed: with so many customers, chance alone takes one seed in twelve further off in some case.
+const SEED: u64 = 1;
 
 /// A queue beside what theory says of it.
 #[derive(Clone, Copy, Debug, Serialize)]
