@@ -36,7 +36,7 @@ use crate::{CloseReason, Phase};
 ///
 /// # What is promised
 ///
-/// Each request is asked for once, at its first poll, before it takes a connection or a place in the
+/// Unless the policy [stands by](Self::stands_by), each request is asked for once, at its first poll, before it takes a connection or a place in the
 /// queue; each [`try_acquire`](crate::Pool::try_acquire) as well. Each [`Admit::Enter`] is followed
 /// by exactly one [`leave`](Self::leave) with the same token, unless the future or the lease is
 /// forgotten (`mem::forget`). A lease that outlives its pool leaves all the same.
@@ -113,6 +113,14 @@ pub trait Admission: Send + Sync + 'static {
 
     /// A request that entered has ended.
     fn leave(&self, now: Duration, token: Token, outcome: Outcome);
+
+    /// Whether it would let everybody in at present and need not hear of it. While it says
+    /// `Some(true)`, requests may enter unasked, and leave untold: a policy that acts in bad times
+    /// only costs nothing in good ones. It is asked whenever the pool's driver looks at things, and
+    /// after each connect, check and review of the pool. Default: `None`, never.
+    fn stands_by(&self) -> Option<bool> {
+        None
+    }
 }
 
 /// What a policy says of a request that wants to enter.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::error::BuildError;
 use crate::hooks::{Hook, Hooks};
 use crate::pool::{Parts, Pool};
-use crate::{Admission, Clock, Config, Manager, Observer, Placement, Spawn};
+use crate::{Admission, Clock, Config, HealthPolicy, Manager, Observer, Placement, Spawn, WarmUp};
 
 /// Builds a [`Pool`]. From [`Pool::builder`].
 ///
@@ -20,6 +20,8 @@ pub struct Builder<M: Manager> {
     observer: Option<Arc<dyn Observer>>,
     admission: Option<Arc<dyn Admission>>,
     placement: Option<Arc<dyn Placement>>,
+    health: Option<Arc<dyn HealthPolicy>>,
+    warm_up: Option<WarmUp>,
     clock: Option<Arc<dyn Clock>>,
     spawner: Option<Arc<dyn Spawn>>,
 }
@@ -33,6 +35,8 @@ impl<M: Manager> Builder<M> {
             observer: None,
             admission: None,
             placement: None,
+            health: None,
+            warm_up: None,
             clock: None,
             spawner: None,
         }
@@ -84,6 +88,20 @@ impl<M: Manager> Builder<M> {
         self
     }
 
+    /// Readies each new connection by `plan` before anybody gets it, in the background of the connect
+    /// and after its hooks. How is the [`Manager`]'s. Default: nothing is done.
+    pub fn warm_up(mut self, plan: WarmUp) -> Self {
+        self.warm_up = Some(plan);
+        self
+    }
+
+    /// Lets `policy` look after the health of connections. Default: they are checked when they were
+    /// idle for long, and that is all.
+    pub fn health(mut self, policy: Arc<dyn HealthPolicy>) -> Self {
+        self.health = Some(policy);
+        self
+    }
+
     /// Takes the time from `clock`. Default: tokio's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -103,7 +121,7 @@ impl<M: Manager> Builder<M> {
     ///
     /// See [`BuildError`]. Nothing is left behind.
     pub async fn build(mut self) -> Result<Pool<M>, BuildError<M::Error>> {
-        self.config.check()?;
+        self.config.check(self.warm_up.as_ref())?;
         if self.config.seed == 0 {
             self.config.seed = RandomState::new().hash_one(self.config.name.as_str());
         }
@@ -115,6 +133,8 @@ impl<M: Manager> Builder<M> {
             observer: self.observer,
             admission: self.admission,
             placement: self.placement,
+            health: self.health,
+            warm_up: self.warm_up,
             clock: self
                 .clock
                 .or_else(default_clock)

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::WarmUp;
+
 /// The settings of a pool. Made by the pool's builder, which reports every problem at once.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -203,8 +205,11 @@ impl Config {
     }
 
     /// Checks the whole and says everything that is wrong.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self, warm_up: Option<&WarmUp>) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
+        if let Some(warm_up) = warm_up {
+            warm_up.check(&mut problems);
+        }
         self.check_sizes(&mut problems);
         self.check_times(&mut problems);
         if problems.is_empty() {

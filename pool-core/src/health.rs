@@ -34,6 +34,12 @@ pub trait HealthPolicy: Send + Sync + 'static {
     /// closed since and `None` was returned.
     fn review(&self, now: Duration, subjects: &[Subject], orders: &mut Orders) -> Option<Duration>;
 
+    /// How long a check that this policy orders may take. Default: the pool's
+    /// `validation_timeout`.
+    fn check_limit(&self) -> Option<Duration> {
+        None
+    }
+
     /// A check has ended, whoever asked for it.
     fn checked(&self, now: Duration, connection: Candidate, took: Duration, passed: bool) {
         let _ = (now, connection, took, passed);
@@ -44,7 +50,8 @@ pub trait HealthPolicy: Send + Sync + 'static {
         let _ = (now, took, outcome);
     }
 
-    /// A connection is being closed.
+    /// A connection leaves the pool: it is being closed, or was taken by its holder, which counts as
+    /// discarded.
     fn closed(&self, now: Duration, connection: Candidate, reason: CloseReason) {
         let _ = (now, connection, reason);
     }
@@ -63,8 +70,7 @@ pub struct Subject {
     pub used: Duration,
     /// Leases so far.
     pub uses: u64,
-    /// Errors reported for it by its users (`PooledConnection::report`), harmless ones not
-    /// counted.
+    /// Errors reported for it by its users, harmless ones included, and failed resets.
     pub reported: u32,
     /// When a check of it passed last.
     pub passed: Option<Duration>,

@@ -127,6 +127,8 @@ mod status;
 mod tokio_runtime;
 #[cfg(not(pool_loom))]
 mod vitals;
+#[cfg(not(pool_loom))]
+mod warm_up;
 
 pub use manager::{Condition, ConnectCtx, ErrorClass, Manager};
 pub use observer::{CloseReason, Event, Observer};
@@ -146,6 +148,7 @@ pub use self::{
     request::{Priority, Request, RequestInfo},
     status::{CloseReport, ConnectionInfo, Evict, Holder, OnSuspend, PoolPhase, Status},
     vitals::{Errors, Pulse, Vitals},
+    warm_up::{OnFailure, WarmUp},
 };
 #[cfg(all(feature = "tokio", not(pool_loom)))]
 pub use tokio_runtime::{TokioClock, TokioSpawn};

@@ -3,6 +3,9 @@
 use std::future::{Future, ready};
 use std::time::{Duration, Instant};
 
+#[cfg(not(pool_loom))]
+use crate::{Vitals, WarmUp};
+
 /// Opens and tends connections of one kind.
 ///
 /// Two methods are asked on the hot path and are synchronous ([`condition`](Self::condition)) or
@@ -33,6 +36,19 @@ pub trait Manager: Send + Sync + 'static {
         cx: &ConnectCtx,
     ) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
 
+    /// Does with a new connection what `plan` says, in as few round trips as there can be. Bounded by
+    /// the plan's limit; past it the future is dropped and the connection as well. Default: does
+    /// nothing.
+    #[cfg(not(pool_loom))]
+    fn warm_up(
+        &self,
+        conn: &mut Self::Connection,
+        plan: &WarmUp,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        let _ = (conn, plan);
+        ready(Ok(()))
+    }
+
     /// Asks the far end whether the connection works. Bounded by `validation_timeout`. Called
     /// when the connection was idle for longer than the bypass window or others of its kind were
     /// found broken meanwhile, and by keepalive and `validate_on_return`. Default: it does.
@@ -52,6 +68,15 @@ pub trait Manager: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send {
         let _ = conn;
         ready(Ok(()))
+    }
+
+    /// As [`reset`](Self::reset), leaving nothing of earlier users, caches included: for
+    /// connections that are recycled [`Checked`](crate::Recycling::Checked). Default: `reset`.
+    fn reset_fully(
+        &self,
+        conn: &mut Self::Connection,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        self.reset(conn)
     }
 
     /// Ends a connection in an orderly way. Bounded by `close_timeout`. Default: drops it.
@@ -116,6 +141,10 @@ pub struct ConnectCtx {
     pub epoch: u64,
     /// The connection's number, unique within its pool, counted from 1.
     pub connection_id: u64,
+    /// Where to note what the connection sends and receives, for those who look after its health.
+    /// To be kept by the connection; noting nothing is fine.
+    #[cfg(not(pool_loom))]
+    pub vitals: Vitals,
 }
 
 impl ConnectCtx {
@@ -128,6 +157,8 @@ impl ConnectCtx {
             timeout,
             epoch: 0,
             connection_id: 1,
+            #[cfg(not(pool_loom))]
+            vitals: Vitals::deaf(),
         }
     }
 }

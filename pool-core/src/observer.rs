@@ -3,6 +3,9 @@
 use std::panic::Location;
 use std::time::Duration;
 
+#[cfg(not(pool_loom))]
+use crate::Finding;
+
 /// Listens to the pool.
 ///
 /// Called from the thread on which the event happened, sometimes from a destructor: it must not
@@ -57,6 +60,13 @@ pub enum Event<'a> {
         /// How the driver put it.
         reason: &'a str,
     },
+    /// A new connection could not be warmed up, and is kept as it is.
+    WarmUpFailed {
+        /// The connection's number.
+        connection: u64,
+        /// How the driver put it.
+        reason: &'a str,
+    },
     /// A connection was closed.
     Closed {
         /// The connection's number.
@@ -64,6 +74,24 @@ pub enum Event<'a> {
         /// Why.
         reason: CloseReason,
     },
+    /// Nobody gets a connection before it has passed a check.
+    Quarantined {
+        /// The connection's number.
+        connection: u64,
+    },
+    /// A connection may be given out again: it has passed the check, or was heard of before.
+    Cleared {
+        /// The connection's number.
+        connection: u64,
+    },
+    /// Everything that was opened until now is being closed: the endpoint went away.
+    Flushed {
+        /// The number of the new epoch.
+        epoch: u64,
+    },
+    /// A policy noticed something.
+    #[cfg(not(pool_loom))]
+    Found(Finding),
     /// A hand-off was not collected in time and went to the next waiter.
     HandOffRevoked {
         /// The connection's number.
@@ -95,8 +123,12 @@ pub enum CloseReason {
     Discarded,
     /// Named by an `evict`.
     Evicted,
-    /// Opened before the last `reopen`.
+    /// Opened before the last `reopen`, or before its endpoint went away.
     Stale,
+    /// Evicted by a health policy.
+    Unhealthy,
+    /// Due to be replaced, by its age, its use or what is expected of it.
+    Replaced,
     /// The pool has shrunk.
     Shrunk,
     /// The pool has closed.
@@ -105,7 +137,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons, in the order of their [`index`](Self::index).
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Idle,
         Self::Lifetime,
         Self::Broken,
@@ -117,6 +149,8 @@ impl CloseReason {
         Self::Discarded,
         Self::Evicted,
         Self::Stale,
+        Self::Unhealthy,
+        Self::Replaced,
         Self::Shrunk,
         Self::PoolClosed,
     ];
@@ -142,6 +176,8 @@ impl CloseReason {
             Self::Discarded => "discarded",
             Self::Evicted => "evicted",
             Self::Stale => "stale",
+            Self::Unhealthy => "unhealthy",
+            Self::Replaced => "replaced",
             Self::Shrunk => "shrunk",
             Self::PoolClosed => "pool_closed",
         }

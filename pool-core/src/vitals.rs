@@ -23,16 +23,16 @@ use crate::{Clock, ErrorClass};
 /// The vital signs of one connection: written by its adapter, read by policies.
 ///
 /// A handle; clones are of the same connection. Each connection gets its own, in
-/// `ConnectCtx::vitals`. One that nobody writes to says nothing and costs
-/// nothing.
+/// [`ConnectCtx::vitals`](crate::ConnectCtx::vitals). In a pool without a
+/// [`HealthPolicy`](crate::HealthPolicy) they are deaf: writing to them is one branch.
 ///
 /// # Writers
 ///
 /// One at a time, as a connection has one owner; notes made side by side lose counts, no more.
 /// A request that is given up stays outstanding until its reply has come or the connection is
 /// closed: a cancelled query whose reply never arrives is how a dead connection looks.
-#[derive(Clone)]
-pub struct Vitals(Arc<Signs>);
+#[derive(Clone, Default)]
+pub struct Vitals(Option<Arc<Signs>>);
 
 struct Signs {
     clock: Arc<dyn Clock>,
@@ -43,13 +43,19 @@ struct Signs {
     /// When a request went out while none was outstanding, or something came in since, whichever is
     /// later. Nanoseconds since the origin.
     waiting_since: AtomicU64,
+    /// When the oldest outstanding request went out, or the reply before its own came.
+    began: AtomicU64,
+    /// The longest silence since then, up to the last thing heard.
+    longest: AtomicU64,
     /// What kind the oldest outstanding request is of; a guess when several are.
     kind: AtomicU32,
     /// When something came in last.
     heard: AtomicU64,
-    /// The last complete reply: its kind, and how long it took in nanoseconds.
+    /// The last complete reply: its kind, and in nanoseconds how long it took and the longest silence
+    /// in that.
     reply_kind: AtomicU32,
     reply_took: AtomicU64,
+    reply_silence: AtomicU64,
     /// Errors by class: see `slot_of`.
     errors: [AtomicU32; 4],
 }
@@ -58,28 +64,36 @@ impl Vitals {
     /// Vital signs of a new connection, timed by `clock`, in which `origin` counts as zero.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, origin: Instant) -> Self {
-        Self(Arc::new(Signs {
+        Self(Some(Arc::new(Signs {
             clock,
             origin,
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             waiting_since: AtomicU64::new(0),
+            began: AtomicU64::new(0),
+            longest: AtomicU64::new(0),
             kind: AtomicU32::new(0),
             heard: AtomicU64::new(0),
             reply_kind: AtomicU32::new(0),
             reply_took: AtomicU64::new(0),
+            reply_silence: AtomicU64::new(0),
             errors: Default::default(),
-        }))
+        })))
+    }
+
+    /// Vital signs that nobody reads: what is written is lost.
+    #[must_use]
+    pub const fn deaf() -> Self {
+        Self(None)
     }
 
     /// A request goes out. `kind` stands for requests that take alike long, a hash of the
     /// statement's text, say; 0 when nothing is known.
     pub fn sent(&self, kind: u32) {
-        let signs = &*self.0;
+        let Some(signs) = &self.0 else { return };
         let sent = signs.sent.load(Ordering::Relaxed);
         if sent == signs.answered.load(Ordering::Relaxed) {
-            signs.kind.store(kind, Ordering::Relaxed);
-            signs.waiting_since.store(self.now(), Ordering::Relaxed);
+            signs.begin(kind, signs.now());
         }
         // Release: a reader that sees the request sees since when it waits.
         signs.sent.store(sent + 1, Ordering::Release);
@@ -87,43 +101,47 @@ impl Vitals {
 
     /// Something came in that does not end a reply.
     pub fn heard(&self) {
-        let now = self.now();
-        self.0.heard.store(now, Ordering::Relaxed);
-        self.0.waiting_since.store(now, Ordering::Relaxed);
+        let Some(signs) = &self.0 else { return };
+        let now = signs.now();
+        signs.end_silence(now);
+        signs.waiting_since.store(now, Ordering::Relaxed);
     }
 
     /// The reply to the oldest outstanding request is complete.
     pub fn answered(&self) {
-        let signs = &*self.0;
+        let Some(signs) = &self.0 else { return };
         let answered = signs.answered.load(Ordering::Relaxed);
         let outstanding = signs.sent.load(Ordering::Relaxed).saturating_sub(answered);
         if outstanding == 0 {
             return;
         }
-        let now = self.now();
-        let since = signs.waiting_since.swap(now, Ordering::Relaxed);
-        signs.heard.store(now, Ordering::Relaxed);
-        signs
-            .reply_took
-            .store(now.saturating_sub(since), Ordering::Relaxed);
+        let now = signs.now();
+        let longest = signs.end_silence(now);
+        let took = now.saturating_sub(signs.began.load(Ordering::Relaxed));
+        signs.reply_took.store(took, Ordering::Relaxed);
+        signs.reply_silence.store(longest, Ordering::Relaxed);
         let kind = signs.kind.load(Ordering::Relaxed);
         signs.reply_kind.store(kind, Ordering::Relaxed);
         if outstanding > 1 {
             // Which of those sent together is next is not kept.
-            signs.kind.store(0, Ordering::Relaxed);
+            signs.begin(0, now);
         }
         signs.answered.store(answered + 1, Ordering::Release);
     }
 
     /// The far end reported an error, or could not be reached.
     pub fn failed(&self, class: ErrorClass) {
-        self.0.errors[slot_of(class)].fetch_add(1, Ordering::Relaxed);
+        if let Some(signs) = &self.0 {
+            signs.errors[slot_of(class)].fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// What the signs say now.
     #[must_use]
     pub fn pulse(&self) -> Pulse {
-        let signs = &*self.0;
+        let Some(signs) = &self.0 else {
+            return Pulse::default();
+        };
         let answered = signs.answered.load(Ordering::Acquire);
         let sent = signs.sent.load(Ordering::Acquire);
         let outstanding = sent.saturating_sub(answered);
@@ -137,12 +155,32 @@ impl Vitals {
             answered,
             reply_kind: signs.reply_kind.load(Ordering::Relaxed),
             reply_took: Duration::from_nanos(signs.reply_took.load(Ordering::Relaxed)),
+            reply_silence: Duration::from_nanos(signs.reply_silence.load(Ordering::Relaxed)),
             errors: Errors([0, 1, 2, 3].map(|class| signs.errors[class].load(Ordering::Relaxed))),
         }
     }
+}
+
+impl Signs {
+    /// The connection owes a reply from `now` on.
+    fn begin(&self, kind: u32, now: u64) {
+        self.kind.store(kind, Ordering::Relaxed);
+        self.began.store(now, Ordering::Relaxed);
+        self.longest.store(0, Ordering::Relaxed);
+        self.waiting_since.store(now, Ordering::Relaxed);
+    }
+
+    /// Something has come at `now`. Returns the longest silence so far.
+    fn end_silence(&self, now: u64) -> u64 {
+        self.heard.store(now, Ordering::Relaxed);
+        let silence = now.saturating_sub(self.waiting_since.load(Ordering::Relaxed));
+        let longest = silence.max(self.longest.load(Ordering::Relaxed));
+        self.longest.store(longest, Ordering::Relaxed);
+        longest
+    }
 
     fn now(&self) -> u64 {
-        let since = self.0.clock.now().saturating_duration_since(self.0.origin);
+        let since = self.clock.now().saturating_duration_since(self.origin);
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 }
@@ -170,8 +208,10 @@ pub struct Pulse {
     pub answered: u64,
     /// The kind of the last one.
     pub reply_kind: u32,
-    /// How long the last one took.
+    /// How long the last one took in all.
     pub reply_took: Duration,
+    /// The longest time in that in which nothing came: what a silence is to be measured by.
+    pub reply_silence: Duration,
     /// Errors so far.
     pub errors: Errors,
 }

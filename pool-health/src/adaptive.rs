@@ -17,17 +17,21 @@
 //! something is owed or was a moment ago, once a second while a check is due some time or a
 //! connection is out that might be used, and never otherwise.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pool_core::{Candidate, CloseReason, ErrorClass, HealthPolicy, Orders, Subject};
+use pool_core::{
+    Builder, Candidate, CloseReason, ErrorClass, HealthPolicy, Manager, Orders, Subject,
+};
 
-use crate::HealthStatistics;
+use crate::{BreakerGate, HealthStatistics};
 
 mod builder;
 mod inner;
 mod part;
+mod parts;
 mod suspicion;
+mod witness;
 
 pub use builder::AdaptiveHealthBuilder;
 use inner::Inner;
@@ -49,7 +53,10 @@ pub use part::{Part, Round};
 /// # Ok::<_, pool_health::ConfigError>(())
 /// ```
 #[derive(Debug)]
-pub struct AdaptiveHealth(Mutex<Inner>);
+pub struct AdaptiveHealth {
+    inner: Mutex<Inner>,
+    gate: Option<Arc<BreakerGate>>,
+}
 
 impl AdaptiveHealth {
     /// Settings to begin with.
@@ -64,9 +71,25 @@ impl AdaptiveHealth {
         self.lock().statistics()
     }
 
+    /// Its breaker, if it has one.
+    #[must_use]
+    pub fn breaker(&self) -> Option<&BreakerGate> {
+        self.gate.as_deref()
+    }
+
+    /// Has a pool that is being built ask this policy, and its breaker as the pool's admission. One
+    /// policy looks after one pool.
+    pub fn attach<M: Manager>(self: &Arc<Self>, builder: Builder<M>) -> Builder<M> {
+        let builder = builder.health(Arc::clone(self) as _);
+        match &self.gate {
+            Some(gate) => builder.admission(Arc::clone(gate) as _),
+            None => builder,
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // After a panic of a part, the others are as good as before.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

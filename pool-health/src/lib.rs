@@ -3,6 +3,8 @@
 mod adaptive;
 mod ageing;
 mod backoff;
+mod breaker;
+mod confidence;
 mod endpoint;
 mod error;
 mod evidence;
@@ -24,6 +26,11 @@ mod warm_up;
 pub use adaptive::{AdaptiveHealth, AdaptiveHealthBuilder, Part, Round};
 pub use ageing::{Ageing, AgeingBuilder, AgeingPolicy, AgeingStats};
 pub use backoff::{Backoff, Jitter};
+pub use breaker::{
+    Breaker, BreakerBuilder, BreakerGate, BreakerSnapshot, Circuit, Decision, FailureClass,
+    GateSnapshot, Tally, Transition,
+};
+pub use confidence::Bounds;
 pub use error::ConfigError;
 pub use mode::Mode;
 pub use recycling::{Recycler, RecyclerBuilder, RecyclingPolicy, RecyclingStats};

@@ -167,10 +167,10 @@ impl Silence {
         if let Some(wait) = news.ended {
             seen.sign = end(watch, wait, now, &mut self.expectations);
         }
-        if let Some((kind, took)) = news.reply {
+        if let Some((kind, silence)) = news.reply {
             let expected = self.expectations.of(now, kind);
-            seen.reply = Some(expected.map(|expected| expected.ratio(took)));
-            self.expectations.learn(now, kind, took);
+            seen.reply = Some(expected.map(|expected| expected.ratio(silence)));
+            self.expectations.learn(now, kind, silence);
         }
         // What is being checked or reset has a limit of its own.
         if judging && seen.sign.is_none() && subject.place != Place::Tended {

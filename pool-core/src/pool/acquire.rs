@@ -35,8 +35,10 @@ use crate::{Error, Manager, Outcome, Phase, Token};
 pub struct Acquire<'a, M: Manager> {
     origin: Origin<'a, M>,
     room: MaybeUninit<Room<M>>,
-    /// What the pool's admission gave it. It must go back as long as the step is past `Done`.
+    /// What the pool's admission gave it, if it was asked. It must go back as long as the step is past
+    /// `Done`.
     token: Token,
+    entered: bool,
     step: Step,
     _pin: PhantomPinned,
 }
@@ -116,6 +118,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
             origin,
             room: MaybeUninit::uninit(),
             token: NO_TOKEN,
+            entered: false,
             step: Step::New,
             _pin: PhantomPinned,
         }
@@ -181,7 +184,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         let inner = self.inner();
         let now = inner.coarse.millis();
         // Where it is for the sake of the books only that it came here.
-        if inner.features.on_acquire && !inner.features.prepares && inner.is_fit(&mut lease, now) {
+        if inner.features.told && !inner.features.prepares && inner.is_fit(&mut lease, now) {
             return Some(lease);
         }
         match inner.look(lease, now) {
@@ -398,11 +401,11 @@ impl<M: Manager> Future for Acquire<'_, M> {
         // SAFETY: nothing is moved out; a waiter in the room is not touched while it is queued.
         let this = unsafe { self.get_unchecked_mut() };
         match (this.step, &this.origin) {
-            (Step::New, &Origin::Plain { pool, site }) if !pool.inner().features.on_acquire => {
+            (Step::New, &Origin::Plain { pool, site }) if !pool.inner().features.on_acquire() => {
                 this.take(cx, pool, site)
             }
             (Step::Wait, _) => this.end_wait(cx),
-            (Step::New, _) if this.inner().features.on_acquire => this.begin(cx),
+            (Step::New, _) if this.inner().features.on_acquire() => this.begin(cx),
             _ => {
                 let stepped = this.poll_step(cx);
                 this.go_on(cx, stepped)
@@ -463,7 +466,9 @@ impl<M: Manager> Acquire<'_, M> {
         let now = inner.coarse.millis();
         let mut lease = PooledConnection::new(loan);
         match self.origin {
-            Origin::Plain { site, .. } if inner.may_have(&mut lease, now) => {
+            Origin::Plain { site, .. }
+                if (!self.entered || mutant(212)) && inner.may_have(&mut lease, now) =>
+            {
                 lease.note(site, now);
                 self.step = Step::Done;
                 Poll::Ready(Ok(lease))
@@ -524,7 +529,9 @@ impl<M: Manager> Acquire<'_, M> {
     /// Gives its token back, leaves the queue, or a check to itself.
     #[cold]
     fn drop_slowly(&mut self) {
-        self.inner().leave(self.token, Outcome::Cancelled);
+        if self.entered {
+            self.inner().leave(self.token, Outcome::Cancelled);
+        }
         match self.step {
             Step::New | Step::Done | Step::Entered | Step::Join => {}
             // A queued acquire was pinned, and is not moved again before it is gone.

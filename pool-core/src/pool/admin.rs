@@ -15,7 +15,7 @@ use crate::error::{AddError, ResizeError};
 use crate::mutant::mutant;
 use crate::queue::{Phase, Stage, Whereabouts};
 use crate::status::{CloseReport, ConnectionInfo, Evict, Holder, OnSuspend, PoolPhase, Status};
-use crate::{CloseReason, Manager};
+use crate::{CloseReason, Manager, Vitals};
 
 impl<M: Manager> Pool<M> {
     /// The pool in numbers, the sizes taken at one moment under the queue's lock.
@@ -158,7 +158,7 @@ impl<M: Manager> Pool<M> {
             });
         };
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
-        inner.install(berth, conn, (id, inner.queue.epoch()));
+        inner.install(berth, (conn, Vitals::deaf()), (id, inner.queue.epoch()));
         Ok(())
     }
 
@@ -239,7 +239,7 @@ impl<M: Manager> Inner<M> {
         holders
     }
 
-    fn idle_slots(&self) -> Vec<u32> {
+    pub(super) fn idle_slots(&self) -> Vec<u32> {
         let mut idle = Vec::new();
         self.queue.survey(|index, place, _| {
             if place == Whereabouts::Idle {

@@ -8,11 +8,13 @@
 
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::body::Loan;
+use super::body::{Loan, NEVER_SEEN};
 use super::lease::PooledConnection;
 use super::{Inner, contained};
+use crate::mutant::mutant;
 use crate::placement::Candidate;
 use crate::request::RequestInfo;
 use crate::{Admit, Error, Event, Manager, Outcome, Token};
@@ -25,6 +27,22 @@ impl<M: Manager> Inner<M> {
             Some(admission) => admission.admit(Duration::from_millis(now), request),
             None => Admit::Enter(Token::default()),
         }
+    }
+
+    /// Asks the admission whether it stands by.
+    pub(super) fn post_admission(&self) {
+        if !self.features.switches {
+            return;
+        }
+        let Some(admission) = &self.admission else {
+            return;
+        };
+        // Should it panic, it is asked about requests, which is right in any case.
+        let mut stands_by = false;
+        contained(|| stands_by = admission.stands_by() == Some(true));
+        let others = self.features.prepares || self.features.observer || self.placement.is_some();
+        let on_acquire = &self.features.on_acquire;
+        on_acquire.store(others || !stands_by, Ordering::Relaxed);
     }
 
     /// Gives a token back.
@@ -42,12 +60,16 @@ impl<M: Manager> Inner<M> {
         &self,
         lease: &mut PooledConnection<M>,
         request: &RequestInfo,
-        token: Token,
+        token: Option<Token>,
         (waited, site): (Duration, &'static Location<'static>),
     ) {
         let body = lease.body_mut();
         body.lent = true;
         body.token = token;
+        if self.features.switches && token.is_some() && !mutant(211) {
+            // Whoever returns it must look at it closely, and so finds the token.
+            body.seen = NEVER_SEEN;
+        }
         let connection = body.id;
         if let Some(placement) = &self.placement {
             let lent = candidate(lease.loan());
@@ -92,7 +114,9 @@ impl<M: Manager> Inner<M> {
             let lent = candidate(loan);
             contained(|| placement.released(request, lent));
         }
-        self.leave(token, outcome);
+        if let Some(token) = token {
+            self.leave(token, outcome);
+        }
     }
 
     /// Tells of a request that ended without a lease.
@@ -168,7 +192,7 @@ impl<'a, M: Manager> Pass<'a, M> {
         let this = std::mem::ManuallyDrop::new(self);
         let begun = (Duration::ZERO, site);
         this.inner
-            .lend(lease, RequestInfo::NOTHING, this.token, begun);
+            .lend(lease, RequestInfo::NOTHING, Some(this.token), begun);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::queue::{self, Kind, Queue};
@@ -44,8 +44,6 @@ pub(crate) struct Body<M: Manager> {
     /// Until when a check that was made for a request that left counts for the next in line, on the
     /// coarse clock; 0 if none was.
     pub(crate) vouched: u64,
-    pub(crate) uses: u64,
-    pub(crate) errors: u32,
     /// What closes it when it comes back, whatever else is true. `InFlight` while a round trip is
     /// under way.
     pub(crate) doom: Option<CloseReason>,
@@ -53,8 +51,9 @@ pub(crate) struct Body<M: Manager> {
     /// A caller leases it, and whoever keeps books was told so. Never set in a pool where nobody
     /// does.
     pub(crate) lent: bool,
-    /// What the admission gave the request that leases it. Means nothing unless `lent`.
-    pub(crate) token: Token,
+    /// What the admission gave the request that leases it, if it was asked. Means nothing unless
+    /// `lent`.
+    pub(crate) token: Option<Token>,
 }
 
 /// What everybody may read of a slot. Plain facts for snapshots and maintenance; whoever acts on
@@ -75,6 +74,10 @@ pub(crate) struct Face {
     evicted: AtomicU64,
     /// A successor is being opened.
     pub(crate) succeeded: AtomicBool,
+    /// Leases of the connection so far. Written by its holder alone.
+    uses: AtomicU64,
+    /// Errors so far, its users' and those of checks and resets.
+    errors: AtomicU32,
 }
 
 impl Default for Face {
@@ -88,6 +91,8 @@ impl Default for Face {
             site: AtomicPtr::new(ptr::null_mut()),
             evicted: AtomicU64::new(0),
             succeeded: AtomicBool::new(false),
+            uses: AtomicU64::new(0),
+            errors: AtomicU32::new(0),
         }
     }
 }
@@ -110,6 +115,31 @@ impl Face {
         self.site
             .store(ptr::from_ref(site).cast_mut(), Ordering::Relaxed);
         self.leased_since.store(now, Ordering::Relaxed);
+        let uses = self.uses.load(Ordering::Relaxed);
+        self.uses.store(uses + 1, Ordering::Relaxed);
+    }
+
+    /// Leases so far, a present one included.
+    pub(crate) fn uses(&self) -> u64 {
+        self.uses.load(Ordering::Relaxed)
+    }
+
+    /// Errors so far.
+    pub(crate) fn errors(&self) -> u32 {
+        self.errors.load(Ordering::Relaxed)
+    }
+
+    /// Counts an error.
+    pub(crate) fn note_error(&self) {
+        let errors = self.errors.load(Ordering::Relaxed);
+        self.errors
+            .store(errors.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// When it was last given out or came back.
+    pub(crate) fn used(&self) -> u64 {
+        let leased = self.leased_since.load(Ordering::Relaxed);
+        leased.max(self.idle_since.load(Ordering::Relaxed))
     }
 
     /// Where the present, or else the last, lease was asked for.
@@ -126,6 +156,8 @@ impl Face {
         self.expires.store(body.expires, Ordering::Relaxed);
         self.asked.store(now, Ordering::Relaxed);
         self.succeeded.store(false, Ordering::Relaxed);
+        self.uses.store(0, Ordering::Relaxed);
+        self.errors.store(0, Ordering::Relaxed);
     }
 }
 
@@ -177,8 +209,8 @@ impl<M: Manager> Body<M> {
             epoch: self.epoch,
             created: self.created,
             age: Duration::from_millis(now.saturating_sub(opened)),
-            uses: self.uses,
-            errors: self.errors,
+            uses: face.uses(),
+            errors: face.errors(),
             idle: Duration::from_millis(idle),
         }
     }

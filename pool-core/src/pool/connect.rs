@@ -1,5 +1,6 @@
 //! Opening connections: who starts a connect, what a connect does, and what follows when it fails.
 
+use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,11 +8,12 @@ use std::time::Duration;
 
 use super::body::{Berth, Body, Home, NEVER_SEEN};
 use super::stop::Level;
+use super::tasks::Cut;
 use super::{Inner, millis};
 use crate::error::Cause;
 use crate::mutant::mutant;
 use crate::queue::Limits;
-use crate::{CloseReason, ConnectCtx, ErrorClass, Event, Manager, Token};
+use crate::{Candidate, CloseReason, Condition, ConnectCtx, ErrorClass, Event, Manager, Vitals};
 
 impl<M: Manager> Inner<M> {
     /// Starts the connect for a claimed slot. `upto`: keep it even if nobody waits, as long as no
@@ -68,7 +70,8 @@ impl<M: Manager> Inner<M> {
         &self,
         (id, epoch): (u64, u64),
         attempt: u32,
-    ) -> Result<M::Connection, (Cause<M::Error>, bool)> {
+        vitals: &Vitals,
+    ) -> Result<M::Connection, (Cause<M::Error>, ErrorClass)> {
         let timeout = self.config.connect_timeout;
         let cx = ConnectCtx {
             attempt,
@@ -76,6 +79,7 @@ impl<M: Manager> Inner<M> {
             timeout,
             epoch,
             connection_id: id,
+            vitals: vitals.clone(),
         };
         let work = async {
             let mut conn = self
@@ -89,6 +93,7 @@ impl<M: Manager> Inner<M> {
                     return Err(OpenError::Hook(refused.to_string()));
                 }
             }
+            self.warm_up(id, &mut conn).await?;
             Ok(conn)
         };
         match self.within(timeout, work).await {
@@ -97,12 +102,44 @@ impl<M: Manager> Inner<M> {
                 // Foreign code outside the limit's catch.
                 let classify = AssertUnwindSafe(|| self.manager.classify(&error));
                 let class = std::panic::catch_unwind(classify);
-                let permanent = class.is_ok_and(|class| class == ErrorClass::Permanent);
-                Err((Cause::Manager(Arc::new(error)), permanent))
+                let class = class.unwrap_or(ErrorClass::Connection);
+                Err((Cause::Manager(Arc::new(error)), class))
             }
-            Ok(Err(OpenError::Hook(reason))) => Err((Cause::Hook(reason.into()), false)),
-            Err(cut) => Err((cut.into_cause(timeout), false)),
+            Ok(Err(OpenError::Hook(reason))) => {
+                Err((Cause::Hook(reason.into()), ErrorClass::Connection))
+            }
+            Ok(Err(OpenError::Cut(limit, cut))) => {
+                Err((cut.into_cause(limit), ErrorClass::Connection))
+            }
+            Err(cut) => Err((cut.into_cause(timeout), ErrorClass::Endpoint)),
         }
+    }
+
+    /// Does what the plan says, if there is one.
+    async fn warm_up(&self, id: u64, conn: &mut M::Connection) -> Result<(), OpenError<M::Error>> {
+        let Some(plan) = &self.warm_up else {
+            return Ok(());
+        };
+        match self
+            .within(plan.limit(), self.manager.warm_up(conn, plan))
+            .await
+        {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if plan.keeps() && self.condition_of(conn) != Condition::Broken => {
+                self.observe_text(&error, |reason| Event::WarmUpFailed {
+                    connection: id,
+                    reason,
+                });
+                Ok(())
+            }
+            Ok(Err(error)) => Err(OpenError::Connect(error)),
+            Err(cut) => Err(OpenError::Cut(plan.limit(), cut)),
+        }
+    }
+
+    fn condition_of(&self, conn: &mut M::Connection) -> Condition {
+        let asked = AssertUnwindSafe(|| self.manager.condition(conn));
+        std::panic::catch_unwind(asked).unwrap_or(Condition::Broken)
     }
 
     fn info_of_new(&self, id: u64, epoch: u64) -> crate::ConnectionInfo {
@@ -121,7 +158,7 @@ impl<M: Manager> Inner<M> {
     pub(super) fn install(
         self: &Arc<Self>,
         berth: Berth<M>,
-        conn: M::Connection,
+        (conn, vitals): (M::Connection, Vitals),
         (id, epoch): (u64, u64),
     ) {
         let created = self.clock.now();
@@ -142,15 +179,18 @@ impl<M: Manager> Inner<M> {
             expires,
             fresh: now,
             vouched: 0,
-            uses: 0,
-            errors: 0,
             doom: None,
             request: None,
             lent: false,
-            token: Token::default(),
+            token: None,
         };
         self.counters.opened.fetch_add(1, Ordering::Relaxed);
         berth.face().renew(&body, now);
+        let connection = Candidate {
+            slot: berth.index(),
+            connection: id,
+        };
+        self.enrol(connection, vitals, now);
         let loan = berth.fill(body);
         if self.queue.is_current(epoch) || mutant(109) {
             self.give(loan);
@@ -172,17 +212,18 @@ impl<M: Manager> Inner<M> {
             self.fail_waiters();
         }
         self.announce_arrival();
-        self.observe_failure(id, &told);
+        self.observe_text(&told, |reason| Event::ConnectFailed {
+            connection: id,
+            reason,
+        });
     }
 
-    fn observe_failure(&self, id: u64, cause: &Cause<M::Error>) {
+    /// Tells the observer of something that an error says.
+    fn observe_text(&self, error: &dyn Display, event: impl FnOnce(&str) -> Event<'_>) {
         if self.features.observer {
-            let text = std::panic::catch_unwind(AssertUnwindSafe(|| cause.to_string()));
+            let text = std::panic::catch_unwind(AssertUnwindSafe(|| error.to_string()));
             let reason = text.as_deref().unwrap_or("an error whose text panics");
-            self.observe_slowly(&Event::ConnectFailed {
-                connection: id,
-                reason,
-            });
+            self.observe_slowly(&event(reason));
         }
     }
 
@@ -198,7 +239,7 @@ impl<M: Manager> Inner<M> {
     /// A connection that came to nothing before its first use is as bad as a failed connect: its
     /// successor must not follow at once, or a far end that takes connections and drops them would
     /// be asked in a loop.
-    pub(super) fn note_end(&self, body: &Body<M>, reason: CloseReason) {
+    pub(super) fn note_end(&self, body: &Body<M>, uses: u64, reason: CloseReason) {
         let unfit = matches!(
             reason,
             CloseReason::Broken
@@ -208,7 +249,7 @@ impl<M: Manager> Inner<M> {
         );
         let now = self.now_millis();
         let age = now.saturating_sub(self.coarse.millis_at(body.created));
-        if unfit && body.uses == 0 && age < INFANCY {
+        if unfit && uses == 0 && age < INFANCY {
             let pause = self.failures().stillborn(now);
             self.pause_connects(now + pause);
         }
@@ -233,6 +274,7 @@ const INFANCY: u64 = 1000;
 enum OpenError<E> {
     Connect(E),
     Hook(String),
+    Cut(Duration, Cut),
 }
 
 /// A connect under way. Its destructor gives the slot back whatever happens to the task.
@@ -257,17 +299,18 @@ impl<M: Manager> Connecting<M> {
         let successes = inner.failures().successes();
         inner.observe(|| Event::ConnectStarted { connection: id });
         let started = inner.clock.now();
+        let vitals = inner.vitals();
         let under_way = inner.connect_under_way(id);
         let opened = inner
             .stop
-            .unless(Level::Openings, inner.open((id, epoch), attempt))
+            .unless(Level::Openings, inner.open((id, epoch), attempt, &vitals))
             .await;
         drop(under_way);
+        let took = inner.clock.now().saturating_duration_since(started);
         match opened {
             // The pool has closed.
             None => self.end(),
             Some(Ok(conn)) => {
-                let took = inner.clock.now().saturating_duration_since(started);
                 inner.connect_succeeded();
                 inner.note_connect_time(took);
                 inner.observe(|| Event::Connected {
@@ -275,12 +318,17 @@ impl<M: Manager> Connecting<M> {
                     took,
                 });
                 if let Some(berth) = self.berth.take() {
-                    inner.install(berth, conn, (id, epoch));
+                    let slot = berth.index();
+                    inner.install(berth, (conn, vitals), (id, epoch));
+                    let connection = id;
+                    inner.tell_connected(took, Ok(Candidate { slot, connection }));
                 }
                 inner.mailbox.call();
                 inner.announce_arrival();
             }
-            Some(Err((cause, permanent))) => {
+            Some(Err((cause, class))) => {
+                let permanent = class == ErrorClass::Permanent;
+                inner.tell_connected(took, Err(class));
                 // The pause first: what the slot's capacity is used for next must keep to it. A
                 // failure from before a reopen says nothing about what is there now.
                 // Nor does how often connects had failed before others succeeded.

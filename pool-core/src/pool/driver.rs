@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::Inner;
 use super::body::Berth;
 use super::growth::{Growth, Load};
+use super::health::Reviews;
 use super::maintenance::Maintenance;
 use super::stop::Level;
 use crate::mutant::mutant;
@@ -25,6 +26,7 @@ pub(super) struct Driver<M: Manager> {
     inner: Weak<Inner<M>>,
     timer: Box<dyn Timer>,
     maintenance: Maintenance,
+    reviews: Reviews,
     /// When to look for hand-offs that nobody collected.
     sweep: Option<u64>,
 }
@@ -52,6 +54,7 @@ impl<M: Manager> Inner<M> {
             inner: Arc::downgrade(self),
             timer: self.clock.timer(),
             maintenance: Maintenance::new(&self.config, self.now_millis()),
+            reviews: Reviews::default(),
             sweep: None,
         };
         self.start(Box::pin(driver))
@@ -201,11 +204,15 @@ impl<M: Manager> Driver<M> {
         let grow = inner.grow(now);
         inner.announce_arrival();
         let revoke = inner.revoke(&mut self.sweep, now);
+        inner.post_admission();
+        let review = self.reviews.run(inner, now);
         let maintain = self.maintenance.run(inner, now);
         // Set by whatever began above, or by a connect that failed.
         let pause = inner.queue.limits().connect_after;
         let pause = if pause > now { pause } else { u64::MAX };
-        expire.min(grow).min(revoke).min(maintain).min(pause)
+        [grow, revoke, review, maintain, pause]
+            .into_iter()
+            .fold(expire, u64::min)
     }
 }
 

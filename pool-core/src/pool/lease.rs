@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Inner;
+use super::admit::candidate;
 use super::body::{Body, Loan, NEVER_SEEN};
+use super::health::Standing;
 use super::home_word::home;
 use super::mailbox::Restore;
 use crate::mutant::mutant;
 use crate::queue::{Given, Phase, Queue, wake};
 use crate::request::RequestInfo;
 use crate::status::ConnectionInfo;
-use crate::{CloseReason, Condition, ErrorClass, Manager, Outcome};
+use crate::{CloseReason, Condition, ErrorClass, Manager, Outcome, Recycling};
 
 /// A leased connection. Derefs to the manager's connection; goes back when dropped.
 ///
@@ -106,9 +108,9 @@ impl<M: Manager> PooledConnection<M> {
     /// connection is closed when the lease ends, and those that are idle are asked before their next
     /// use, as after a restart of the far end.
     pub fn report(this: &mut Self, error: &M::Error) -> ErrorClass {
+        this.loan.face().note_error();
         let body = this.loan.get_mut();
         let class = body.home.inner().manager.classify(error);
-        body.errors = body.errors.saturating_add(1);
         if class != ErrorClass::Harmless {
             body.condemn(CloseReason::Broken);
             // What took this connection may have taken the others.
@@ -133,7 +135,6 @@ impl<M: Manager> PooledConnection<M> {
     #[inline(always)]
     pub(super) fn note(&mut self, site: &'static Location<'static>, now: u64) {
         self.loan.face().lease(site, now);
-        self.loan.get_mut().uses += 1;
     }
 
     /// Keeps what the request said about itself. Whoever returns the connection must look at it
@@ -214,6 +215,7 @@ impl<M: Manager> DerefMut for InFlight<'_, M> {
 }
 
 /// Where a returned connection must go.
+#[derive(Clone, Copy)]
 enum Way {
     Straight,
     Restore(Restore),
@@ -326,7 +328,11 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
     // Before the look at anything: what is decided after it shows in the next revision.
     let revision = inner.queue.revision();
     let evicted = loan.face().is_evicted(loan.get().id);
+    let standing = inner.standing(loan);
     let body = loan.get_mut();
+    if let Standing::Doomed(reason) = standing {
+        body.condemn(reason);
+    }
     let in_flight = body.doom == Some(CloseReason::InFlight);
     let doomed = body.doom.is_some() && !(in_flight && mutant(105));
     let stale = !inner.queue.is_current(body.epoch);
@@ -334,15 +340,39 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
     if doomed || evicted || stale || now >= body.expires || panicking {
         return Way::Close(reason(body, evicted, stale));
     }
+    if standing == Standing::Recycled(Recycling::Replace) {
+        return Way::Close(CloseReason::Replaced);
+    }
     // What came back after a suspicion is no longer suspect.
-    if now >= inner.suspect_before() {
+    if standing == Standing::Free && now >= inner.suspect_before() {
         body.seen = revision;
     }
     let condition = condition(inner, body);
     if mutant(193) {
         body.seen = inner.queue.revision();
     }
-    way_of(inner, condition)
+    way_of_one(way_of(inner, condition), condition, standing)
+}
+
+/// Where a connection goes that a policy has set apart.
+fn way_of_one(way: Way, condition: Condition, standing: Standing) -> Way {
+    let mut restore = match way {
+        Way::Close(_) => return way,
+        Way::Restore(restore) => restore,
+        Way::Straight => Restore {
+            reset: condition == Condition::Dirty,
+            released: true,
+            fully: false,
+            validate: false,
+        },
+    };
+    match standing {
+        Standing::Free | Standing::Doomed(_) => return way,
+        Standing::Quarantined if mutant(202) => return way,
+        Standing::Quarantined => restore.validate = true,
+        Standing::Recycled(_) => (restore.reset, restore.fully) = (true, true),
+    }
+    Way::Restore(restore)
 }
 
 /// Where a connection goes for which nothing but its condition matters.
@@ -354,6 +384,7 @@ fn way_of<M: Manager>(inner: &Inner<M>, condition: Condition) -> Way {
         condition => Way::Restore(Restore {
             reset: condition == Condition::Dirty,
             released: true,
+            fully: false,
             validate: inner.config.validate_on_return,
         }),
     }
@@ -436,6 +467,7 @@ impl<M: Manager> Inner<M> {
     }
 
     fn detach(&self, loan: Loan<M>) -> M::Connection {
+        self.tell_closed(candidate(&loan), CloseReason::Discarded);
         let (berth, body) = self.queue.begin_close(loan);
         self.counters.detached.fetch_add(1, Ordering::Relaxed);
         self.vacate(berth);

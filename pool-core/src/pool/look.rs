@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::admit::Pass;
 use super::body::{Body, ENDLESS};
+use super::health::Standing;
 use super::home_word::home;
 use super::lease::PooledConnection;
 use super::mailbox::Restore;
@@ -29,7 +30,7 @@ impl<M: Manager> Inner<M> {
     /// nearly all may. If not, [`look`](Self::look) says what to do.
     #[inline(always)]
     pub(super) fn may_have(&self, lease: &mut PooledConnection<M>, now: u64) -> bool {
-        !self.features.on_acquire && self.is_fit(lease, now)
+        !self.features.on_acquire() && self.is_fit(lease, now)
     }
 
     /// Whether nothing is to be seen to about a connection, hooks aside.
@@ -51,6 +52,10 @@ impl<M: Manager> Inner<M> {
         if lease.loan().face().is_evicted(lease.loan().get().id) {
             return self.send_away(lease, CloseReason::Evicted);
         }
+        let standing = self.standing(lease.loan());
+        if let Standing::Doomed(reason) = standing {
+            return self.send_away(lease, reason);
+        }
         let body = lease.body_mut();
         if !self.queue.is_current(body.epoch) && !mutant(108) {
             return self.send_away(lease, CloseReason::Stale);
@@ -59,8 +64,13 @@ impl<M: Manager> Inner<M> {
         if now >= body.expires {
             return self.send_away(lease, CloseReason::Lifetime);
         }
+        if standing == Standing::Quarantined && !mutant(201) {
+            self.restore(lease.into_loan(), Restore::CHECK);
+            return Look::Gone;
+        }
         let doubtful = self.is_doubtful(body, now);
-        if !doubtful {
+        // One that is recycled in a way of its own is looked at closely each time.
+        if !doubtful && standing == Standing::Free {
             body.seen = revision;
         }
         if !self.features.prepares {
@@ -94,12 +104,7 @@ impl<M: Manager> Inner<M> {
 
     #[cold]
     fn send_to_reset(&self, lease: PooledConnection<M>) -> Look<M> {
-        let restore = Restore {
-            reset: true,
-            released: false,
-            validate: false,
-        };
-        self.restore(lease.into_loan(), restore);
+        self.restore(lease.into_loan(), Restore::RESET);
         Look::Gone
     }
 
@@ -109,7 +114,7 @@ impl<M: Manager> Inner<M> {
         site: &'static Location<'static>,
     ) -> Option<PooledConnection<M>> {
         let now = self.coarse.millis();
-        if self.features.on_acquire {
+        if self.features.on_acquire() {
             return self.try_acquire_by_the_book(site, now);
         }
         if let Some(loan) = self.queue.take(home()) {

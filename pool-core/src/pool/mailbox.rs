@@ -23,8 +23,27 @@ pub(crate) struct Restore {
     pub(crate) reset: bool,
     /// It ends a lease, so the hooks and checks on return apply.
     pub(crate) released: bool,
+    /// Make it clean of everything.
+    pub(crate) fully: bool,
     /// Ask the far end.
     pub(crate) validate: bool,
+}
+
+impl Restore {
+    /// Ask the far end whether an idle connection works.
+    pub(crate) const CHECK: Self = Self {
+        reset: false,
+        released: false,
+        fully: false,
+        validate: true,
+    };
+    /// Make a connection clean that was taken to be given out.
+    pub(crate) const RESET: Self = Self {
+        reset: true,
+        released: false,
+        fully: false,
+        validate: false,
+    };
 }
 
 /// The driver's inbox. At most one chore per slot, so it is bounded.

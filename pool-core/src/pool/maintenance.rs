@@ -185,12 +185,7 @@ impl<M: Manager> Inner<M> {
             return false;
         };
         loan.face().asked.store(now, Ordering::Relaxed);
-        let check = Restore {
-            reset: false,
-            released: false,
-            validate: true,
-        };
-        self.restore(loan, check);
+        self.restore(loan, Restore::CHECK);
         true
     }
 }

@@ -20,6 +20,7 @@ mod connect;
 mod driver;
 mod failures;
 mod growth;
+mod health;
 mod home_word;
 mod initial;
 mod lease;
@@ -34,7 +35,7 @@ mod throttle;
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Instant;
@@ -45,6 +46,7 @@ pub use self::lease::{InFlight, PooledConnection};
 use self::body::{Loan, Slots};
 use self::failures::Failures;
 use self::growth::Growth;
+use self::health::Health;
 use self::look::Doubt;
 use self::mailbox::Mailbox;
 use self::preparation::rough_timeout;
@@ -55,8 +57,8 @@ use crate::mutant::mutant;
 use crate::queue::{Limits, Queue};
 use crate::request::Request;
 use crate::{
-    Admission, Builder, Clock, CloseReason, CoarseTime, Config, Event, Manager, Observer,
-    Placement, Spawn,
+    Admission, Builder, Clock, CloseReason, CoarseTime, Config, Event, HealthPolicy, Manager,
+    Observer, Placement, Spawn, WarmUp,
 };
 
 /// A pool of connections. A cheap handle: clone it freely.
@@ -101,6 +103,8 @@ pub(crate) struct Inner<M: Manager> {
     observer: Option<Arc<dyn Observer>>,
     admission: Option<Arc<dyn Admission>>,
     placement: Option<Arc<dyn Placement>>,
+    health: Option<Health>,
+    pub(crate) warm_up: Option<WarmUp>,
     pub(crate) clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawn>,
     handles: AtomicUsize,
@@ -118,10 +122,11 @@ pub(crate) struct Inner<M: Manager> {
 }
 
 /// What is switched on, decided at build time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Features {
-    /// Anything at all that an acquire must look at.
-    on_acquire: bool,
+    /// Anything at all that an acquire must look at. Changes when an admission stands by or does so
+    /// no longer; all else is decided at build time.
+    on_acquire: AtomicBool,
     /// Anything at all that a return must look at.
     on_release: bool,
     /// Hooks run before a connection is given out.
@@ -129,6 +134,10 @@ struct Features {
     /// Hooks or checks run on what comes back.
     restores: bool,
     observer: bool,
+    /// Somebody keeps books of leases.
+    told: bool,
+    /// The admission stands by at times: what enters while it does not is concluded by a close look.
+    switches: bool,
 }
 
 impl Features {
@@ -138,13 +147,25 @@ impl Features {
         let restores = !hooks.after_release.is_empty() || config.validate_on_return || mutant(182);
         let observer = parts.observer.is_some();
         let told = observer || parts.admission.is_some() || parts.placement.is_some();
+        let stands_by = parts.admission.as_ref().map(|policy| policy.stands_by());
+        let switches = matches!(stands_by, Some(Some(_)));
+        let always = observer || parts.placement.is_some() || matches!(stands_by, Some(None));
         Self {
-            on_acquire: prepares || told,
-            on_release: restores || told,
+            on_acquire: AtomicBool::new(prepares || told),
+            on_release: restores || always,
             prepares,
             restores,
             observer,
+            told,
+            switches,
         }
+    }
+
+    /// Whether an acquire must look at anything.
+    #[inline(always)]
+    fn on_acquire(&self) -> bool {
+        // Relaxed: a request that misses a change is one that came before it.
+        self.on_acquire.load(Ordering::Relaxed)
     }
 }
 
@@ -167,6 +188,8 @@ pub(crate) struct Parts<M: Manager> {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) admission: Option<Arc<dyn Admission>>,
     pub(crate) placement: Option<Arc<dyn Placement>>,
+    pub(crate) health: Option<Arc<dyn HealthPolicy>>,
+    pub(crate) warm_up: Option<WarmUp>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) spawner: Arc<dyn Spawn>,
 }
@@ -312,6 +335,8 @@ impl<M: Manager> Inner<M> {
             observer,
             admission,
             placement,
+            health,
+            warm_up,
             clock,
             spawner,
         } = parts;
@@ -362,6 +387,8 @@ impl<M: Manager> Inner<M> {
             observer,
             admission,
             placement,
+            health: health.map(Health::new),
+            warm_up,
             clock,
             spawner,
         }

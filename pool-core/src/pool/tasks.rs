@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::Inner;
+use super::admit::candidate;
 use super::body::{Berth, Body, Loan};
 use super::lease::PooledConnection;
 use super::mailbox::{Chore, Restore};
@@ -18,7 +19,7 @@ use crate::error::Cause;
 use crate::hooks::Hook;
 use crate::mutant::mutant;
 use crate::queue::{Stage, wake};
-use crate::{BoxFuture, CloseReason, Condition, Manager};
+use crate::{BoxFuture, Candidate, CloseReason, Condition, Manager};
 
 /// How the preparation of a connection for a caller ended.
 pub(super) enum Prepared<M: Manager> {
@@ -139,6 +140,7 @@ impl<M: Manager> Inner<M> {
     /// Asks the far end. Notes the cause of a failure.
     pub(super) async fn validate(&self, lease: &mut PooledConnection<M>, limit: Duration) -> bool {
         let asked = self.clock.now();
+        let connection = candidate(lease.loan());
         let body = lease.body_mut();
         // Should the future be dropped half way, the connection is not reused.
         body.begin();
@@ -146,6 +148,8 @@ impl<M: Manager> Inner<M> {
             .within(limit, self.manager.validate(&mut body.conn))
             .await;
         body.finish();
+        let took = self.clock.now().saturating_duration_since(asked);
+        self.tell_checked(connection, took, matches!(outcome, Ok(Ok(()))));
         let cause = match outcome {
             Ok(Ok(())) => {
                 body.worked(self.coarse.millis_at(asked), self.bypass);
@@ -161,7 +165,7 @@ impl<M: Manager> Inner<M> {
                 cut.into_cause(limit)
             }
         };
-        self.note_failure(body, cause);
+        self.note_failure(lease, cause);
         false
     }
 
@@ -226,24 +230,29 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Makes a connection clean. Notes the cause of a failure.
-    async fn reset(&self, lease: &mut PooledConnection<M>) -> bool {
+    async fn reset(&self, lease: &mut PooledConnection<M>, fully: bool) -> bool {
         let limit = self.config.reset_timeout;
         let body = lease.body_mut();
         body.begin();
-        let reset = self.manager.reset(&mut body.conn);
-        let outcome = self.within(limit, reset).await;
+        let outcome = match fully {
+            false => self.within(limit, self.manager.reset(&mut body.conn)).await,
+            true => {
+                let reset = self.manager.reset_fully(&mut body.conn);
+                self.within(limit, reset).await
+            }
+        };
         body.finish();
         let cause = match outcome {
             Ok(Ok(())) => return self.manager.condition(&mut body.conn) == Condition::Clean,
             Ok(Err(error)) => Cause::Manager(Arc::new(error)),
             Err(cut) => cut.into_cause(limit),
         };
-        self.note_failure(body, cause);
+        self.note_failure(lease, cause);
         false
     }
 
-    fn note_failure(&self, body: &mut Body<M>, cause: Cause<M::Error>) {
-        body.errors = body.errors.saturating_add(1);
+    fn note_failure(&self, lease: &PooledConnection<M>, cause: Cause<M::Error>) {
+        lease.loan().face().note_error();
         let old = self.failures().check_failed(cause);
         drop(old);
     }
@@ -253,10 +262,10 @@ impl<M: Manager> Inner<M> {
         lease: &mut PooledConnection<M>,
         todo: Restore,
     ) -> Option<CloseReason> {
-        if todo.reset && !self.reset(lease).await && !mutant(111) {
+        if todo.reset && !self.reset(lease, todo.fully).await && !mutant(111) {
             return Some(CloseReason::ResetFailed);
         }
-        if todo.validate && !self.validate(lease, self.config.validation_timeout).await {
+        if todo.validate && !self.validate(lease, self.check_limit()).await {
             return Some(CloseReason::Invalid);
         }
         if todo.released && !self.hooks.after_release.is_empty() {
@@ -325,7 +334,12 @@ impl<M: Manager> Inner<M> {
 
     pub(super) fn close_body(&self, berth: Berth<M>, body: Body<M>, reason: CloseReason) {
         self.count_closed(body.id, reason);
-        self.note_end(&body, reason);
+        let connection = Candidate {
+            slot: berth.index(),
+            connection: body.id,
+        };
+        self.tell_closed(connection, reason);
+        self.note_end(&body, berth.face().uses(), reason);
         let Body { conn, .. } = body;
         if self.stop.is(Level::Everything) {
             return self.drop_connection(berth, conn);

@@ -7,5 +7,7 @@
 
 mod admission;
 mod doorman;
+mod health;
 mod placement;
 mod sequences;
+mod standing_by;

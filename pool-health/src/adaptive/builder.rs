@@ -1,12 +1,15 @@
 //! Settings of the whole.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::inner::Inner;
+use super::witness::Witness;
 use super::{AdaptiveHealth, Part};
 use crate::endpoint::{self, Ejection};
-use crate::{ConfigError, Mode, schedule, silence};
+use crate::{
+    Ageing, Breaker, BreakerGate, ConfigError, Mode, Prediction, Recycler, schedule, silence,
+};
 
 /// Builds an [`AdaptiveHealth`]. All parts are on by default: who asks for a policy of health wants
 /// one.
@@ -19,6 +22,7 @@ pub struct AdaptiveHealthBuilder {
     pub(super) endpoint: endpoint::Settings,
     pub(super) ejection: Ejection,
     pub(super) parts: Vec<Box<dyn Part>>,
+    gate: Option<Arc<BreakerGate>>,
     pub(super) seed: Option<u64>,
 }
 
@@ -43,6 +47,7 @@ impl Default for AdaptiveHealthBuilder {
             endpoint: endpoint::Settings::default(),
             ejection: Ejection::default(),
             parts: Vec::new(),
+            gate: None,
             seed: None,
         }
     }
@@ -132,6 +137,37 @@ impl AdaptiveHealthBuilder {
             .patience(Duration::from_secs(60))
     }
 
+    /// Replaces connections that are old. Default: the pool's `max_lifetime` is all there is.
+    #[must_use]
+    pub fn ageing(self, ageing: Ageing) -> Self {
+        self.part(ageing)
+    }
+
+    /// Has connections recycled by how they do. Default: clean ones go on as they are.
+    #[must_use]
+    pub fn recycling(self, recycler: Recycler) -> Self {
+        self.part(recycler)
+    }
+
+    /// Replaces connections whose scores fall, before they fail. Default: none is.
+    #[must_use]
+    pub fn prediction(self, prediction: Prediction) -> Self {
+        self.part(prediction)
+    }
+
+    /// Tells `breaker` what happens to the connections, and asks it who may enter once the policy is
+    /// [attached](AdaptiveHealth::attach) to a pool. Default: there is none.
+    #[must_use]
+    pub fn breaker(mut self, breaker: Breaker, mode: Mode) -> Self {
+        let slow_above = breaker.slow_above();
+        let gate = Arc::new(BreakerGate::new(breaker, mode).count_returns(false));
+        self.gate = mode.is_asked().then(|| Arc::clone(&gate));
+        match mode {
+            Mode::Off => self,
+            _ => self.part(Witness::new(gate, slow_above)),
+        }
+    }
+
     /// Adds a part, asked after those that are built in and those added before.
     #[must_use]
     pub fn part(mut self, part: impl Part) -> Self {
@@ -165,6 +201,8 @@ impl AdaptiveHealthBuilder {
         self.endpoint.check(&mut problems);
         self.ejection.check(&mut problems);
         ConfigError::unless_none("health", problems)?;
-        Ok(AdaptiveHealth(Mutex::new(Inner::new(self))))
+        let gate = self.gate.clone();
+        let inner = Mutex::new(Inner::new(self));
+        Ok(AdaptiveHealth { inner, gate })
     }
 }

@@ -163,8 +163,13 @@ impl Inner {
             true => Some(self.usual),
             false => (leased || wanted.is_some()).then_some(QUIET),
         };
-        let next = [rest, wanted].into_iter().flatten().min();
-        next.map(|next| next.max(LEAST))
+        let (rest, wanted) = (rest?, wanted.unwrap_or(Duration::MAX));
+        // What is wanted so soon after a look that there can be none in between is waited for.
+        let next = match wanted < rest + LEAST {
+            true => wanted,
+            false => rest,
+        };
+        Some(next.max(LEAST))
     }
 
     pub(super) fn checked(

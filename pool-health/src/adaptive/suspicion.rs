@@ -204,10 +204,11 @@ fn note_reply(now: Duration, subject: &Subject, seen: &Seen, scores: &mut Slots<
     }
 }
 
+/// Errors of the connection. What users report may be a fault of theirs.
 fn errors_of(subject: &Subject) -> u32 {
     let errors = &subject.pulse.errors;
     [ErrorClass::Connection, ErrorClass::Endpoint]
         .iter()
         .map(|class| errors.of(*class))
-        .fold(subject.reported, u32::saturating_add)
+        .fold(0, u32::saturating_add)
 }

@@ -12,8 +12,6 @@ pub(crate) struct Watch {
     /// A wait during which a check passed: whatever it waits for, the connection works.
     forgiven: Option<Duration>,
     answered: u64,
-    /// The longest silence within the reply that is coming in, and the kind of its request.
-    longest: (u32, Duration),
 }
 
 /// Something is owed.
@@ -39,7 +37,7 @@ pub(crate) enum Stage {
 /// What was seen of a connection since the last review.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct News {
-    /// A reply: the kind of its request, and how long it took.
+    /// A reply: the kind of its request, and the longest silence before its end.
     pub(super) reply: Option<(u32, Duration)>,
     /// The silence that was under way has ended.
     pub(super) ended: Option<Wait>,
@@ -64,31 +62,11 @@ impl Watch {
                 },
             }
         });
-        let ended = before.filter(|wait| Some(wait.since) != pulse.waiting_since);
-        if let Some(wait) = ended {
-            let before = match self.longest {
-                (kind, longest) if kind == wait.kind => longest,
-                _ => Duration::ZERO,
-            };
-            self.longest = (wait.kind, before.max(wait.silent));
+        let replied = std::mem::replace(&mut self.answered, pulse.answered) != pulse.answered;
+        News {
+            reply: replied.then_some((pulse.reply_kind, pulse.reply_silence)),
+            ended: before.filter(|wait| Some(wait.since) != pulse.waiting_since),
         }
-        let reply = self.reply(pulse);
-        News { reply, ended }
-    }
-
-    /// The last reply, if there is a new one. A reply in pieces took no longer than its last silence,
-    /// in the words of the vital signs; what was seen to be longer counts.
-    fn reply(&mut self, pulse: &Pulse) -> Option<(u32, Duration)> {
-        if pulse.answered == self.answered {
-            return None;
-        }
-        self.answered = pulse.answered;
-        let (kind, longest) = std::mem::take(&mut self.longest);
-        let seen = match kind == pulse.reply_kind {
-            true => longest,
-            false => Duration::ZERO,
-        };
-        Some((pulse.reply_kind, pulse.reply_took.max(seen)))
     }
 
     /// It passed a check.

@@ -61,7 +61,7 @@ fn three_failures_without_a_sign_of_life_close_all_once() {
     sim.review();
     assert_eq!(sim.flushes(), 1);
     (3..10).for_each(|index| sim.checked(index, ms(1), false));
-    sim.pass(s(60));
+    sim.review();
     assert_eq!(sim.flushes(), 1, "these were closed by the first");
     sim.open(0, 100);
     sim.open(1, 101);
@@ -87,12 +87,70 @@ fn three_failures_beside_signs_of_life_have_the_silent_ones_asked() {
 }
 
 #[test]
+fn a_new_connection_that_works_does_not_speak_for_the_old_ones() {
+    let mut sim = Sim::taught(10, settings());
+    sim.pass(s(5));
+    (0..2).for_each(|index| sim.checked(index, ms(1), false));
+    sim.pass(ms(100));
+    sim.open(9, 100);
+    sim.pass(ms(100));
+    sim.subjects[9].pulse.heard = Some(sim.now);
+    sim.checked(2, ms(1), false);
+    sim.review();
+    assert_eq!(sim.flushes(), 1);
+}
+
+#[test]
+fn a_connection_opened_since_is_not_asked_with_the_others() {
+    let mut sim = Sim::taught(10, settings());
+    (0..3).for_each(|index| sim.request(index, FAST));
+    sim.pass(ms(60));
+    sim.open(9, 100);
+    sim.pass(ms(140));
+    assert_eq!(sim.health.statistics().sweeps, 1);
+    assert!(!sim.subjects[9].quarantined);
+}
+
+#[test]
 fn one_connection_that_fails_often_is_one() {
     let mut sim = Sim::taught(10, settings());
     (0..9).for_each(|_| sim.checked(0, ms(1), false));
     sim.closed(0, CloseReason::Invalid);
     sim.review();
     assert_eq!(sim.log, []);
+}
+
+#[test]
+fn three_long_waits_of_unknown_kind_are_no_outage() {
+    let mut sim = Sim::taught(10, settings());
+    (0..3).for_each(|index| sim.request(index, 0));
+    sim.pass(s(11));
+    assert_eq!(sim.health.statistics().suspected, 3);
+    assert_eq!(sim.health.statistics().sweeps, 0);
+}
+
+#[test]
+fn a_suspicion_that_a_check_refuted_is_no_evidence() {
+    let mut sim = Sim::taught(10, settings());
+    for index in 0..5 {
+        sim.request(index, FAST);
+        sim.pass(ms(200));
+        sim.checked(index, ms(1), true);
+    }
+    assert_eq!(sim.health.statistics().suspected, 5);
+    assert_eq!(sim.health.statistics().sweeps, 0);
+}
+
+#[test]
+fn a_check_that_timed_out_began_to_fail_when_it_began() {
+    let mut sim = Sim::taught(10, settings());
+    sim.pass(s(10));
+    sim.subjects[9].pulse.heard = Some(sim.now);
+    sim.pass(s(2));
+    (0..3).for_each(|index| sim.checked(index, s(5), false));
+    sim.review();
+    assert_eq!(sim.flushes(), 0, "another was alive meanwhile");
+    assert_eq!(quarantined(&sim), 9);
 }
 
 #[test]

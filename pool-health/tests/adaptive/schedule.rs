@@ -163,3 +163,23 @@ fn a_connection_whose_checks_take_long_is_asked_more_often_than_one_of_the_usual
     let (usual, slow) = (usual.expect("asked"), slow.expect("asked"));
     assert!(slow.0 + s(20) < usual.0, "{slow:?} {usual:?}");
 }
+
+#[test]
+fn when_checks_cannot_keep_up_everybodys_turn_still_comes() {
+    let settings = exact()
+        .max_checks(1)
+        .check_interval(s(1))
+        .min_check_interval(s(1));
+    let mut sim = Sim::new(10, settings.max_check_interval(s(1)));
+    sim.now += s(60);
+    sim.review();
+    for _ in 0..20 {
+        let tended = |subject: &pool_core::Subject| subject.place == Place::Tended;
+        let checked = sim.subjects.iter().position(tended).expect("one at a time");
+        sim.now += ms(500);
+        sim.checked(checked, ms(500), true);
+        sim.review();
+    }
+    let asked = |index: usize| Order::Check(sim.subjects[index].connection);
+    assert!((0..10).all(|index| sim.given(|order| *order == asked(index)) >= 2));
+}

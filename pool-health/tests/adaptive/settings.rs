@@ -86,7 +86,7 @@ proptest! {
             subject.pulse.kind = kind;
             subject.pulse.answered ^= 1;
             subject.pulse.reply_kind = kind;
-            subject.pulse.reply_took = Duration::from_nanos(took);
+            subject.pulse.reply_silence = Duration::from_nanos(took);
             subject.pulse.heard = Some(Duration::from_nanos(since));
             sim.review();
             sim.checked(index, Duration::from_nanos(took), kind % 2 == 0);

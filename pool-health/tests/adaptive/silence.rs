@@ -1,5 +1,7 @@
 //! Suspicion of one connection.
 
+use std::time::Duration;
+
 use pool_core::{ErrorClass, Order, Place};
 use pool_health::{AdaptiveHealth, Mode};
 
@@ -19,6 +21,22 @@ fn a_connection_that_falls_silent_is_kept_back_within_200_ms() {
 }
 
 #[test]
+fn a_review_falls_on_the_moment_of_suspicion() {
+    for took in 1..=30 {
+        let floor = ms(20) + Duration::from_micros(7 * took);
+        let took = ms(took);
+        let mut sim = Sim::new(4, AdaptiveHealth::builder().deviation_floor(floor));
+        sim.teach(FAST, took, 20);
+        sim.request(0, FAST);
+        let asked = sim.now;
+        sim.pass(ms(300));
+        let (at, _) = sim.log[0];
+        let expected = took + ms(50) + ms(87);
+        assert!(at - asked < expected, "{took:?}: {:?}", at - asked);
+    }
+}
+
+#[test]
 fn a_suspect_is_let_go_as_soon_as_it_is_heard_of() {
     let mut sim = Sim::taught(4, AdaptiveHealth::builder());
     sim.request(0, FAST);
@@ -32,6 +50,20 @@ fn a_suspect_is_let_go_as_soon_as_it_is_heard_of() {
     assert_eq!((statistics.suspected, statistics.released), (1, 1));
     assert_eq!(statistics.false_suspicions, 1);
     assert_eq!(sim.evictions(), 0);
+}
+
+#[test]
+fn who_is_given_up_or_waits_for_a_check_is_not_let_go_for_being_heard_of() {
+    for (silent, place) in [(s(2), Place::Leased), (ms(200), Place::Idle)] {
+        let mut sim = Sim::taught(4, AdaptiveHealth::builder());
+        sim.request(0, FAST);
+        sim.subjects[0].place = place;
+        sim.pass(silent);
+        sim.subjects[0].pulse.waiting_since = Some(sim.now);
+        sim.pass(ms(50));
+        assert_eq!(sim.health.statistics().released, 1, "it was heard of");
+        assert!(sim.subjects[0].quarantined, "{place:?}");
+    }
 }
 
 #[test]
@@ -76,19 +108,27 @@ fn a_slow_query_whose_kind_is_known_may_take_its_time() {
 }
 
 #[test]
-fn what_comes_in_pieces_is_learned_with_its_longest_silence() {
-    let mut sim = Sim::new(2, AdaptiveHealth::builder().patience(s(60)));
-    for _ in 0..10 {
+fn a_long_reply_in_many_pieces_is_expected_to_keep_coming() {
+    let mut sim = Sim::new(2, AdaptiveHealth::builder());
+    let begin = |sim: &mut Sim| {
         sim.request(0, 5);
-        sim.pass(s(5));
-        sim.subjects[0].pulse.waiting_since = Some(sim.now);
-        sim.pass(ms(2));
+        for _ in 0..100 {
+            sim.pass(ms(20));
+            let pulse = &mut sim.subjects[0].pulse;
+            (pulse.waiting_since, pulse.heard) = (Some(sim.now), Some(sim.now));
+        }
+    };
+    for _ in 0..10 {
+        begin(&mut sim);
         sim.reply(0);
+        let pulse = &mut sim.subjects[0].pulse;
+        (pulse.reply_took, pulse.reply_silence) = (s(2), ms(20));
         sim.review();
     }
-    sim.request(0, 5);
-    sim.pass(s(5));
+    begin(&mut sim);
     assert_eq!(sim.health.statistics().suspected, 0);
+    sim.pass(ms(200));
+    assert!(sim.subjects[0].quarantined, "it stopped in the middle");
 }
 
 #[test]
@@ -121,7 +161,7 @@ fn who_is_dead_when_we_wake_is_found_in_the_second_after() {
 
 #[test]
 fn a_clock_that_goes_back_makes_nobody_suspect() {
-    for back in [std::time::Duration::from_nanos(1), ms(128), s(3_600)] {
+    for back in [Duration::from_nanos(1), ms(128), s(3_600)] {
         let mut sim = Sim::taught(4, AdaptiveHealth::builder());
         sim.now += s(7_200);
         sim.review();
@@ -223,6 +263,7 @@ fn an_error_keeps_a_connection_back_whatever_is_heard_of_it() {
 fn a_fault_of_the_request_is_none_of_the_connection() {
     let mut sim = Sim::taught(4, AdaptiveHealth::builder());
     let errors = sim.subjects[0].pulse.errors;
+    sim.subjects[0].reported += 1;
     sim.subjects[0].pulse.errors = errors
         .plus(ErrorClass::Harmless)
         .plus(ErrorClass::Permanent);

@@ -103,6 +103,7 @@ impl Sim {
         subject.pulse.answered += 1;
         subject.pulse.reply_kind = subject.pulse.kind;
         subject.pulse.reply_took = self.now.saturating_sub(since);
+        subject.pulse.reply_silence = subject.pulse.reply_took;
     }
 
     /// A check ends.

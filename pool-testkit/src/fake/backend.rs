@@ -61,6 +61,10 @@ pub struct FakeCounts {
     pub validated: u64,
     /// Resets that ended well.
     pub reset: u64,
+    /// Full resets that ended well.
+    pub reset_fully: u64,
+    /// Warm-ups that ended well.
+    pub warmed_up: u64,
     /// Connections ended in an orderly way.
     pub closed_orderly: u64,
     /// Steps whose future was dropped before its end, or that panicked.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pool_core::{Condition, ErrorClass};
+use pool_core::{Condition, ErrorClass, Vitals};
 
 use super::backend::FakeBackend;
 use super::manager::FakeError;
@@ -152,10 +152,16 @@ pub struct FakeConn {
     pub(super) side: Arc<ServerSide>,
     pool_id: u64,
     epoch: u64,
+    vitals: Vitals,
 }
 
 impl FakeConn {
-    pub(super) fn open(backend: &FakeBackend, id: u64, pool_id: u64, epoch: u64) -> Self {
+    pub(super) fn open(
+        backend: &FakeBackend,
+        id: u64,
+        (pool_id, epoch): (u64, u64),
+        vitals: Vitals,
+    ) -> Self {
         let side = Arc::new(ServerSide::new(id));
         backend.enter(Arc::clone(&side));
         Self {
@@ -163,7 +169,14 @@ impl FakeConn {
             side,
             pool_id,
             epoch,
+            vitals,
         }
+    }
+
+    /// The vital signs that the pool gave it. The fake writes nothing there by itself.
+    #[must_use]
+    pub const fn vitals(&self) -> &Vitals {
+        &self.vitals
     }
 
     /// The back end's number of the connection, counted from 1.

@@ -1,6 +1,6 @@
 //! The manager that leads to the fake, and what its calls fail with.
 
-use pool_core::{Condition, ConnectCtx, ErrorClass, Manager};
+use pool_core::{Condition, ConnectCtx, ErrorClass, Manager, Vitals, WarmUp};
 
 use super::backend::{FakeBackend, failure};
 use super::conn::FakeConn;
@@ -17,6 +17,18 @@ pub struct FakeError {
     pub class: ErrorClass,
     /// The back end's number of the connection.
     pub connection: u64,
+}
+
+impl FakeError {
+    /// An error of a request that says nothing about its connection.
+    #[must_use]
+    pub const fn harmless() -> Self {
+        Self {
+            what: "request",
+            class: ErrorClass::Harmless,
+            connection: 0,
+        }
+    }
 }
 
 /// Opens and tends connections to a [`FakeBackend`].
@@ -42,17 +54,17 @@ impl FakeManager {
     ///
     /// When the script says so.
     pub async fn open(&self) -> Result<FakeConn, FakeError> {
-        self.dial(0, 0).await
+        self.dial(0, 0, Vitals::deaf()).await
     }
 
-    async fn dial(&self, pool_id: u64, epoch: u64) -> Result<FakeConn, FakeError> {
+    async fn dial(&self, pool_id: u64, epoch: u64, vitals: Vitals) -> Result<FakeConn, FakeError> {
         let (connecting, id) = Connecting::start(&self.backend);
         let then = self.backend.perform(Step::Connect, id).await;
         if let Then::Fail(class) = then {
             return Err(error(Step::Connect, class, id));
         }
         connecting.opened();
-        let conn = FakeConn::open(&self.backend, id, pool_id, epoch);
+        let conn = FakeConn::open(&self.backend, id, (pool_id, epoch), vitals);
         if then == Then::Break {
             conn.side.kill();
         }
@@ -70,7 +82,7 @@ impl FakeManager {
         if let Some(class) = failure(then).or(lost) {
             return Err(error(step, class, conn.id()));
         }
-        if step == Step::Reset {
+        if matches!(step, Step::Reset | Step::ResetFully) {
             conn.side.clean();
         }
         tended.finish();
@@ -83,7 +95,14 @@ impl Manager for FakeManager {
     type Error = FakeError;
 
     async fn connect(&self, cx: &ConnectCtx) -> Result<FakeConn, FakeError> {
-        self.dial(cx.connection_id, cx.epoch).await
+        let vitals = cx.vitals.clone();
+        self.dial(cx.connection_id, cx.epoch, vitals).await
+    }
+
+    async fn warm_up(&self, conn: &mut FakeConn, _: &WarmUp) -> Result<(), FakeError> {
+        self.tend(conn, Step::WarmUp).await?;
+        self.backend.count(|counts| counts.warmed_up += 1);
+        Ok(())
     }
 
     async fn validate(&self, conn: &mut FakeConn) -> Result<(), FakeError> {
@@ -95,6 +114,12 @@ impl Manager for FakeManager {
     async fn reset(&self, conn: &mut FakeConn) -> Result<(), FakeError> {
         self.tend(conn, Step::Reset).await?;
         self.backend.count(|counts| counts.reset += 1);
+        Ok(())
+    }
+
+    async fn reset_fully(&self, conn: &mut FakeConn) -> Result<(), FakeError> {
+        self.tend(conn, Step::ResetFully).await?;
+        self.backend.count(|counts| counts.reset_fully += 1);
         Ok(())
     }
 

@@ -17,6 +17,10 @@ pub enum Step {
     Validate,
     /// The round trip that cleans one.
     Reset,
+    /// The reset that leaves nothing.
+    ResetFully,
+    /// The first use of one, by a plan.
+    WarmUp,
     /// The orderly end of one.
     Close,
     /// The free test of one. It cannot wait: a delay, a gate or a hang in its script is an error
@@ -26,7 +30,7 @@ pub enum Step {
 
 impl Step {
     /// How many steps there are.
-    pub(super) const COUNT: usize = 5;
+    pub(super) const COUNT: usize = 7;
 
     /// A word for messages.
     #[must_use]
@@ -35,6 +39,8 @@ impl Step {
             Self::Connect => "connect",
             Self::Validate => "validate",
             Self::Reset => "reset",
+            Self::ResetFully => "full reset",
+            Self::WarmUp => "warm-up",
             Self::Close => "close",
             Self::Condition => "condition",
         }

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use pool_facade::health::{
+    AdaptiveHealth, Ageing, Breaker, ConfigError, Mode, Prediction, Recycler, RecyclingPolicy,
+};
 use pool_facade::{
     Acquire, Admission, Admit, Candidates, Event, Manager, Observer, Outcome, Placement, Pool,
     Priority, RequestInfo, Token,
@@ -18,7 +21,7 @@ use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, yield_now};
 
-use crate::pools::{builder, full_pool, opened, still_pool};
+use crate::pools::{builder, full_pool, opened, still_builder, still_pool};
 
 /// One thing that is counted.
 #[derive(Debug, Serialize)]
@@ -49,7 +52,7 @@ const fn path(
 const LOOP: Option<&str> = Some("loop");
 
 /// All of them.
-pub(crate) const PATHS: [Path; 13] = [
+pub(crate) const PATHS: [Path; 14] = [
     path("loop", "an await that is ready", None, bare_loop),
     path("yield-64", "64 tasks yield", None, yield_64),
     path("yield-9", "9 tasks yield", None, yield_9),
@@ -82,6 +85,12 @@ pub(crate) const PATHS: [Path; 13] = [
         "the same with an admission and a placement too",
         LOOP,
         hooked,
+    ),
+    path(
+        "healthy",
+        "acquire and drop, every policy of health and a breaker on",
+        LOOP,
+        healthy,
     ),
     path(
         "busy",
@@ -239,6 +248,27 @@ fn hooked(rounds: u64) -> u64 {
         lease_again_and_again(&pool, rounds).await;
     });
     rounds
+}
+
+fn healthy(rounds: u64) -> u64 {
+    block_on(async move {
+        let health = Arc::new(every_policy().expect("the defaults are good"));
+        let pool = opened(health.attach(still_builder::<11>(8))).await;
+        lease_again_and_again(&pool, rounds).await;
+    });
+    rounds
+}
+
+fn every_policy() -> Result<AdaptiveHealth, ConfigError> {
+    let ageing = Ageing::builder().mode(Mode::On).build()?;
+    let prediction = Prediction::builder().mode(Mode::On).build()?;
+    let recycler = Recycler::builder().mode(Mode::On);
+    AdaptiveHealth::builder()
+        .ageing(ageing)
+        .prediction(prediction)
+        .recycling(recycler.policy(RecyclingPolicy::Adaptive).build()?)
+        .breaker(Breaker::builder().build()?, Mode::On)
+        .build()
 }
 
 fn busy(rounds: u64) -> u64 {

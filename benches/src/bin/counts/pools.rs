@@ -41,7 +41,12 @@ pub(crate) async fn full_pool<const PATH: u8>(size: u32) -> Pool<Numbers<PATH>> 
 
 /// The same, with a [`StillClock`].
 pub(crate) async fn still_pool<const PATH: u8>(size: u32) -> Pool<Numbers<PATH>> {
-    opened(builder(size).clock(Arc::new(StillClock::new()))).await
+    opened(still_builder(size)).await
+}
+
+/// A pool in the making, with a [`StillClock`].
+pub(crate) fn still_builder<const PATH: u8>(size: u32) -> Builder<Numbers<PATH>> {
+    builder(size).clock(Arc::new(StillClock::new()))
 }
 
 /// The pool, once its connections are open.

@@ -17,7 +17,7 @@ impl<M: Manager> Acquire<'_, M> {
         let inner = self.inner();
         let now = inner.coarse.millis();
         match inner.admit(self.info(), now) {
-            Admit::Enter(token) => self.token = token,
+            Admit::Enter(token) => (self.token, self.entered) = (token, true),
             Admit::Refuse {
                 reason,
                 retry_after,
@@ -69,8 +69,9 @@ impl<M: Manager> Acquire<'_, M> {
             }
         };
         lease.note(site, now);
-        if inner.features.on_acquire {
-            inner.lend(lease, info, self.token, (waited, site));
+        if inner.features.told {
+            let token = self.entered.then_some(self.token);
+            inner.lend(lease, info, token, (waited, site));
         }
     }
 
@@ -78,7 +79,9 @@ impl<M: Manager> Acquire<'_, M> {
     #[cold]
     pub(super) fn refused(&self, error: Error<M::Error>, waited: Duration) -> Error<M::Error> {
         let inner = self.inner();
-        inner.leave(self.token, outcome(&error));
+        if self.entered {
+            inner.leave(self.token, outcome(&error));
+        }
         inner.tell_refused(&error, waited);
         error
     }

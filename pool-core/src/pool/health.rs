@@ -1,0 +1,395 @@
+//! What a health policy is shown, and what becomes of its orders.
+//!
+//! What is known of a connection for the policy's sake lies in a table beside the slots, one row per
+//! slot, named by the connection's number: a pool without a policy has none of it, and an acquire
+//! never looks at it. Whatever a policy orders about a connection that is with somebody is written
+//! there and ends in a change of the queue's revision; so the next close look, before anybody gets
+//! the connection or when it comes back, finds it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::body::Loan;
+use super::mailbox::Restore;
+use super::{Inner, contained};
+use crate::mutant::mutant;
+use crate::queue::{Phase, Stage, Whereabouts};
+use crate::{
+    Candidate, CloseReason, ErrorClass, Event, HealthPolicy, Manager, Order, Orders, Place,
+    Recycling, Subject, Vitals,
+};
+
+/// The policy, and what is known for its sake.
+pub(super) struct Health {
+    policy: Arc<dyn HealthPolicy>,
+    /// By slot. Taken before the lock of the queue, never after it.
+    wards: Mutex<Vec<Ward>>,
+}
+
+/// What is known of a connection beside its slot.
+#[derive(Debug, Default)]
+struct Ward {
+    /// Its number; 0 is nobody's.
+    connection: u64,
+    vitals: Vitals,
+    /// In milliseconds of the coarse clock.
+    opened: u64,
+    passed: Option<u64>,
+    quarantined: bool,
+    recycling: Recycling,
+    /// Why it is to be closed when it comes back.
+    doom: Option<CloseReason>,
+    /// It is to be closed as soon as more connections than so many have been opened.
+    succession: Option<u64>,
+}
+
+/// What the table says of a connection that is looked at closely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing.
+    Free,
+    /// It is to be closed.
+    Doomed(CloseReason),
+    /// It must pass a check first.
+    Quarantined,
+    /// It is recycled in another way than most.
+    Recycled(Recycling),
+}
+
+impl Health {
+    pub(super) fn new(policy: Arc<dyn HealthPolicy>) -> Self {
+        Self {
+            policy,
+            wards: Mutex::new(Vec::new()),
+        }
+    }
+
+    fn wards(&self) -> MutexGuard<'_, Vec<Ward>> {
+        self.wards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something to the row of a connection, if it is in its slot still.
+    fn with<T>(&self, connection: Candidate, act: impl FnOnce(&mut Ward) -> T) -> Option<T> {
+        let mut wards = self.wards();
+        let ward = wards.get_mut(connection.slot as usize)?;
+        let same = ward.connection == connection.connection || mutant(203);
+        same.then(|| act(ward))
+    }
+}
+
+/// What a review uses again and again.
+#[derive(Debug, Default)]
+pub(super) struct Reviews {
+    next: u64,
+    subjects: Vec<Subject>,
+    vitals: Vec<Vitals>,
+    orders: Orders,
+}
+
+/// No policy is asked more often, in milliseconds.
+const SOONEST: u64 = 10;
+/// When a policy is asked that does not say when, in milliseconds.
+const LATEST: u64 = 1000;
+
+impl Reviews {
+    /// Has the policy look at the connections if it is time; says when it is next.
+    pub(super) fn run<M: Manager>(&mut self, inner: &Arc<Inner<M>>, now: u64) -> u64 {
+        let Some(health) = &inner.health else {
+            return u64::MAX;
+        };
+        if now < self.next {
+            return self.next;
+        }
+        if inner.queue.phase() == Phase::Closed {
+            return u64::MAX;
+        }
+        let again = self.review(inner, health);
+        self.next = now + again.map_or(LATEST, super::millis).max(SOONEST);
+        inner.post_admission();
+        inner.carry_out(health, self.orders.orders());
+        for finding in self.orders.findings() {
+            inner.observe(|| Event::Found(*finding));
+        }
+        inner.succeed(health);
+        self.next
+    }
+
+    /// Collects the orders; says when to ask again.
+    fn review<M: Manager>(&mut self, inner: &Inner<M>, health: &Health) -> Option<Duration> {
+        self.orders.clear();
+        inner.survey_subjects(health, self);
+        for (subject, vitals) in self.subjects.iter_mut().zip(&self.vitals) {
+            subject.pulse = vitals.pulse();
+        }
+        let now = inner.since_origin();
+        let (subjects, orders) = (&self.subjects, &mut self.orders);
+        let mut again = None;
+        contained(|| again = health.policy.review(now, subjects, orders));
+        again
+    }
+}
+
+impl<M: Manager> Inner<M> {
+    /// The time since the origin of the coarse clock, exactly.
+    fn since_origin(&self) -> Duration {
+        let origin = self.coarse.origin();
+        self.clock.now().saturating_duration_since(origin)
+    }
+
+    /// Vital signs for a connection that is being opened.
+    pub(super) fn vitals(&self) -> Vitals {
+        match &self.health {
+            Some(_) => Vitals::new(Arc::clone(&self.clock), self.coarse.origin()),
+            None => Vitals::deaf(),
+        }
+    }
+
+    /// Begins to look after a connection, before anybody may have it.
+    pub(super) fn enrol(&self, connection: Candidate, vitals: Vitals, now: u64) {
+        let Some(health) = &self.health else { return };
+        let fresh = Ward {
+            connection: connection.connection,
+            vitals,
+            opened: now,
+            ..Ward::default()
+        };
+        let mut wards = health.wards();
+        let index = connection.slot as usize;
+        if wards.len() <= index {
+            wards.resize_with(index + 1, Ward::default);
+        }
+        let old = std::mem::replace(&mut wards[index], fresh);
+        drop(wards);
+        // What its clock runs when it goes is foreign.
+        drop(old);
+    }
+
+    fn survey_subjects(&self, health: &Health, into: &mut Reviews) {
+        let Reviews {
+            subjects, vitals, ..
+        } = into;
+        subjects.clear();
+        vitals.clear();
+        let wards = health.wards();
+        self.queue.survey(|slot, place, face| {
+            let place = match place {
+                Whereabouts::Idle => Place::Idle,
+                Whereabouts::Leased => Place::Leased,
+                Whereabouts::InTask(Stage::Checking | Stage::Resetting) => Place::Tended,
+                Whereabouts::InTask(_) => return,
+            };
+            let connection = face.id.load(Ordering::Relaxed);
+            let Some(ward) = wards.get(slot as usize) else {
+                return;
+            };
+            if ward.connection != connection {
+                return;
+            }
+            vitals.push(ward.vitals.clone());
+            subjects.push(Subject {
+                connection: Candidate { slot, connection },
+                place,
+                opened: Duration::from_millis(ward.opened),
+                used: Duration::from_millis(face.used()),
+                uses: face.uses(),
+                reported: face.errors(),
+                passed: ward.passed.map(Duration::from_millis),
+                quarantined: ward.quarantined,
+                pulse: crate::Pulse::default(),
+            });
+        });
+    }
+
+    /// Writes all orders down, then has everybody look, then acts on what is idle.
+    fn carry_out(self: &Arc<Self>, health: &Health, orders: &[Order]) {
+        for order in orders {
+            self.write_down(health, *order);
+        }
+        if orders
+            .iter()
+            .any(|order| !matches!(order, Order::Check(_) | Order::Release(_)))
+        {
+            self.queue.bump_revision();
+        }
+        for order in orders {
+            match *order {
+                Order::Check(connection) | Order::Quarantine(connection) => {
+                    self.check_at(connection);
+                }
+                Order::Evict(connection) => self.close_at(connection, CloseReason::Unhealthy),
+                Order::Replace(connection) => self.replace(health, connection),
+                Order::Flush => self.flush(),
+                Order::Release(_) | Order::Recycle(..) => {}
+            }
+        }
+    }
+
+    fn write_down(&self, health: &Health, order: Order) {
+        match order {
+            Order::Quarantine(connection) => {
+                let newly = health.with(connection, |ward| {
+                    !std::mem::replace(&mut ward.quarantined, true)
+                });
+                if newly == Some(true) {
+                    let connection = connection.connection;
+                    self.observe(|| Event::Quarantined { connection });
+                }
+            }
+            Order::Release(connection) => self.clear(health, connection),
+            Order::Evict(connection) => {
+                health.with(connection, |ward| ward.doom = Some(CloseReason::Unhealthy));
+            }
+            Order::Recycle(connection, recycling) => {
+                health.with(connection, |ward| ward.recycling = recycling);
+            }
+            Order::Check(_) | Order::Replace(_) | Order::Flush => {}
+        }
+    }
+
+    /// Lifts a quarantine.
+    fn clear(&self, health: &Health, connection: Candidate) {
+        let was = health.with(connection, |ward| std::mem::take(&mut ward.quarantined));
+        if was == Some(true) {
+            let connection = connection.connection;
+            self.observe(|| Event::Cleared { connection });
+        }
+    }
+
+    /// Takes a connection out of the idle ones, if it is there.
+    fn take_idle(&self, connection: Candidate) -> Option<Loan<M>> {
+        let loan = self.queue.take_at(connection.slot)?;
+        if loan.get().id == connection.connection {
+            return Some(loan);
+        }
+        self.put_back(loan);
+        None
+    }
+
+    fn check_at(&self, connection: Candidate) {
+        if let Some(loan) = self.take_idle(connection) {
+            self.restore(loan, Restore::CHECK);
+        }
+    }
+
+    fn close_at(&self, connection: Candidate, reason: CloseReason) {
+        if let Some(loan) = self.take_idle(connection) {
+            self.close_loan(loan, reason);
+        }
+    }
+
+    /// Opens a successor, if there is room; otherwise the old one goes first.
+    fn replace(self: &Arc<Self>, health: &Health, connection: Candidate) {
+        let opened = self.counters.opened.load(Ordering::Relaxed);
+        let newly = health.with(connection, |ward| ward.succession.replace(opened).is_none());
+        if newly == Some(true) && !self.open_successor() {
+            self.doom(health, connection, CloseReason::Replaced);
+        }
+    }
+
+    /// Whether a connect for a successor could be begun.
+    fn open_successor(self: &Arc<Self>) -> bool {
+        let census = self.queue.census();
+        let wanted = census.occupied - census.closing + 1;
+        let berth = self.queue.claim_for_refill(wanted, self.now_millis());
+        berth.is_some_and(|berth| self.start_connect(berth, wanted))
+    }
+
+    /// Has a connection closed, at once if it is idle.
+    fn doom(&self, health: &Health, connection: Candidate, reason: CloseReason) {
+        health.with(connection, |ward| ward.doom = Some(reason));
+        self.queue.bump_revision();
+        self.close_at(connection, reason);
+    }
+
+    /// Closes those whose successors have been opened.
+    fn succeed(&self, health: &Health) {
+        let opened = self.counters.opened.load(Ordering::Relaxed);
+        let mut due = Vec::new();
+        for (slot, ward) in (0u32..).zip(health.wards().iter()) {
+            let succeeded = ward
+                .succession
+                .is_some_and(|before| opened > before || mutant(204));
+            if succeeded && ward.doom.is_none() {
+                let connection = ward.connection;
+                due.push(Candidate { slot, connection });
+            }
+        }
+        for connection in due {
+            self.doom(health, connection, CloseReason::Replaced);
+        }
+    }
+
+    /// The endpoint went away: nothing that was opened until now is trusted.
+    fn flush(&self) {
+        self.queue.bump_epoch();
+        let epoch = self.queue.epoch();
+        self.observe(|| Event::Flushed { epoch });
+        for index in self.idle_slots() {
+            if let Some(loan) = self.queue.take_at(index) {
+                match self.queue.is_current(loan.get().epoch) {
+                    true => self.put_back(loan),
+                    false => self.close_loan(loan, CloseReason::Stale),
+                }
+            }
+        }
+        self.mailbox.call();
+    }
+
+    /// What the policy wants with a connection.
+    pub(super) fn standing(&self, loan: &Loan<M>) -> Standing {
+        let Some(health) = &self.health else {
+            return Standing::Free;
+        };
+        let standing = health.with(super::admit::candidate(loan), |ward| {
+            match (ward.doom, ward.quarantined, ward.recycling) {
+                (Some(reason), ..) => Standing::Doomed(reason),
+                (None, true, _) => Standing::Quarantined,
+                (None, false, Recycling::Fast) => Standing::Free,
+                (None, false, recycling) => Standing::Recycled(recycling),
+            }
+        });
+        standing.unwrap_or(Standing::Free)
+    }
+
+    /// How long a check in the background may take.
+    pub(super) fn check_limit(&self) -> Duration {
+        let limit = self.config.validation_timeout;
+        let wanted = self.health.as_ref().and_then(|health| {
+            let mut wanted = None;
+            contained(|| wanted = health.policy.check_limit());
+            wanted
+        });
+        wanted.map_or(limit, |wanted| wanted.min(limit))
+    }
+
+    /// A check has ended.
+    pub(super) fn tell_checked(&self, connection: Candidate, took: Duration, passed: bool) {
+        let Some(health) = &self.health else { return };
+        let now = self.since_origin();
+        if passed {
+            let at = super::millis(now);
+            health.with(connection, |ward| ward.passed = Some(at));
+            self.clear(health, connection);
+        }
+        contained(|| health.policy.checked(now, connection, took, passed));
+        self.post_admission();
+    }
+
+    /// A connect has ended.
+    pub(super) fn tell_connected(&self, took: Duration, outcome: Result<Candidate, ErrorClass>) {
+        let Some(health) = &self.health else { return };
+        let now = self.since_origin();
+        contained(|| health.policy.connected(now, took, outcome));
+        self.post_admission();
+    }
+
+    /// A connection is being closed.
+    pub(super) fn tell_closed(&self, connection: Candidate, reason: CloseReason) {
+        let Some(health) = &self.health else { return };
+        let now = self.since_origin();
+        let ward = health.with(connection, std::mem::take);
+        drop(ward);
+        contained(|| health.policy.closed(now, connection, reason));
+    }
+}

@@ -1,0 +1,479 @@
+//! What a health policy is shown, and what the pool does of what it orders: nobody gets a connection
+//! in quarantine, no lease is cut short, and the maximum holds.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pool_facade::{
+    Builder, Candidate, CloseReason, ErrorClass, Event, Finding, HealthPolicy, Observer, Order,
+    Orders, Place, Pool, PooledConnection, Recycling, Subject, WeakPool,
+};
+use pool_testkit::fake::{Action, FakeBackend, FakeManager, Gate, Step};
+
+use super::doorman::{hush, ms};
+
+/// Orders what the test says, and notes what it is shown and told.
+#[derive(Default)]
+struct Puppet(Mutex<Strings>);
+
+#[derive(Default)]
+struct Strings {
+    orders: Vec<Order>,
+    findings: Vec<Finding>,
+    seen: Vec<Subject>,
+    told: Vec<String>,
+    reviews: u32,
+    panics: bool,
+}
+
+impl Puppet {
+    fn order(&self, order: Order) {
+        self.0.lock().unwrap().orders.push(order);
+    }
+
+    fn seen(&self) -> Vec<Subject> {
+        self.0.lock().unwrap().seen.clone()
+    }
+
+    fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap().told)
+    }
+
+    fn tell(&self, text: String) {
+        self.0.lock().unwrap().told.push(text);
+    }
+}
+
+impl HealthPolicy for Puppet {
+    fn review(&self, _: Duration, subjects: &[Subject], orders: &mut Orders) -> Option<Duration> {
+        let mut strings = self.0.lock().unwrap();
+        strings.reviews += 1;
+        strings.seen = subjects.to_vec();
+        for order in strings.orders.drain(..) {
+            orders.push(order);
+        }
+        for finding in strings.findings.drain(..) {
+            orders.tell(finding);
+        }
+        let panics = strings.panics;
+        drop(strings);
+        assert!(!panics, "planned");
+        Some(ms(10))
+    }
+
+    fn check_limit(&self) -> Option<Duration> {
+        Some(ms(700))
+    }
+
+    fn checked(&self, _: Duration, connection: Candidate, took: Duration, passed: bool) {
+        let verdict = if passed { "passed" } else { "failed" };
+        let took = took.as_millis();
+        self.tell(format!("{} {verdict} in {took}", connection.connection));
+    }
+
+    fn connected(&self, _: Duration, _: Duration, outcome: Result<Candidate, ErrorClass>) {
+        self.tell(match outcome {
+            Ok(connection) => format!("{} opened", connection.connection),
+            Err(class) => format!("connect failed: {class:?}"),
+        });
+    }
+
+    fn closed(&self, _: Duration, connection: Candidate, reason: CloseReason) {
+        self.tell(format!("{} {}", connection.connection, reason.as_str()));
+    }
+}
+
+/// The events about health.
+#[derive(Default)]
+struct Ear(Mutex<Vec<String>>);
+
+impl Observer for Ear {
+    fn event(&self, event: &Event<'_>) {
+        let text = match event {
+            Event::Quarantined { connection } => format!("{connection} quarantined"),
+            Event::Cleared { connection } => format!("{connection} cleared"),
+            Event::Flushed { epoch } => format!("flushed to {epoch}"),
+            Event::Found(finding) => format!("{}: {}", finding.part, finding.text),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(text);
+    }
+}
+
+impl Ear {
+    fn heard(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+type Lease = PooledConnection<FakeManager>;
+
+struct House {
+    backend: FakeBackend,
+    puppet: Arc<Puppet>,
+    ear: Arc<Ear>,
+    pool: Pool<FakeManager>,
+}
+
+/// Time for two reviews, and for what follows from them.
+async fn settle() {
+    tokio::time::sleep(ms(25)).await;
+}
+
+fn builder(backend: &FakeBackend, max: u32) -> Builder<FakeManager> {
+    Pool::builder(backend.manager())
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .max_size(max)
+}
+
+impl House {
+    async fn with(max: u32, initial: u32) -> Self {
+        let (backend, puppet, ear) = (FakeBackend::new(), Arc::default(), Arc::default());
+        let pool = builder(&backend, max)
+            .initial_size(initial)
+            .health(Arc::clone(&puppet) as _)
+            .observer(Arc::clone(&ear) as _)
+            .build()
+            .await
+            .unwrap();
+        let house = Self {
+            backend,
+            puppet,
+            ear,
+            pool,
+        };
+        settle().await;
+        house.puppet.told();
+        house
+    }
+
+    async fn order(&self, order: Order) {
+        self.puppet.order(order);
+        settle().await;
+    }
+
+    async fn lease(&self) -> Lease {
+        self.pool.acquire().await.unwrap()
+    }
+
+    /// The connection with this number.
+    fn candidate(&self, connection: u64) -> Candidate {
+        let seen = self.puppet.seen();
+        let found = seen.iter().find(|s| s.connection.connection == connection);
+        found.expect("it is open").connection
+    }
+
+    fn closed(&self, reason: CloseReason) -> u64 {
+        self.pool.status().closed_by(reason)
+    }
+}
+
+fn number(lease: &Lease) -> u64 {
+    PooledConnection::info(lease).id
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connection_in_quarantine_is_asked_at_once_and_given_out_only_once_it_has_passed() {
+    let house = House::with(1, 1).await;
+    let gate = Gate::new();
+    house
+        .backend
+        .script(Step::Validate, [Action::succeed().behind(&gate)]);
+    house.order(Order::Quarantine(house.candidate(1))).await;
+    assert_eq!(house.backend.calls(Step::Validate), 1);
+    assert_eq!(house.puppet.seen()[0].place, Place::Tended);
+    assert!(house.puppet.seen()[0].quarantined);
+    assert!(house.pool.try_acquire().is_none());
+    let waiting = tokio::spawn({
+        let pool = house.pool.clone();
+        async move { number(&pool.acquire().await.unwrap()) }
+    });
+    settle().await;
+    assert!(!waiting.is_finished(), "it has not passed yet");
+    gate.open();
+    assert_eq!(waiting.await.unwrap(), 1, "the same connection, unharmed");
+    settle().await;
+    assert!(!house.puppet.seen()[0].quarantined);
+    assert_eq!(house.ear.heard(), ["1 quarantined", "1 cleared"]);
+    assert_eq!(house.pool.status().opened, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leased_connection_in_quarantine_is_left_alone_until_it_comes_back_and_asked_then() {
+    let house = House::with(1, 1).await;
+    let lease = house.lease().await;
+    house.order(Order::Quarantine(house.candidate(1))).await;
+    assert_eq!(house.backend.calls(Step::Validate), 0);
+    drop(lease);
+    settle().await;
+    assert_eq!(house.backend.calls(Step::Validate), 1, "it was not asked");
+    drop(house.lease().await);
+    drop(house.lease().await);
+    assert_eq!(house.backend.calls(Step::Validate), 1, "once");
+}
+
+/// Takes a connection as soon as another is closed.
+#[derive(Default)]
+struct Grabber {
+    pool: Mutex<Option<WeakPool<FakeManager>>>,
+    got: Mutex<Vec<u64>>,
+}
+
+impl Observer for Grabber {
+    fn event(&self, event: &Event<'_>) {
+        let pool = self.pool.lock().unwrap().clone();
+        if let (Event::Closed { .. }, Some(pool)) = (event, pool.and_then(|pool| pool.upgrade())) {
+            let lease = pool.try_acquire();
+            self.got.lock().unwrap().extend(lease.as_ref().map(number));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_taken_as_its_quarantine_begins_is_asked_first() {
+    let (backend, puppet) = (FakeBackend::new(), Arc::new(Puppet::default()));
+    let grabber = Arc::new(Grabber::default());
+    let pool = builder(&backend, 2)
+        .initial_size(2u32)
+        .health(Arc::clone(&puppet) as _)
+        .observer(Arc::clone(&grabber) as _);
+    let pool = pool.build().await.unwrap();
+    settle().await;
+    *grabber.pool.lock().unwrap() = Some(pool.downgrade());
+    let [one, two] = [0, 1].map(|at: usize| puppet.seen()[at].connection);
+    // The second order is written down when the first is carried out.
+    puppet.order(Order::Evict(two));
+    puppet.order(Order::Quarantine(one));
+    settle().await;
+    assert_eq!(*grabber.got.lock().unwrap(), [0; 0], "in quarantine");
+    assert_eq!(backend.calls(Step::Validate), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn quarantine_that_is_taken_back_costs_no_check() {
+    let house = House::with(1, 1).await;
+    let lease = house.lease().await;
+    house.order(Order::Quarantine(house.candidate(1))).await;
+    house.order(Order::Release(house.candidate(1))).await;
+    drop(lease);
+    drop(house.lease().await);
+    assert_eq!(house.backend.calls(Step::Validate), 0);
+    assert_eq!(house.ear.heard(), ["1 quarantined", "1 cleared"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn check_that_a_policy_orders_ends_within_its_own_limit_and_fails_by_it() {
+    let house = House::with(2, 1).await;
+    house.backend.script(Step::Validate, [Action::hang()]);
+    house.order(Order::Check(house.candidate(1))).await;
+    tokio::time::sleep(ms(690)).await;
+    assert_eq!(house.puppet.told(), ["1 failed in 700", "1 invalid"]);
+    assert_eq!(number(&house.lease().await), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn evicted_connection_is_closed_if_idle_and_else_when_it_comes_back() {
+    let house = House::with(2, 2).await;
+    let lease = house.lease().await;
+    let (held, idle) = match number(&lease) {
+        1 => (1, 2),
+        _ => (2, 1),
+    };
+    house.order(Order::Evict(house.candidate(idle))).await;
+    assert_eq!(house.closed(CloseReason::Unhealthy), 1);
+    house.order(Order::Evict(house.candidate(held))).await;
+    assert_eq!(
+        house.closed(CloseReason::Unhealthy),
+        1,
+        "no lease is cut short"
+    );
+    drop(lease);
+    settle().await;
+    assert_eq!(house.closed(CloseReason::Unhealthy), 2);
+    assert_eq!(house.backend.counts().open, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replaced_connection_goes_once_its_successor_is_there() {
+    let house = House::with(2, 1).await;
+    let gate = Gate::new();
+    house
+        .backend
+        .script(Step::Connect, [Action::succeed().behind(&gate)]);
+    house.order(Order::Replace(house.candidate(1))).await;
+    assert_eq!(house.backend.calls(Step::Connect), 2);
+    drop(house.lease().await);
+    assert_eq!(
+        house.closed(CloseReason::Replaced),
+        0,
+        "it serves meanwhile"
+    );
+    gate.open();
+    settle().await;
+    assert_eq!(house.closed(CloseReason::Replaced), 1);
+    assert_eq!(number(&house.lease().await), 2, "and it is warm");
+}
+
+#[tokio::test(start_paused = true)]
+async fn replacement_at_the_maximum_lets_the_old_one_go_first() {
+    let house = House::with(2, 2).await;
+    house.order(Order::Replace(house.candidate(1))).await;
+    let (_one, _two) = (house.lease().await, house.lease().await);
+    assert_eq!(house.closed(CloseReason::Replaced), 1);
+    assert_eq!(
+        house.backend.counts().peak_total,
+        2,
+        "never above the maximum"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn flush_closes_all_that_was_opened_before_it_and_nothing_else() {
+    let house = House::with(3, 2).await;
+    let lease = house.lease().await;
+    house.order(Order::Flush).await;
+    assert_eq!(house.closed(CloseReason::Stale), 1, "the idle one");
+    drop(lease);
+    let fresh = house.lease().await;
+    settle().await;
+    assert_eq!(house.closed(CloseReason::Stale), 2);
+    drop(fresh);
+    assert_eq!(number(&house.lease().await), 3);
+    assert_eq!(house.ear.heard(), ["flushed to 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_is_recycled_as_ordered_until_ordered_otherwise() {
+    let house = House::with(1, 1).await;
+    let one = house.candidate(1);
+    house.order(Order::Recycle(one, Recycling::Checked)).await;
+    for times in 1..=3 {
+        drop(house.lease().await);
+        settle().await;
+        assert_eq!(house.backend.counts().reset_fully, times, "each time");
+    }
+    house.order(Order::Recycle(one, Recycling::Fast)).await;
+    drop(house.lease().await);
+    house.lease().await.dirty();
+    settle().await;
+    let counts = house.backend.counts();
+    assert_eq!((counts.reset_fully, counts.reset), (3, 1));
+    house.order(Order::Recycle(one, Recycling::Replace)).await;
+    drop(house.lease().await);
+    assert_eq!(number(&house.lease().await), 2);
+    assert_eq!(house.closed(CloseReason::Replaced), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn subject_tells_where_a_connection_is_and_what_became_of_it() {
+    let house = House::with(2, 1).await;
+    for _ in 0..3 {
+        drop(house.lease().await);
+    }
+    let mut lease = house.lease().await;
+    let error = pool_testkit::fake::FakeError::harmless();
+    PooledConnection::report(&mut lease, &error);
+    lease.vitals().sent(7);
+    settle().await;
+    let seen = house.puppet.seen();
+    let subject = &seen[0];
+    assert_eq!((seen.len(), subject.place), (1, Place::Leased));
+    assert_eq!((subject.uses, subject.reported), (4, 1));
+    assert_eq!((subject.pulse.outstanding, subject.pulse.kind), (1, 7));
+    assert_eq!(subject.passed, None);
+    lease.vitals().answered();
+    drop(lease);
+    house.order(Order::Check(subject.connection)).await;
+    let seen = house.puppet.seen();
+    assert_eq!((seen[0].place, seen[0].pulse.answered), (Place::Idle, 1));
+    assert!(seen[0].passed.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn policy_is_told_of_connects_checks_and_closes() {
+    let house = House::with(2, 0).await;
+    house.backend.script(
+        Step::Connect,
+        [Action::fail(ErrorClass::Endpoint), Action::succeed()],
+    );
+    drop(house.lease().await);
+    settle().await;
+    house.order(Order::Check(house.candidate(2))).await;
+    house.lease().await.detach_from_pool();
+    assert_eq!(
+        house.puppet.told(),
+        [
+            "connect failed: Endpoint",
+            "2 opened",
+            "2 passed in 0",
+            "2 discarded"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn order_about_a_connection_that_has_gone_means_nobody() {
+    let house = House::with(1, 1).await;
+    let gone = house.candidate(1);
+    house.lease().await.discard_it();
+    drop(house.lease().await);
+    settle().await;
+    assert_eq!(house.candidate(2).slot, gone.slot, "in the same slot");
+    for order in [
+        Order::Check(gone),
+        Order::Quarantine(gone),
+        Order::Evict(gone),
+        Order::Replace(gone),
+        Order::Recycle(gone, Recycling::Replace),
+        Order::Release(gone),
+        Order::Quarantine(Candidate { slot: 9999, ..gone }),
+    ] {
+        house.order(order).await;
+    }
+    drop(house.lease().await);
+    assert_eq!(number(&house.lease().await), 2, "the wrong one");
+    assert_eq!(house.backend.calls(Step::Validate), 0);
+    assert_eq!(house.pool.status().opened, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn panic_of_a_policy_stops_neither_the_pool_nor_the_policy() {
+    hush();
+    let house = House::with(1, 1).await;
+    house.puppet.0.lock().unwrap().panics = true;
+    settle().await;
+    house.puppet.0.lock().unwrap().panics = false;
+    tokio::time::sleep(ms(1000)).await;
+    house.order(Order::Evict(house.candidate(1))).await;
+    assert_eq!(number(&house.lease().await), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn finding_reaches_the_observer() {
+    let house = House::with(1, 1).await;
+    house.puppet.0.lock().unwrap().findings.push(Finding {
+        connection: None,
+        part: "trend",
+        text: "falls",
+        acted: false,
+    });
+    settle().await;
+    assert_eq!(house.ear.heard(), ["trend: falls"]);
+}
+
+/// What the leases of these tests end in.
+trait Ends {
+    fn detach_from_pool(self);
+    fn discard_it(self);
+}
+
+impl Ends for Lease {
+    fn detach_from_pool(self) {
+        drop(Self::detach(self));
+    }
+
+    fn discard_it(self) {
+        Self::discard(self);
+    }
+}

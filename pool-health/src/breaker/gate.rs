@@ -1,0 +1,410 @@
+//! One breaker, asked by all threads.
+//!
+//! A breaker has something to say in one hour of the year. In all others it must not be felt. So a
+//! request reads one word: closed, enter. It goes on to draw chance, still without a lock, only if
+//! the word says that not all may. And as long as nothing has failed within the window a request
+//! that ends well is not even counted: it could change nothing.
+//!
+//! What requests come to is collected in a few counters and given to the state machine every 50 ms,
+//! by whichever request comes upon that and finds the lock free; nobody waits for it. The pool's
+//! own evidence, vital signs, connects and checks, comes in batches and takes the lock.
+//!
+//! Requests of [`Priority::Critical`] are always let in, and what they come to counts as what checks
+//! do: it may end the open time early.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use pool_core::{
+    Admission, Admit, CloseReason, Finding, Orders, Outcome, Phase, Priority, Reason, RequestInfo,
+    Token,
+};
+
+use self::word::{Kind, Pass, Word};
+use super::tally::CLASSES;
+use super::{Breaker, BreakerSnapshot, Circuit, FailureClass, Tally, Transition};
+use crate::Mode;
+
+mod word;
+
+/// How often what requests came to is given to the breaker.
+const FLUSH: Duration = Duration::from_millis(50);
+/// A time for the next thing that lies further ahead than this is one from before time went back.
+const FAR: Duration = Duration::from_secs(2);
+/// What a refusal says at least: asking in a loop helps nobody.
+const SOON: Duration = Duration::from_millis(1);
+
+const fn because(text: &'static str) -> Reason {
+    let policy = "breaker";
+    Reason { policy, text }
+}
+
+static DEGRADED: Reason = because("many calls fail, so only some are made");
+static OPEN: Reason = because("nearly all calls failed, so none is made for now");
+static HALF_OPEN: Reason = because("finding out with a few calls whether they succeed again");
+
+/// A [`Breaker`] between threads, as a pool's [`Admission`].
+///
+/// # Cost
+///
+/// While closed, `admit` reads one word, and so does `leave` as long as nothing has failed within
+/// the window; after that it adds to one counter. No call of either waits for a lock.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use pool_core::{Admission, Admit, RequestInfo};
+/// use pool_health::{Breaker, BreakerGate, Circuit, FailureClass, Mode, Tally};
+///
+/// let gate = BreakerGate::new(Breaker::builder().build()?, Mode::On);
+/// let now = Duration::from_secs(1);
+/// gate.evidence(now, &Tally::successes(0).and(FailureClass::Refused, 40));
+/// assert_eq!(gate.snapshot().breaker.circuit, Circuit::Open);
+/// let answer = gate.admit(now, &RequestInfo::default());
+/// assert!(matches!(answer, Admit::Refuse { retry_after: Some(_), .. }));
+/// # Ok::<(), pool_health::ConfigError>(())
+/// ```
+#[derive(Debug)]
+pub struct BreakerGate {
+    mode: Mode,
+    returns_count: bool,
+    word: Word,
+    /// When the breaker is to be asked again. Nanoseconds, as all times here.
+    due: AtomicU64,
+    /// When those refused may come again.
+    again: AtomicU64,
+    /// Probes to give away.
+    probes: AtomicU32,
+    /// Where chance has come to.
+    draws: AtomicU64,
+    pending: Pending,
+    refused: AtomicU64,
+    reserved: AtomicU64,
+    unheard: AtomicU64,
+    machine: Mutex<Machine>,
+}
+
+#[derive(Debug)]
+struct Machine {
+    breaker: Breaker,
+    /// How many transitions observers have been told of.
+    told: u64,
+}
+
+/// What requests came to since the breaker was told last.
+#[derive(Debug, Default)]
+struct Pending {
+    good: AtomicU64,
+    failed: [AtomicU64; CLASSES],
+    reserved_good: AtomicU64,
+    reserved_failed: [AtomicU64; CLASSES],
+}
+
+/// A gate, as it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GateSnapshot {
+    /// Its breaker. `admitted` and `refused` in there are zero: the gate answers for it.
+    pub breaker: BreakerSnapshot,
+    /// Requests refused; in [`Mode::Shadow`], those that would have been.
+    pub refused: u64,
+    /// Requests let in for their priority while not all were.
+    pub reserved: u64,
+    /// Requests whose end was not counted, as it says nothing of the server as it is now.
+    pub unheard: u64,
+}
+
+impl BreakerGate {
+    /// Shares `breaker`. With [`Mode::Off`] it lets all in and hears nothing, with [`Mode::Shadow`]
+    /// it lets all in and counts those that it would have refused.
+    #[must_use]
+    pub fn new(breaker: Breaker, mode: Mode) -> Self {
+        Self {
+            mode,
+            returns_count: true,
+            word: Word::open_to_all(),
+            due: AtomicU64::new(0),
+            again: AtomicU64::new(0),
+            probes: AtomicU32::new(0),
+            draws: AtomicU64::new(breaker.chance_seed()),
+            pending: Pending::default(),
+            refused: AtomicU64::new(0),
+            reserved: AtomicU64::new(0),
+            unheard: AtomicU64::new(0),
+            machine: Mutex::new(Machine { breaker, told: 0 }),
+        }
+    }
+
+    /// Whether a lease that ends without trouble counts as a success. Default: it does. Without, all
+    /// successes must come in through [`evidence`](Self::evidence), or failures alone would decide;
+    /// it is for pools whose policy of health sees every reply or lease. Such a gate stands by while
+    /// it is closed, and requests do not pass it then.
+    #[must_use]
+    pub const fn count_returns(mut self, count: bool) -> Self {
+        self.returns_count = count;
+        self
+    }
+
+    /// Notes what else is known: vital signs, connects.
+    pub fn evidence(&self, now: Duration, results: &Tally) {
+        if self.mode.is_asked() {
+            self.with(now, |breaker| breaker.record(now, results));
+        }
+    }
+
+    /// Notes how a check ended that was let in whatever the state.
+    pub fn checked(&self, now: Duration, ended: Result<(), FailureClass>) {
+        if self.mode.is_asked() {
+            self.with(now, |breaker| {
+                breaker.record_reserved(now, &Tally::one(ended));
+            });
+        }
+    }
+
+    /// Does what is due, has observers told of what happened since the last time, and says when to be
+    /// asked again, from now: `None` while closed.
+    pub fn review(&self, now: Duration, orders: &mut Orders) -> Option<Duration> {
+        if !self.mode.is_asked() {
+            return None;
+        }
+        self.with(now, |_| ());
+        let mut machine = self.lock();
+        for transition in machine.breaker.log.since(machine.told) {
+            orders.tell(Finding {
+                connection: None,
+                part: "breaker",
+                text: transition.text(),
+                acted: self.mode.acts(),
+            });
+        }
+        machine.told = machine.breaker.log.count();
+        machine.breaker.next_due()
+    }
+
+    /// The last transitions, 32 at most, the oldest first.
+    #[must_use]
+    pub fn transitions(&self) -> Vec<Transition> {
+        self.lock().breaker.transitions().copied().collect()
+    }
+
+    /// How it stands. What requests came to in the last 50 ms may be missing.
+    #[must_use]
+    pub fn snapshot(&self) -> GateSnapshot {
+        GateSnapshot {
+            breaker: self.lock().breaker.snapshot(),
+            refused: self.refused.load(Relaxed),
+            reserved: self.reserved.load(Relaxed),
+            unheard: self.unheard.load(Relaxed),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the breaker all there is, and then what `f` knows.
+    fn with(&self, now: Duration, f: impl FnOnce(&mut Breaker)) {
+        let mut machine = self.lock();
+        self.flush(now, &mut machine.breaker);
+        f(&mut machine.breaker);
+        self.publish(now, &mut machine.breaker);
+    }
+
+    /// As [`with`](Self::with), if it is time and nobody else is at it.
+    fn refresh(&self, now: Duration) {
+        let due = Duration::from_nanos(self.due.load(Relaxed));
+        let gone_back = due.saturating_sub(now) > FAR;
+        if now < due && !gone_back {
+            return;
+        }
+        let mut machine = match self.machine.try_lock() {
+            Ok(machine) => machine,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        // What is pending ended before it was due, or soon after.
+        let at = if gone_back { now } else { due };
+        self.flush(at, &mut machine.breaker);
+        machine.breaker.advance(now);
+        self.publish(now, &mut machine.breaker);
+    }
+
+    fn flush(&self, at: Duration, breaker: &mut Breaker) {
+        let (results, reserved) = self.pending.take();
+        breaker.record(at, &results);
+        if reserved.calls() > 0 {
+            breaker.record_reserved(at, &reserved);
+        }
+    }
+
+    /// Makes what the breaker decides known to all. Under its lock.
+    fn publish(&self, now: Duration, breaker: &mut Breaker) {
+        if let Some(probes) = breaker.take_probes() {
+            // Those granted before and not taken yet are among them.
+            if probes > 0 {
+                self.probes.store(probes, Relaxed);
+            }
+        } else {
+            self.probes.store(0, Relaxed);
+        }
+        let wait = breaker.next_due().unwrap_or(FLUSH).min(FLUSH);
+        self.due.store(nanos(now.saturating_add(wait)), Relaxed);
+        let again = now.saturating_add(breaker.retry_after());
+        self.again.store(nanos(again), Relaxed);
+        self.word.publish(breaker);
+    }
+
+    /// The answer to a request when not all may enter.
+    #[cold]
+    fn admit_some(&self, now: Duration, request: &RequestInfo) -> Admit {
+        self.refresh(now);
+        let word = self.word.read();
+        if request.priority == Priority::Critical {
+            self.reserved.fetch_add(1, Relaxed);
+            return Admit::Enter(word.token(Kind::Reserved));
+        }
+        if self.may_enter(word) {
+            return Admit::Enter(word.token(Kind::Admitted));
+        }
+        self.refused.fetch_add(1, Relaxed);
+        if !self.mode.acts() {
+            return Admit::Enter(word.token(Kind::Unheard));
+        }
+        let again = Duration::from_nanos(self.again.load(Relaxed));
+        Admit::Refuse {
+            reason: reason(word.circuit()),
+            retry_after: Some(again.saturating_sub(now).max(SOON)),
+        }
+    }
+
+    fn may_enter(&self, word: Pass) -> bool {
+        if word.admits_all() {
+            return true;
+        }
+        if word.admits_probes() {
+            let one_less = |probes: u32| probes.checked_sub(1);
+            return self.probes.fetch_update(Relaxed, Relaxed, one_less).is_ok();
+        }
+        word.admits(mixed(self.draws.fetch_add(1, Relaxed)))
+    }
+
+    /// A request has ended, and something has failed lately, or it has.
+    #[cold]
+    fn leave_noted(&self, now: Duration, token: Token, said: Option<Result<(), FailureClass>>) {
+        if !self.mode.is_asked() {
+            return;
+        }
+        // First, so that what is pending is told as of when it ended.
+        self.refresh(now);
+        let word = self.word.read();
+        match (word.kind_of(token), said) {
+            (Some(Kind::Admitted), Some(ended)) => self.pending.add(ended),
+            (Some(Kind::Reserved), Some(ended)) => self.pending.add_reserved(ended),
+            (Some(Kind::Admitted), None) if word.admits_probes() => {
+                self.probes.fetch_add(1, Relaxed);
+            }
+            _ => {
+                self.unheard.fetch_add(1, Relaxed);
+            }
+        }
+        self.word.watch();
+    }
+
+    /// What the end of a request says about the server, if anything.
+    const fn said(&self, outcome: Outcome) -> Option<Result<(), FailureClass>> {
+        match outcome {
+            Outcome::Returned
+            | Outcome::Closed(CloseReason::Idle | CloseReason::Lifetime | CloseReason::Shrunk) => {
+                match self.returns_count {
+                    true => Some(Ok(())),
+                    false => None,
+                }
+            }
+            Outcome::ConnectFailed
+            | Outcome::Closed(
+                CloseReason::Broken | CloseReason::Invalid | CloseReason::ResetFailed,
+            ) => Some(Err(FailureClass::Refused)),
+            Outcome::TimedOut(Phase::Connecting | Phase::Checking) => {
+                Some(Err(FailureClass::Timeout))
+            }
+            // Waiting is for the pool's own callers, and the rest is for callers to know.
+            _ => None,
+        }
+    }
+}
+
+impl Admission for BreakerGate {
+    #[inline]
+    fn admit(&self, now: Duration, request: &RequestInfo) -> Admit {
+        let word = self.word.read();
+        if word.admits_all() {
+            return Admit::Enter(word.token(Kind::Admitted));
+        }
+        self.admit_some(now, request)
+    }
+
+    #[inline]
+    fn leave(&self, now: Duration, token: Token, outcome: Outcome) {
+        let said = self.said(outcome);
+        if matches!(said, Some(Err(_))) || self.word.read().is_watching() {
+            self.leave_noted(now, token, said);
+        }
+    }
+
+    /// Closed, unless the ends of leases are what it knows of.
+    fn stands_by(&self) -> Option<bool> {
+        (!self.returns_count).then(|| self.word.read().admits_all())
+    }
+}
+
+impl Pending {
+    fn add(&self, ended: Result<(), FailureClass>) {
+        match ended {
+            Ok(()) => self.good.fetch_add(1, Relaxed),
+            Err(class) => self.failed[class.index()].fetch_add(1, Relaxed),
+        };
+    }
+
+    fn add_reserved(&self, ended: Result<(), FailureClass>) {
+        match ended {
+            Ok(()) => self.reserved_good.fetch_add(1, Relaxed),
+            Err(class) => self.reserved_failed[class.index()].fetch_add(1, Relaxed),
+        };
+    }
+
+    fn take(&self) -> (Tally, Tally) {
+        let tally = |good: &AtomicU64, failed: &[AtomicU64; CLASSES]| {
+            let successes = Tally::successes(good.swap(0, Relaxed));
+            let add = |tally: Tally, class: FailureClass| {
+                tally.and(class, failed[class.index()].swap(0, Relaxed))
+            };
+            FailureClass::ALL.into_iter().fold(successes, add)
+        };
+        (
+            tally(&self.good, &self.failed),
+            tally(&self.reserved_good, &self.reserved_failed),
+        )
+    }
+}
+
+const fn reason(circuit: Circuit) -> &'static Reason {
+    match circuit {
+        Circuit::Open => &OPEN,
+        Circuit::HalfOpen => &HALF_OPEN,
+        Circuit::Closed | Circuit::Degraded => &DEGRADED,
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The finisher of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): consecutive numbers become
+/// chance, without a lock to keep a state under.
+const fn mixed(number: u64) -> u32 {
+    let mut z = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z >> 32) as u32
+}
