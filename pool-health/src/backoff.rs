@@ -183,6 +183,7 @@ mod tests {
         let pauses: Vec<u128> = (0..10)
             .map(|_| backoff.after_failure().as_millis())
             .collect();
+        assert!((0..200).all(|_| backoff.after_failure() == CAP));
         assert_eq!(
             pauses,
             [10, 20, 40, 80, 160, 320, 640, 1280, 2000, 2000],

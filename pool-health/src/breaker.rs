@@ -18,7 +18,7 @@
 //!                    the ramp is over                   └──────────┘
 //! ```
 //!
-//! - *Surely above* asks the lower bound of the rate's interval ([`Bounds::wilson`]), *surely below*
+//! - *Surely above* asks the lower bound of the rate's interval ([`Bounds::wilson`](crate::Bounds::wilson)), *surely below*
 //!   the upper one. To degrade and to recover, all calls of the window count. To open, it is enough
 //!   that the latest of them were nearly all failures, few or many buckets of the window, so that a
 //!   good past does not keep a dead server alive: 35 failures in a row show it.
@@ -39,9 +39,10 @@
 //! came to, one by one or in batches. [`BreakerGate`] shares one between threads.
 
 mod gate;
+mod rules;
 mod settings;
+mod snapshot;
 mod tally;
-mod time;
 mod transition;
 mod window;
 
@@ -50,23 +51,22 @@ use std::time::Duration;
 use fastrand::Rng;
 
 pub use self::gate::{BreakerGate, GateSnapshot};
+use self::rules::Phase;
 pub use self::settings::BreakerBuilder;
 use self::settings::Settings;
+pub use self::snapshot::BreakerSnapshot;
+use self::snapshot::Counters;
 pub use self::tally::{FailureClass, Tally};
-use self::time::Monotone;
 use self::transition::Log;
 pub use self::transition::{Circuit, Transition};
 use self::window::Window;
-use crate::confidence::{Bounds, to_float};
+use crate::monotone::Monotone;
 
 /// The longest that a breaker may be set to stay open.
 const MAX_OPEN_TIME: Duration = Duration::from_secs(300);
-/// After how many opening times a doubling makes no difference.
-const MAX_DOUBLINGS: u32 = 30;
-/// How often checks may have misled before more make no difference.
-const MAX_MISLED: u32 = 8;
 
-/// The state machine. See the [module](self) for its states.
+/// A state machine that says which calls may be made to a server that fails. Its states are those of
+/// [`Circuit`].
 ///
 /// # Examples
 ///
@@ -107,41 +107,6 @@ pub struct Breaker {
     counters: Counters,
 }
 
-/// What has been counted since the breaker was made.
-#[derive(Clone, Copy, Debug, Default)]
-struct Counters {
-    results: Tally,
-    admitted: u64,
-    refused: u64,
-    entered: [u64; 4],
-}
-
-/// A [`Circuit`] with what it has to remember. Times are those of [`Monotone`].
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    Closed,
-    Degraded {
-        /// Too many calls fail.
-        failing: bool,
-        /// Too many replies are slow.
-        slow: bool,
-    },
-    Open {
-        until: Duration,
-    },
-    Probing {
-        left: u32,
-        /// When as many are granted again.
-        again: Duration,
-        /// Checks led here, not time.
-        early: bool,
-    },
-    Ramp {
-        since: Duration,
-        early: bool,
-    },
-}
-
 /// Whether a call may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -152,29 +117,6 @@ pub enum Decision {
         /// When asking again may help, from now.
         retry_after: Duration,
     },
-}
-
-/// A breaker, as it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BreakerSnapshot {
-    /// Its state.
-    pub circuit: Circuit,
-    /// The share of calls that are let in, from 0 to 1; 0 while only probes are.
-    pub share: f64,
-    /// What calls within the window came to, as far as they count.
-    pub window: Tally,
-    /// Between which bounds the failure rate lies.
-    pub failure_rate: Bounds,
-    /// Between which bounds the share of slow replies lies.
-    pub slow_share: Bounds,
-    /// What calls came to in all, those included that do not count.
-    pub results: Tally,
-    /// Calls that [`Breaker::admit`] let in, and that it refused.
-    pub admitted: u64,
-    /// Calls that it refused.
-    pub refused: u64,
-    /// How often each state was entered, by [`Circuit::index`].
-    pub entered: [u64; 4],
 }
 
 impl Breaker {
@@ -237,15 +179,12 @@ impl Breaker {
         }
     }
 
-    /// Notes what calls came to that ended since the last time. Not heard while open: these are of
-    /// calls from before.
+    /// Notes what calls came to that ended since the last time. While open they decide nothing: these
+    /// are calls from before.
     pub fn record(&mut self, now: Duration, results: &Tally) {
         self.advance(now);
         self.counters.results.add(results);
         let counting = results.counting(&self.settings.counts);
-        if matches!(self.phase, Phase::Open { .. }) || counting.calls() == 0 {
-            return;
-        }
         self.window.add(&counting);
         self.judge(&counting);
     }
@@ -353,23 +292,6 @@ impl Breaker {
         self.log.since(0)
     }
 
-    /// How it stands, by the time last told.
-    #[must_use]
-    pub fn snapshot(&self) -> BreakerSnapshot {
-        let window = self.window.sum();
-        BreakerSnapshot {
-            circuit: self.circuit(),
-            share: self.share(),
-            window,
-            failure_rate: self.failure_rate(&window),
-            slow_share: self.slow_share(&window),
-            results: self.counters.results,
-            admitted: self.counters.admitted,
-            refused: self.counters.refused,
-            entered: self.counters.entered,
-        }
-    }
-
     /// Counts how often what was let in before ceased to say anything.
     const fn epoch(&self) -> u32 {
         self.epoch
@@ -388,158 +310,14 @@ impl Breaker {
         self.chance.clone().u64(..)
     }
 
+    /// Whether probes are let in, and nobody else.
+    const fn is_probing(&self) -> bool {
+        matches!(self.phase, Phase::Probing { .. })
+    }
+
     /// Whether something has failed within the window, or all is not well.
     fn is_watching(&self) -> bool {
         let nothing = |sum: Tally| sum.failures() == 0 && sum.of(FailureClass::Slow) == 0;
         !matches!(self.phase, Phase::Closed) || !nothing(self.window.sum())
-    }
-}
-
-/// The rules.
-impl Breaker {
-    fn judge(&mut self, latest: &Tally) {
-        match self.phase {
-            Phase::Open { .. } => {}
-            Phase::Probing { early, .. } => self.judge_probes(early, latest),
-            Phase::Ramp { early, .. } => {
-                if self.is_dead() {
-                    self.open(early);
-                }
-            }
-            Phase::Closed | Phase::Degraded { .. } => {
-                if self.is_dead() {
-                    self.open(false);
-                } else {
-                    self.grade();
-                }
-            }
-        }
-    }
-
-    fn judge_probes(&mut self, early: bool, latest: &Tally) {
-        let failed = self.window.sum().failures() >= u64::from(self.settings.probes);
-        let answered = latest.replies() > 0;
-        if self.is_dead() || failed && !answered {
-            self.open(early);
-        } else if answered {
-            let since = self.time.now();
-            self.phase = Phase::Ramp { since, early };
-        }
-    }
-
-    /// Whether the latest calls, however many buckets of them, were nearly all failures.
-    fn is_dead(&self) -> bool {
-        let nearly_all = |sum: Tally| {
-            sum.calls() >= self.settings.min_calls
-                && self.failure_rate(&sum).lower > self.settings.open
-        };
-        self.window.suffixes().any(nearly_all)
-    }
-
-    /// Goes between `Closed` and `Degraded`, if that is certain.
-    fn grade(&mut self) {
-        let (was_failing, was_slow) = match self.phase {
-            Phase::Degraded { failing, slow } => (failing, slow),
-            _ => (false, false),
-        };
-        let set = &self.settings;
-        let sum = self.window.sum();
-        let enough = |count| count >= set.min_calls;
-        let failing = match was_failing {
-            true => self.failure_rate(&sum).upper >= set.recover,
-            false => enough(sum.calls()) && self.failure_rate(&sum).lower > set.degrade,
-        };
-        let slow = match was_slow {
-            true => self.slow_share(&sum).upper >= set.slow_recover,
-            false => {
-                set.minds_slowness()
-                    && enough(sum.replies())
-                    && self.slow_share(&sum).lower > set.slow_degrade
-            }
-        };
-        self.enter(match failing || slow {
-            true => Phase::Degraded { failing, slow },
-            false => Phase::Closed,
-        });
-    }
-
-    fn open(&mut self, early: bool) {
-        if early {
-            self.misled = (self.misled + 1).min(MAX_MISLED);
-        }
-        let set = &self.settings;
-        let doublings = self.opened.min(MAX_DOUBLINGS);
-        let whole = set.open_initial.saturating_mul(1 << doublings);
-        let whole = whole.min(set.open_max);
-        let length = whole.mul_f64(0.5 + self.chance.f64() / 2.0);
-        self.opened = self.opened.saturating_add(1);
-        self.passed = 0;
-        self.epoch = self.epoch.wrapping_add(1);
-        let until = self.time.now().saturating_add(length);
-        self.enter(Phase::Open { until });
-    }
-
-    /// Half open.
-    fn probe(&mut self, early: bool) {
-        self.epoch = self.epoch.wrapping_add(1);
-        self.window.clear();
-        self.grant(early);
-    }
-
-    fn grant(&mut self, early: bool) {
-        let again = self.time.now().saturating_add(self.settings.probe_patience);
-        let left = self.settings.probes;
-        self.enter(Phase::Probing { left, again, early });
-    }
-
-    /// The ramp is over.
-    fn recover(&mut self) {
-        self.opened = 0;
-        self.misled = 0;
-        self.grade();
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        let from = self.circuit();
-        self.phase = phase;
-        let to = self.circuit();
-        if from == to {
-            return;
-        }
-        self.counters.entered[to.index()] += 1;
-        let cause = self.window.sum().foremost();
-        self.log.push(Transition {
-            at: self.time.told(),
-            from,
-            to,
-            cause,
-        });
-    }
-
-    fn failure_rate(&self, sum: &Tally) -> Bounds {
-        Bounds::wilson(sum.failures(), sum.calls(), self.settings.doubt)
-    }
-
-    fn slow_share(&self, sum: &Tally) -> Bounds {
-        let slow = sum.of(FailureClass::Slow);
-        Bounds::wilson(slow, sum.replies(), self.settings.doubt)
-    }
-
-    /// The share of calls that is worth making.
-    fn worthwhile(&self) -> f64 {
-        let sum = self.window.sum();
-        let calls = to_float(sum.calls());
-        let wanted = self.settings.multiplier * to_float(sum.replies());
-        1.0 - ((calls - wanted) / (calls + 1.0)).clamp(0.0, 1.0)
-    }
-
-    fn ramped(&self, since: Duration) -> f64 {
-        let done = self.time.now().saturating_sub(since);
-        let part = match self.settings.ramp.is_zero() {
-            true => 1.0,
-            false => done.div_duration_f64(self.settings.ramp).min(1.0),
-        };
-        let start = self.settings.ramp_start;
-        start + (1.0 - start) * part
     }
 }

@@ -38,14 +38,11 @@ impl Bounds {
     /// `z` is negative or no number.
     #[must_use]
     pub fn wilson(hits: u64, of: u64, z: f64) -> Self {
-        // A z without end, too, leaves every rate possible; it would end in infinity by infinity.
-        if of == 0 || !z.is_finite() || z.is_sign_negative() {
-            return Self::UNKNOWN;
-        }
         let count = to_float(of);
         let rate = to_float(hits.min(of)) / count;
         let excess = z * z / count;
-        if !excess.is_finite() {
+        // No calls, a doubt without end, or none that is a number.
+        if z < 0.0 || !excess.is_finite() {
             return Self::UNKNOWN;
         }
         let centre = (rate + excess / 2.0) / (1.0 + excess);

@@ -10,10 +10,12 @@ mod error;
 mod evidence;
 mod expectation;
 mod mode;
+mod monotone;
 mod outbox;
 mod per_slot;
 mod problems;
 mod recycling;
+mod retry;
 mod schedule;
 mod score;
 mod silence;
@@ -34,6 +36,9 @@ pub use confidence::Bounds;
 pub use error::ConfigError;
 pub use mode::Mode;
 pub use recycling::{Recycler, RecyclerBuilder, RecyclingPolicy, RecyclingStats};
+pub use retry::{
+    Attempt, GaveUp, Retry, RetryBudget, RetryBuilder, RetryVerdict, Retryable, WhyGaveUp,
+};
 pub use score::Score;
 pub use silence::phi;
 pub use statistics::HealthStatistics;

@@ -16,33 +16,26 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use pool_core::{
-    Admission, Admit, CloseReason, Finding, Orders, Outcome, Phase, Priority, Reason, RequestInfo,
-    Token,
-};
+use pool_core::{Admission, Admit, Finding, Orders, Outcome, Priority, RequestInfo, Token};
 
+use self::pending::Pending;
+use self::said::{Said, reason, said};
 use self::word::{Kind, Pass, Word};
-use super::tally::CLASSES;
 use super::{Breaker, BreakerSnapshot, Circuit, FailureClass, Tally, Transition};
 use crate::Mode;
 
+mod pending;
+mod said;
 mod word;
 
 /// How often what requests came to is given to the breaker.
 const FLUSH: Duration = Duration::from_millis(50);
+/// How often a review is wanted while probes are under way.
+const PROBING: Duration = Duration::from_millis(100);
 /// A time for the next thing that lies further ahead than this is one from before time went back.
 const FAR: Duration = Duration::from_secs(2);
 /// What a refusal says at least: asking in a loop helps nobody.
 const SOON: Duration = Duration::from_millis(1);
-
-const fn because(text: &'static str) -> Reason {
-    let policy = "breaker";
-    Reason { policy, text }
-}
-
-static DEGRADED: Reason = because("many calls fail, so only some are made");
-static OPEN: Reason = because("nearly all calls failed, so none is made for now");
-static HALF_OPEN: Reason = because("finding out with a few calls whether they succeed again");
 
 /// A [`Breaker`] between threads, as a pool's [`Admission`].
 ///
@@ -91,15 +84,6 @@ struct Machine {
     breaker: Breaker,
     /// How many transitions observers have been told of.
     told: u64,
-}
-
-/// What requests came to since the breaker was told last.
-#[derive(Debug, Default)]
-struct Pending {
-    good: AtomicU64,
-    failed: [AtomicU64; CLASSES],
-    reserved_good: AtomicU64,
-    reserved_failed: [AtomicU64; CLASSES],
 }
 
 /// A gate, as it is.
@@ -179,7 +163,18 @@ impl BreakerGate {
             });
         }
         machine.told = machine.breaker.log.count();
-        machine.breaker.next_due()
+        // Whoever waits for what the probes come to waits for it to be told.
+        let breaker = &machine.breaker;
+        match breaker.is_probing() {
+            true => breaker.next_due().map(|due| due.min(PROBING)),
+            false => breaker.next_due(),
+        }
+    }
+
+    /// The breaker's state, without a lock.
+    #[must_use]
+    pub fn circuit(&self) -> Circuit {
+        self.word.read().circuit()
     }
 
     /// The last transitions, 32 at most, the oldest first.
@@ -213,9 +208,7 @@ impl BreakerGate {
 
     /// As [`with`](Self::with), if it is time and nobody else is at it.
     fn refresh(&self, now: Duration) {
-        let due = Duration::from_nanos(self.due.load(Relaxed));
-        let gone_back = due.saturating_sub(now) > FAR;
-        if now < due && !gone_back {
+        if now < self.due(now) {
             return;
         }
         let mut machine = match self.machine.try_lock() {
@@ -223,19 +216,28 @@ impl BreakerGate {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
-        // What is pending ended before it was due, or soon after.
-        let at = if gone_back { now } else { due };
-        self.flush(at, &mut machine.breaker);
-        machine.breaker.advance(now);
+        self.flush(now, &mut machine.breaker);
         self.publish(now, &mut machine.breaker);
     }
 
-    fn flush(&self, at: Duration, breaker: &mut Breaker) {
+    /// When the breaker is to be asked again; now, if that was said before time went back.
+    fn due(&self, now: Duration) -> Duration {
+        let due = Duration::from_nanos(self.due.load(Relaxed));
+        match due.saturating_sub(now) > FAR {
+            true => now,
+            false => due,
+        }
+    }
+
+    fn flush(&self, now: Duration, breaker: &mut Breaker) {
         let (results, reserved) = self.pending.take();
+        // Whoever ended later would have come upon it.
+        let at = self.due(now).min(now);
         breaker.record(at, &results);
         if reserved.calls() > 0 {
             breaker.record_reserved(at, &reserved);
         }
+        breaker.advance(now);
     }
 
     /// Makes what the breaker decides known to all. Under its lock.
@@ -291,7 +293,7 @@ impl BreakerGate {
 
     /// A request has ended, and something has failed lately, or it has.
     #[cold]
-    fn leave_noted(&self, now: Duration, token: Token, said: Option<Result<(), FailureClass>>) {
+    fn leave_noted(&self, now: Duration, token: Token, said: Said) {
         if !self.mode.is_asked() {
             return;
         }
@@ -299,9 +301,9 @@ impl BreakerGate {
         self.refresh(now);
         let word = self.word.read();
         match (word.kind_of(token), said) {
-            (Some(Kind::Admitted), Some(ended)) => self.pending.add(ended),
-            (Some(Kind::Reserved), Some(ended)) => self.pending.add_reserved(ended),
-            (Some(Kind::Admitted), None) if word.admits_probes() => {
+            (Some(Kind::Admitted), Said::Ended(ended)) => self.pending.add(ended),
+            (Some(Kind::Reserved), Said::Ended(ended)) => self.pending.add_reserved(ended),
+            (Some(Kind::Admitted), Said::Nothing) if word.admits_probes() => {
                 self.probes.fetch_add(1, Relaxed);
             }
             _ => {
@@ -310,32 +312,9 @@ impl BreakerGate {
         }
         self.word.watch();
     }
-
-    /// What the end of a request says about the server, if anything.
-    const fn said(&self, outcome: Outcome) -> Option<Result<(), FailureClass>> {
-        match outcome {
-            Outcome::Returned
-            | Outcome::Closed(CloseReason::Idle | CloseReason::Lifetime | CloseReason::Shrunk) => {
-                match self.returns_count {
-                    true => Some(Ok(())),
-                    false => None,
-                }
-            }
-            Outcome::ConnectFailed
-            | Outcome::Closed(
-                CloseReason::Broken | CloseReason::Invalid | CloseReason::ResetFailed,
-            ) => Some(Err(FailureClass::Refused)),
-            Outcome::TimedOut(Phase::Connecting | Phase::Checking) => {
-                Some(Err(FailureClass::Timeout))
-            }
-            // Waiting is for the pool's own callers, and the rest is for callers to know.
-            _ => None,
-        }
-    }
 }
 
 impl Admission for BreakerGate {
-    #[inline]
     fn admit(&self, now: Duration, request: &RequestInfo) -> Admit {
         let word = self.word.read();
         if word.admits_all() {
@@ -344,10 +323,13 @@ impl Admission for BreakerGate {
         self.admit_some(now, request)
     }
 
-    #[inline]
     fn leave(&self, now: Duration, token: Token, outcome: Outcome) {
-        let said = self.said(outcome);
-        if matches!(said, Some(Err(_))) || self.word.read().is_watching() {
+        let watching = self.word.read().is_watching();
+        if !watching && matches!(outcome, Outcome::Returned) {
+            return;
+        }
+        let said = said(outcome, self.returns_count);
+        if watching || matches!(said, Said::Ended(Err(_))) {
             self.leave_noted(now, token, said);
         }
     }
@@ -355,44 +337,6 @@ impl Admission for BreakerGate {
     /// Closed, unless the ends of leases are what it knows of.
     fn stands_by(&self) -> Option<bool> {
         (!self.returns_count).then(|| self.word.read().admits_all())
-    }
-}
-
-impl Pending {
-    fn add(&self, ended: Result<(), FailureClass>) {
-        match ended {
-            Ok(()) => self.good.fetch_add(1, Relaxed),
-            Err(class) => self.failed[class.index()].fetch_add(1, Relaxed),
-        };
-    }
-
-    fn add_reserved(&self, ended: Result<(), FailureClass>) {
-        match ended {
-            Ok(()) => self.reserved_good.fetch_add(1, Relaxed),
-            Err(class) => self.reserved_failed[class.index()].fetch_add(1, Relaxed),
-        };
-    }
-
-    fn take(&self) -> (Tally, Tally) {
-        let tally = |good: &AtomicU64, failed: &[AtomicU64; CLASSES]| {
-            let successes = Tally::successes(good.swap(0, Relaxed));
-            let add = |tally: Tally, class: FailureClass| {
-                tally.and(class, failed[class.index()].swap(0, Relaxed))
-            };
-            FailureClass::ALL.into_iter().fold(successes, add)
-        };
-        (
-            tally(&self.good, &self.failed),
-            tally(&self.reserved_good, &self.reserved_failed),
-        )
-    }
-}
-
-const fn reason(circuit: Circuit) -> &'static Reason {
-    match circuit {
-        Circuit::Open => &OPEN,
-        Circuit::HalfOpen => &HALF_OPEN,
-        Circuit::Closed | Circuit::Degraded => &DEGRADED,
     }
 }
 

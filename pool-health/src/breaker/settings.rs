@@ -38,7 +38,7 @@ impl Default for Settings {
             window: Duration::from_secs(10),
             min_calls: 10,
             doubt: 1.96,
-            recover: 0.4,
+            recover: 0.3,
             degrade: 0.5,
             open: 0.9,
             multiplier: 4.0,
@@ -90,11 +90,14 @@ impl BreakerBuilder {
     }
 
     /// The failure rates below which a degraded breaker closes (upper bound), above which it
-    /// degrades, and above which it opens (lower bounds). Default 0.4, 0.5, 0.9.
+    /// degrades, and above which it opens (lower bounds). Default 0.3, 0.5, 0.9.
     ///
     /// Opening costs whatever would have succeeded, so it is for a server that is as good as dead:
     /// of one that fails seven calls in ten, three in ten are worth having. The gap between the
-    /// first two keeps a rate that wavers around one of them from going to and fro.
+    /// first two is what keeps a rate that wavers from making the breaker go to and fro: one that
+    /// wavers around 0.4 by 0.1 makes it change its state once in two minutes, with a gap from 0.4 to
+    /// 0.5 twice as often. A server that fails three calls in ten and was worse before is
+    /// called degraded still, but gets all calls.
     pub const fn thresholds(mut self, recover: f64, degrade: f64, open: f64) -> Self {
         self.settings.recover = recover;
         self.settings.degrade = degrade;
@@ -112,8 +115,8 @@ impl BreakerBuilder {
         self
     }
 
-    /// Counts replies that took longer as slow. Default: none is. What is slow depends on what is
-    /// asked.
+    /// Counts replies that took longer as slow, where calls are recorded one by one. Default: none
+    /// is. What is slow depends on what is asked.
     pub const fn slow_above(mut self, limit: Duration) -> Self {
         self.settings.slow_above = Some(limit);
         self
@@ -274,10 +277,5 @@ impl Settings {
         if !(start > 0.0 && start <= 1.0) {
             problems.push(format!("ramp start {start} must be above 0, at most 1"));
         }
-    }
-
-    /// Whether slowness has a say.
-    pub(crate) const fn minds_slowness(&self) -> bool {
-        self.counts[FailureClass::Slow.index()]
     }
 }

@@ -11,14 +11,19 @@ const REMEMBERED: usize = 32;
 /// Whether calls get through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Circuit {
-    /// All do.
+    /// All do. Left for [`Degraded`](Self::Degraded) when surely too many of the window's calls fail
+    /// or are slow, for [`Open`](Self::Open) when surely nearly all of the latest fail.
     #[default]
     Closed,
-    /// A share does, all as long as enough of them succeed.
+    /// A share does: all as long as enough of them succeed. Left for [`Closed`](Self::Closed) when
+    /// surely few enough fail, for [`Open`](Self::Open) as that is.
     Degraded,
-    /// None does.
+    /// None does. Left for [`HalfOpen`](Self::HalfOpen) after a time that doubles, or when enough
+    /// checks pass.
     Open,
-    /// A few do until one has succeeded, then more and more.
+    /// A few do until one has succeeded, then a share that grows. Left for [`Open`](Self::Open) when
+    /// all of the first or nearly all of the others fail, else after the ramp for
+    /// [`Degraded`](Self::Degraded) or [`Closed`](Self::Closed).
     HalfOpen,
 }
 

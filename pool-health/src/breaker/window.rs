@@ -112,6 +112,20 @@ mod tests {
     }
 
     #[test]
+    fn a_leap_forgets_as_many_buckets_as_it_is_long() {
+        let width = Window::new(SPAN).width();
+        for leap in 0..100 {
+            let mut window = Window::new(SPAN);
+            for bucket in 0..20 {
+                window.roll(width * bucket);
+                window.add(&Tally::successes(1));
+            }
+            window.roll(width * (19 + leap));
+            assert_eq!(window.sum().good(), 20_u64.saturating_sub(leap.into()));
+        }
+    }
+
+    #[test]
     fn a_leap_of_any_length_empties_it_and_the_end_of_time_overflows_nothing() {
         let mut window = Window::new(SPAN);
         window.add(&Tally::successes(u64::MAX));
