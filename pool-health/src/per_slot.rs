@@ -105,6 +105,7 @@ mod tests {
         *slots.entry(at(3, 7), || 0).expect("it is new") = 5;
         assert_eq!(slots.of(at(3, 7)), Some(&5));
         assert_eq!(slots.of(at(3, 8)), None);
+        assert_eq!(slots.of_mut(at(3, 8)), None);
         assert_eq!(slots.entry(at(3, 8), || 0), Some(&mut 0));
         assert!(!slots.knows(at(3, 7)));
     }

@@ -18,8 +18,10 @@
 //! | it has fallen by a good part of the scale | falls that do not matter |
 //! | the threshold is reached soon | falls that may well turn |
 //! | the slope is many standard errors, counted with what successive samples have in common | noise, white or not |
-//! | it falls even when one sudden step is allowed for | steps, which are a detector's |
-//! | what came last is not above the line | falls that have ended |
+//! | it falls even when one sudden step is allowed for | steps, which are a detector's, and falls that have ended |
+//!
+//! A score should be smoothed over no more than about three samples: smoothing makes a ramp of a
+//! step, and more of it makes the ramp as long as a trend.
 //!
 //! Lines of 16 to 64 samples are tried, as a fast fall must be seen in a short one and a slow fall
 //! can be seen only in a long one. Slopes are per second, so samples may come as they like and be

@@ -7,7 +7,7 @@ use super::history::{History, ROOM};
 const LENGTHS: [usize; 5] = [16, 24, 32, 48, 64];
 /// What successive samples are taken to have in common before anything is known, and how many
 /// samples that belief is worth. Smoothed scores do have much in common, and 16 samples say little
-/// about how much: at face value they make a sixth of all false alarms out of nothing.
+/// about how much; taken for less than it is, noise looks like a trend.
 const COMMON: (f64, f64) = (0.5, 48.0);
 /// However much they seem to have in common, something is new in each.
 const MOST_COMMON: f64 = 0.9;
@@ -15,8 +15,6 @@ const MOST_COMMON: f64 = 0.9;
 const LEAST_NOISE: f64 = 0.005;
 /// How many standard errors of slope must be left when a sudden step is taken out.
 const BESIDE_STEP: f64 = 2.5;
-/// How many standard errors the last quarter may lie above the line.
-const ABOVE_END: f64 = 2.0;
 
 /// What a line must do to count.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +100,7 @@ impl Sums {
     fn slope(&self) -> Option<(f64, f64)> {
         let spread = self.age_age - self.age * self.age / self.count;
         let together = self.age_score - self.age * self.score / self.count;
-        (spread > f64::EPSILON * self.age_age).then(|| (spread, together / spread))
+        (spread > 0.0).then(|| (spread, together / spread))
     }
 
     /// The line, if it falls.
@@ -180,15 +178,14 @@ impl Window {
     }
 }
 
-/// What a line is worth, if it is worth enough, goes on falling, and is none that one step explains.
+/// What a line is worth, if it is worth enough and is none that one step explains.
 fn weigh(history: &History, len: usize, line: Line, demands: &Demands) -> Option<Line> {
     let window = Window::of(history, len);
     let whole = window.sums(0, len);
     let noise = window.noise(&line);
     let significance = line.per_second / (noise / whole.slope()?.0).sqrt();
-    let believed = significance >= demands.significance
-        && falls_beside_a_step(&window, &whole, noise)
-        && goes_on(&window, &line, noise);
+    let believed =
+        significance >= demands.significance && falls_beside_a_step(&window, &whole, noise);
     believed.then_some(Line {
         significance,
         ..line
@@ -207,14 +204,6 @@ fn falls_beside_a_step(window: &Window, whole: &Sums, noise: f64) -> bool {
         }
     }
     together > 0.0 && together / spread >= BESIDE_STEP * (noise / spread).sqrt()
-}
-
-/// Whether what came last is on the line or below. Above it, the fall has ended.
-fn goes_on(window: &Window, line: &Line, noise: f64) -> bool {
-    let quarter = window.len / 4;
-    let last = window.sums(0, quarter);
-    let above = last.score / last.count - line.level - line.per_second * last.age / last.count;
-    above <= ABOVE_END * (noise / last.count).sqrt()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most the room of a history")]

@@ -240,6 +240,16 @@ fn those_that_are_leased_for_long_do_not_keep_the_others_waiting() {
 }
 
 #[test]
+fn what_is_under_way_is_not_ordered_again() {
+    let mut ageing = exact(AgeingPolicy::default());
+    assert_eq!(replaced(&mut ageing, HOUR, &subjects(1)).len(), 1);
+    for second in 1..60 {
+        let now = HOUR + Duration::from_secs(second);
+        assert!(replaced(&mut ageing, now, &subjects(1)).is_empty());
+    }
+}
+
+#[test]
 fn a_successor_begins_a_new_life() {
     let mut ageing = exact(USES);
     assert_eq!(replaced(&mut ageing, HOUR, &[used(2000, 0)]).len(), 1);

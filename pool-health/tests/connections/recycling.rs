@@ -135,6 +135,15 @@ fn a_low_score_degrades_and_only_a_high_one_heals() {
 }
 
 #[test]
+fn a_rate_that_is_hardly_below_the_threshold_does_not_heal() {
+    let mut recycler = recycler(RecyclingPolicy::Adaptive);
+    let mut at = |second, uses| ordered(&mut recycler, SECOND * second, used(uses, 60));
+    assert_eq!(at(1, 200), Some(Recycling::Checked));
+    assert_eq!(at(40, 1400), None, "4 % at the most, 3 % for certain");
+    assert_eq!(at(41, 4000), Some(Recycling::Fast));
+}
+
+#[test]
 fn a_degraded_connection_stays_so_for_half_a_minute() {
     let mut recycler = recycler(RecyclingPolicy::Adaptive);
     recycler.observe(connection(0, 1), 0.1);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use pool_health::{Trend, TrendConfig, Verdict};
 
-use crate::series::{Predict, Series, Shape, population, run};
+use crate::series::{Predict, SIGMA, Series, Shape, population, run};
 
 const SEEDS: [u64; 5] = [1, 2, 3, 5, 8];
 const WHITE: f32 = 0.0;
@@ -94,11 +94,29 @@ fn a_sudden_step_is_no_trend() {
         let mut alarms = 0;
         for _ in 0..500 {
             let (onset, by) = (100.0 + 1000.0 * rng.f32(), 0.1 + 0.15 * rng.f32());
-            let over = 0.1;
-            let series = Series::new(&mut rng, Shape::Step { onset, by, over }, correlation);
+            let shape = Shape::Step {
+                onset,
+                by,
+                over: 0.1,
+            };
+            let series = Series::new(&mut rng, shape, SIGMA, correlation);
             alarms += usize::from(run(series, Ours::new()).0.is_some());
         }
         println!("{alarms} of 500");
         assert!(alarms <= 5, "{alarms} of 500 steps were taken for trends");
+    }
+}
+
+#[test]
+fn noise_that_is_louder_or_lasts_longer_than_usual_is_seldom_a_trend() {
+    for (sigma, correlation) in [(2.0 * SIGMA, CORRELATED), (SIGMA, 0.8)] {
+        let mut rng = Rng::with_seed(21);
+        let mut alarms = 0;
+        for _ in 0..1000 {
+            let series = Series::new(&mut rng, Shape::Steady, sigma, correlation);
+            alarms += usize::from(run(series, Ours::new()).0.is_some());
+        }
+        println!("{alarms} of 1000");
+        assert!(alarms <= 10, "{alarms} of 1000 at {sigma}, {correlation}");
     }
 }

@@ -12,7 +12,8 @@ pub(crate) const SAMPLES: usize = 240;
 pub(crate) const THRESHOLD: f32 = 0.5;
 /// How much sooner than that a prediction must come.
 const LEAD: f32 = 30.0;
-const SIGMA: f32 = 0.03;
+/// The standard deviation of the noise.
+pub(crate) const SIGMA: f32 = 0.03;
 const SERIES: usize = 5000;
 const DEGRADING: usize = 500;
 
@@ -22,25 +23,27 @@ pub(crate) trait Predict {
 }
 
 /// Normal noise around nothing whose successive values correlate.
-pub(crate) struct Noise {
+struct Noise {
     rng: Rng,
+    sigma: f32,
     correlation: f32,
     spare: Option<f32>,
     value: f32,
 }
 
 impl Noise {
-    pub(crate) fn new(mut rng: Rng, correlation: f32) -> Self {
+    fn new(mut rng: Rng, sigma: f32, correlation: f32) -> Self {
         let (value, _) = normals(&mut rng);
         Self {
             rng,
+            sigma,
             correlation,
             spare: None,
             value,
         }
     }
 
-    pub(crate) fn next(&mut self) -> f32 {
+    fn next(&mut self) -> f32 {
         let fresh = self.spare.take().unwrap_or_else(|| {
             let (one, other) = normals(&mut self.rng);
             self.spare = Some(other);
@@ -48,7 +51,7 @@ impl Noise {
         });
         self.value =
             self.correlation * self.value + (1.0 - self.correlation.powi(2)).sqrt() * fresh;
-        SIGMA * self.value
+        self.sigma * self.value
     }
 }
 
@@ -82,9 +85,9 @@ pub(crate) struct Series {
 }
 
 impl Series {
-    pub(crate) fn new(rng: &mut Rng, shape: Shape, correlation: f32) -> Self {
+    pub(crate) fn new(rng: &mut Rng, shape: Shape, sigma: f32, correlation: f32) -> Self {
         let base = 0.75 + 0.25 * rng.f32();
-        let noise = Noise::new(rng.fork(), correlation);
+        let noise = Noise::new(rng.fork(), sigma, correlation);
         Self { base, shape, noise }
     }
 
@@ -134,7 +137,7 @@ pub(crate) fn population<P: Predict>(seed: u64, correlation: f32, new: impl Fn()
             true => degrading(&mut rng),
             false => Shape::Steady,
         };
-        let series = Series::new(&mut rng, shape, correlation);
+        let series = Series::new(&mut rng, shape, SIGMA, correlation);
         let (predicted, bad) = run(series, new());
         match (shape, predicted) {
             (_, None) => {}
