@@ -1,5 +1,5 @@
 //! H1, H2, H3: what health costs, how fast it is, how often it is wrong; all three in the same run,
-//! since each is easy alone. The model is [`tending`](crate::claims::tending).
+//! since each is easy alone. The model is in the module `tending`.
 //!
 //! - **H1** connection-seconds held by checks / connection-seconds leased. Baseline: a check of 1 ms
 //!   before each lease of 49 ms.
