@@ -103,6 +103,8 @@ const ROWS: &[Row] = &[
             "cold, outage: mean",
             "cold: failed connections",
             "cold: callers handed one, per failed connection",
+            "cold, but hot before, black hole: connections",
+            "cold, but hot before, black hole: mean",
             "most callers handed the same",
             "orders to flush",
         ],
@@ -211,6 +213,16 @@ fn detection(outcome: &mut Outcome, tally: &Tally) {
     outcome.time("cold, reset: mean", mean(&of(false, Class::Reset)));
     outcome.time("cold, black hole: mean", mean(&of(false, Class::BlackHole)));
     outcome.time("cold, outage: mean", mean(&of(false, Class::Outage)));
+    let fell_idle = |one: &&Found| one.fell_idle && one.class == Class::BlackHole;
+    let fell_idle: Vec<&Found> = tally.found.iter().filter(fell_idle).collect();
+    let number = fell_idle.len() as f64;
+    outcome.push("cold, but hot before, black hole: connections", "", number);
+    let mean_of_those = if fell_idle.is_empty() {
+        0.0
+    } else {
+        mean(&fell_idle)
+    };
+    outcome.time("cold, but hot before, black hole: mean", mean_of_those);
     for (hot, count, handed) in [
         (
             true,

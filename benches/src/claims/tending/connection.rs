@@ -39,7 +39,9 @@ pub(super) struct Connection {
 pub(super) struct Fault {
     pub(super) class: Class,
     pub(super) at: Duration,
-    /// It was used much before, and is so after.
+    /// It was used much before.
+    pub(super) was_hot: bool,
+    /// And it is so after.
     pub(super) hot: bool,
     /// Since when nobody can be given it.
     pub(super) out: Option<Duration>,
@@ -94,7 +96,6 @@ impl Connection {
 
     /// It goes to a caller.
     pub(super) fn lend(&mut self, now: Duration, request: Request) {
-        let was_hot = self.fault.is_some_and(|fault| self.is_hot(fault.at));
         self.place = Place::Leased;
         self.turn += 1;
         self.used = now;
@@ -102,7 +103,7 @@ impl Connection {
         self.uses += 1;
         if let Some(fault) = &mut self.fault {
             fault.handed += 1;
-            fault.hot |= was_hot && now.saturating_sub(fault.at) <= WITHIN / HOT as u32;
+            fault.hot |= fault.was_hot && now.saturating_sub(fault.at) <= WITHIN / HOT as u32;
         }
         self.lease = Some(Lease {
             request,
@@ -111,10 +112,10 @@ impl Connection {
         });
     }
 
-    /// Whether it was leased often in the second before `then`, after which it was not.
-    pub(super) fn is_hot(&self, then: Duration) -> bool {
+    /// Whether it was leased often in the last second.
+    pub(super) fn is_hot(&self, now: Duration) -> bool {
         let oldest = self.recent[(self.uses % HOT as u64) as usize];
-        self.uses >= HOT as u64 && then.saturating_sub(oldest) <= WITHIN
+        self.uses >= HOT as u64 && now.saturating_sub(oldest) <= WITHIN
     }
 
     /// Nobody can be given it from now on.

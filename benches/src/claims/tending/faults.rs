@@ -101,6 +101,7 @@ impl World {
         conn.fault = Some(Fault {
             class,
             at: now,
+            was_hot: conn.is_hot(now),
             hot: conn.place == Place::Leased && conn.is_hot(now),
             out: out.then_some(now),
             handed: 0,

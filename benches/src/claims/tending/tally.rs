@@ -25,6 +25,8 @@ pub(crate) struct Found {
     pub(crate) class: Class,
     /// It was in use, and much so.
     pub(crate) hot: bool,
+    /// It was so before, and fell idle then.
+    pub(crate) fell_idle: bool,
     /// From the fault until it was out of rotation.
     pub(crate) took: Duration,
     /// To how many callers it was given meanwhile.
@@ -75,6 +77,7 @@ impl Tally {
         self.found.push(Found {
             class: fault.class,
             hot: fault.hot,
+            fell_idle: fault.was_hot && !fault.hot,
             took: fault.out.unwrap_or(now).saturating_sub(fault.at),
             handed: fault.handed,
         });
