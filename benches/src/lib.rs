@@ -1,9 +1,13 @@
 //! What the benchmarks share: a manager whose connections cost nothing, so that only the pool is
 //! measured.
 
+#[cfg(feature = "claims")]
+pub mod claims;
 pub mod machine;
 #[cfg(feature = "peers")]
 pub mod peers;
+#[cfg(any(feature = "claims", feature = "peers"))]
+pub mod progress;
 pub mod record;
 pub mod report;
 

@@ -14,6 +14,7 @@
 //! | `conformance` (feature `conformance`) | the rules that every adapter keeps |
 //! | `model` (feature `model`) | what a pool must do, naively |
 //! | `proxy` (feature `proxy`) | a wire that goes silent, slow or away |
+//! | `simulation` (feature `simulation`) | hours of traffic in a second, the same each time |
 //! | `postgres` (feature `services`) | a PostgreSQL of one's own, to stop, pause and kill |
 
 pub mod alloc;
@@ -30,3 +31,5 @@ pub mod model;
 pub mod postgres;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+#[cfg(feature = "simulation")]
+pub mod simulation;

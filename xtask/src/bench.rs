@@ -3,6 +3,8 @@
 //! This program measures nothing and knows no format: it starts criterion and the program `peers`,
 //! and then hands what they left behind to the program `bench-report`, all of the crate `benches`.
 //! Names and folders are checked before the run, so that nobody waits ten minutes for a typing error.
+//! The program `claims` runs in model time and measures no machine: it shows its rows itself, and its
+//! exit status is the verdict.
 
 mod options;
 #[cfg(test)]
@@ -18,7 +20,7 @@ use std::{
 use anyhow::Context;
 use clap::Subcommand;
 
-use self::options::{Choice, Output};
+use self::options::{Choice, Claims, Output};
 use crate::{
     exit_code,
     workspace::{Workspace, cargo_here},
@@ -50,7 +52,9 @@ enum Which {
         #[command(flatten)]
         output: Output,
     },
-    /// Both, in one report.
+    /// What is claimed for the pool's policies, beside naive ones, in model time.
+    Claims(Claims),
+    /// Micro and peers, in one report.
     All {
         #[command(flatten)]
         choice: Choice,
@@ -73,11 +77,18 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<ExitCode
             quick,
             filter,
             output,
-        } => Bench::new(workspace, false, output).micro(*quick, filter.as_deref()),
-        Which::Peers { choice, output } => Bench::new(workspace, true, output).peers(choice),
-        Which::All { choice, output } => Bench::new(workspace, true, output).all(choice),
+        } => Bench::new(workspace, None, output).micro(*quick, filter.as_deref()),
+        Which::Peers { choice, output } => Bench::new(workspace, PEERS, output).peers(choice),
+        Which::All { choice, output } => Bench::new(workspace, PEERS, output).all(choice),
+        Which::Claims(claims) => {
+            let output = Output::default();
+            let bench = Bench::new(workspace, Some("claims"), &output);
+            let mut program = bench.program("claims");
+            program.args(claims.for_claims());
+            bench.succeeds(program)
+        }
         Which::Show { record, output } => {
-            let bench = Bench::new(workspace, false, output);
+            let bench = Bench::new(workspace, None, output);
             let mut report = bench.report();
             report.arg(record);
             bench.succeeds(report)
@@ -85,19 +96,22 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<ExitCode
     }
 }
 
+/// The feature with the pools of others.
+const PEERS: Option<&str> = Some("peers");
+
 /// A run with what is to be made of it.
 struct Bench<'a> {
     workspace: &'a Workspace,
-    /// Built with the pools of others; then everything is, or all would be built twice.
-    peers: bool,
+    /// Built with this feature; then everything is, or all would be built twice.
+    feature: Option<&'static str>,
     output: &'a Output,
 }
 
 impl<'a> Bench<'a> {
-    fn new(workspace: &'a Workspace, peers: bool, output: &'a Output) -> Self {
+    fn new(workspace: &'a Workspace, feature: Option<&'static str>, output: &'a Output) -> Self {
         Self {
             workspace,
-            peers,
+            feature,
             output,
         }
     }
@@ -156,8 +170,8 @@ impl<'a> Bench<'a> {
         let mut build = self.workspace.cargo();
         build.args(["build", "--release", "--package", "pool-benches"]);
         build.args(["--bin", "bench-report"]);
-        if self.peers {
-            build.args(["--features", "peers", "--bin", "peers"]);
+        if let Some(feature) = self.feature {
+            build.args(["--features", feature, "--bin", feature]);
         }
         anyhow::ensure!(start(&mut build)?, "the benches cannot be built: see above");
         let mut report = self.report();
@@ -188,8 +202,8 @@ impl<'a> Bench<'a> {
         let mut command = self.workspace.cargo();
         // The pattern leaves the library's own test harness out, which knows no `--quick`.
         command.args(["bench", "--package", "pool-benches", "--bench", "*"]);
-        if self.peers {
-            command.args(["--features", "peers"]);
+        if let Some(feature) = self.feature {
+            command.args(["--features", feature]);
         }
         command
     }
@@ -227,8 +241,8 @@ impl<'a> Bench<'a> {
             .args(["run", "--release", "--quiet", "--package", "pool-benches"])
             .args(["--bin", name, "--manifest-path"])
             .arg(self.workspace.root().join("Cargo.toml"));
-        if self.peers {
-            command.args(["--features", "peers"]);
+        if let Some(feature) = self.feature {
+            command.args(["--features", feature]);
         }
         command.arg("--");
         command

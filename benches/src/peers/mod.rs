@@ -12,7 +12,6 @@ pub mod contestants;
 pub mod costs;
 pub mod erased;
 pub mod machine;
-pub mod progress;
 pub mod runner;
 pub mod safety;
 pub mod scenario;

@@ -13,8 +13,8 @@ mod table;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::machine::Watch;
-use super::progress::Progress;
 use super::scenario::Round;
+use crate::progress::Progress;
 use crate::record::{Contestant, Record, Run, VERSION};
 
 use self::collected::Collected;

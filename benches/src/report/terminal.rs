@@ -66,6 +66,12 @@ fn heading(out: &mut String, title: &str) {
 }
 
 fn push(out: &mut String, table: &Table) {
+    out.push_str(&self::table(table));
+}
+
+/// One table, as wide as the terminal allows, with the end of its last line.
+#[must_use]
+pub fn table(table: &Table) -> String {
     let mut shown = comfy_table::Table::new();
     shown
         .load_style(UTF8_BORDERS_ONLY)
@@ -86,7 +92,7 @@ fn push(out: &mut String, table: &Table) {
             shown.set_cell_alignment(CellAlignment::Right);
         }
     }
-    out.push_str(&format!("{shown}\n"));
+    format!("{shown}\n")
 }
 
 /// The width of a table with each cell in one line, in columns.

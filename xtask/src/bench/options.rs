@@ -88,6 +88,40 @@ impl Choice {
     }
 }
 
+/// What `claims` is to do.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Claims {
+    /// Only this row; can be given more than once.
+    #[arg(long, value_name = "ID")]
+    row: Vec<String>,
+    /// How many seeds; the worst of them counts.
+    #[arg(long, value_name = "N")]
+    seeds: Option<u64>,
+    /// Put the naive policies in the place of the pool's: every row must then miss its target.
+    #[arg(long)]
+    sabotage: bool,
+    /// Write all figures to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Print the rows, and run nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+impl Claims {
+    /// The same for `claims`.
+    pub(super) fn for_claims(&self) -> Vec<OsString> {
+        let rows = self.row.iter().map(|one| ("--row", one.into()));
+        let seeds = self.seeds.map(|n| ("--seeds", n.to_string().into()));
+        let json = self.json.iter().map(|file| ("--json", file.into()));
+        let mut all = pairs(rows.chain(seeds).chain(json));
+        let flags = [("--sabotage", self.sabotage), ("--list", self.list)];
+        let set = flags.into_iter().filter(|(_, set)| *set);
+        all.extend(set.map(|(flag, _)| flag.into()));
+        all
+    }
+}
+
 fn pairs(options: impl Iterator<Item = (&'static str, OsString)>) -> Vec<OsString> {
     options
         .flat_map(|(option, value)| [option.into(), value])

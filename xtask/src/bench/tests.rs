@@ -1,6 +1,6 @@
 use clap::Parser;
 
-use super::options::{Choice, Output};
+use super::options::{Choice, Claims, Output};
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -43,4 +43,28 @@ fn what_is_not_known_here_reaches_the_peers_after_two_dashes() {
         ["--rounds", "3", "--seed", "7", "--brand-new", "1"]
     );
     assert!(line.output.for_report().is_empty());
+}
+
+#[derive(Debug, Parser)]
+struct ClaimsLine {
+    #[command(flatten)]
+    claims: Claims,
+}
+
+#[test]
+fn claims_get_their_options_as_they_were_given() {
+    let words = "x --sabotage --row H1 --json a.json --seeds 2 --row P3";
+    let line = ClaimsLine::try_parse_from(words.split(' ')).expect("the line can be read");
+    let given = [
+        "--row",
+        "H1",
+        "--row",
+        "P3",
+        "--seeds",
+        "2",
+        "--json",
+        "a.json",
+        "--sabotage",
+    ];
+    assert_eq!(line.claims.for_claims(), given);
 }

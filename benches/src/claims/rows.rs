@@ -1,0 +1,19 @@
+//! The rows there are.
+
+pub mod herd;
+pub mod tended;
+pub mod upkeep;
+pub mod warm;
+
+use super::row::Experiment;
+
+/// Every model, in the order in which rows are shown.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Experiment>> {
+    vec![
+        Box::new(tended::Tended),
+        Box::new(warm::Warm),
+        Box::new(upkeep::Upkeep),
+        Box::new(herd::Herd),
+    ]
+}
