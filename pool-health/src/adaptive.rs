@@ -56,7 +56,7 @@ pub use part::{Part, Round};
 pub struct AdaptiveHealth {
     inner: Mutex<Inner>,
     gate: Option<Arc<BreakerGate>>,
-    /// How long a check may take: as long as a suspected silence.
+    /// How long a check may take.
     check_limit: Duration,
     max_checks: usize,
 }

@@ -47,7 +47,7 @@ pub(crate) use self::{
 pub(crate) const CONNECTIONS: usize = 100;
 /// A round trip without work.
 const PING: Duration = Duration::from_millis(1);
-/// How long a check may take (`validation_timeout`).
+/// How long a check may take where no policy says.
 const CHECK_LIMIT: Duration = Duration::from_millis(500);
 /// How long a connection is trusted unasked (`validation_bypass`).
 const BYPASS: Duration = Duration::from_millis(500);
@@ -63,6 +63,8 @@ const OUTAGES: Duration = Duration::from_secs(300);
 const OUTAGE: Duration = Duration::from_secs(1);
 /// The pool asks a policy no sooner than after this.
 const REVIEW: Duration = Duration::from_millis(10);
+/// When it asks one that does not say when.
+const SELDOM: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

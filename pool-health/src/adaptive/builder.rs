@@ -17,6 +17,7 @@ use crate::{
 pub struct AdaptiveHealthBuilder {
     pub(super) modes: Modes,
     pub(super) review: Duration,
+    check_limit: Duration,
     pub(super) silence: silence::Settings,
     pub(super) schedule: schedule::Settings,
     pub(super) endpoint: endpoint::Settings,
@@ -42,6 +43,7 @@ impl Default for AdaptiveHealthBuilder {
                 endpoint: Mode::On,
             },
             review: Duration::from_millis(50),
+            check_limit: Duration::from_millis(500),
             silence: silence::Settings::default(),
             schedule: schedule::Settings::default(),
             endpoint: endpoint::Settings::default(),
@@ -87,8 +89,7 @@ impl AdaptiveHealthBuilder {
         /// No kind of reply is taken to be more regular than this. Default 20 ms: what an executor
         /// under load adds; at least 1 ms.
         deviation_floor: Duration => silence.floor;
-        /// How much longer than expected a suspected connection is silent before it is given up, and how
-        /// long a check may take, if the pool's `validation_timeout` is not less.
+        /// How much longer than expected a suspected connection is silent before it is given up.
         /// Default 1 s: of pauses with a median of 80 ms, one in 170 is longer.
         confirm_horizon: Duration => silence.horizon;
         /// When a reply of which it is not known how long it takes is suspicious; also the longest
@@ -110,6 +111,9 @@ impl AdaptiveHealthBuilder {
         /// Checks at a time. Default 4: some of the work of connecting, a small
         /// part of most pools.
         max_checks: u32 => schedule.at_once;
+        /// How long a check may take, if the pool's `validation_timeout` is not less. Default 500 ms: a
+        /// server that takes longer for nothing serves nobody, and a check that hangs keeps a place.
+        check_limit: Duration => check_limit;
         /// Which part of the connections that are due is checked, by chance; the others wait for
         /// their next turn. Default 1: all.
         check_sample: f64 => schedule.sample;
@@ -197,12 +201,15 @@ impl AdaptiveHealthBuilder {
                 self.review
             ));
         }
+        if self.check_limit.is_zero() {
+            problems.push("check_limit is 0; no check could pass".to_owned());
+        }
         self.silence.check(&mut problems);
         self.schedule.check(&mut problems);
         self.endpoint.check(&mut problems);
         self.ejection.check(&mut problems);
         ConfigError::unless_none("health", problems)?;
-        let (gate, check_limit) = (self.gate.clone(), self.silence.horizon);
+        let (gate, check_limit) = (self.gate.clone(), self.check_limit);
         let max_checks = self.schedule.at_once as usize;
         let inner = Mutex::new(Inner::new(self));
         Ok(AdaptiveHealth {

@@ -15,10 +15,9 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pool_facade::{Clock, ConnectCtx, Manager, Pool};
-use pool_health::{WarmUp, WarmUpFailure, Warmth};
+use pool_facade::{Clock, ConnectCtx, Manager, Pool, WarmUp};
 use pool_testkit::clock::ManualClock;
 use pool_testkit::simulation::{Chance, Spread};
 
@@ -107,14 +106,15 @@ struct Seen {
 struct Place {
     clock: ManualClock,
     seed: u64,
-    /// What a new session needs before it is given out; nothing for the baseline.
-    plan: Option<WarmUp>,
+    /// A new session is warmed up by the pool; the baseline does without.
+    warms_up: bool,
     seen: Arc<Mutex<Seen>>,
 }
 
 /// A session, and its own chance.
 struct Session {
     network: Chance,
+    began: Instant,
     warm: bool,
     used: bool,
 }
@@ -128,18 +128,6 @@ impl Place {
 
     fn note(&self, what: impl FnOnce(&mut Seen)) {
         what(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// All statements of a plan at once, and then all replies, as an adapter does.
-    async fn warm_up(&self, plan: &WarmUp, network: &mut Chance) -> Warmth {
-        let statements = plan.executes().len() + plan.prepares().len();
-        let takes = network.draw(ROUND_TRIP) + STATEMENT * u32::try_from(statements).unwrap_or(0);
-        self.sleep(takes.min(plan.limit())).await;
-        plan.judge(if takes > plan.limit() {
-            Err(WarmUpFailure::TimedOut)
-        } else {
-            Ok(())
-        })
     }
 
     /// One caller, from asking for a connection to giving it back.
@@ -182,19 +170,30 @@ impl Manager for Place {
         let purpose = format!("network of connection {}", cx.connection_id);
         let mut network = Chance::new(self.seed, &purpose);
         let began = self.clock.show();
-        let mut warm = false;
-        if let Some(plan) = &self.plan {
+        if self.warms_up {
             let connect = network.draw(CONNECT);
             self.sleep(connect).await;
-            warm = self.warm_up(plan, &mut network).await == Warmth::Warm;
+        } else {
+            self.note(|seen| seen.background.push(0.0));
         }
-        let took = (self.clock.show() - began).as_secs_f64();
-        self.note(|seen| seen.background.push(took));
         Ok(Session {
             network,
-            warm,
+            began,
+            warm: false,
             used: false,
         })
+    }
+
+    /// All statements of a plan at once, and then all replies, as an adapter does.
+    async fn warm_up(&self, session: &mut Session, plan: &WarmUp) -> Result<(), Infallible> {
+        let statements = plan.statements().len() + plan.prepared().len();
+        let work = STATEMENT * u32::try_from(statements).unwrap_or(0);
+        let takes = session.network.draw(ROUND_TRIP) + work;
+        self.sleep(takes).await;
+        session.warm = true;
+        let took = (self.clock.show() - session.began).as_secs_f64();
+        self.note(|seen| seen.background.push(took));
+        Ok(())
     }
 }
 
@@ -202,10 +201,14 @@ async fn run(trial: Trial) -> Outcome {
     let place = Place {
         clock: ManualClock::new(),
         seed: trial.seed,
-        plan: (trial.contender == Contender::Ours).then(plan),
+        warms_up: trial.contender == Contender::Ours,
         seen: Arc::default(),
     };
-    let pool = Pool::builder(place.clone())
+    let mut builder = Pool::builder(place.clone());
+    if place.warms_up {
+        builder = builder.warm_up(plan());
+    }
+    let pool = builder
         .max_size(2 * CONNECTIONS)
         .min_size(CONNECTIONS)
         .max_lifetime(LIFETIME)
@@ -237,10 +240,8 @@ async fn arrive(place: Place, pool: Pool<Place>, length: Duration) {
 fn plan() -> WarmUp {
     let settings = (0..SETTINGS).map(|number| format!("SET setting.number{number} = 'on'"));
     let statements = (0..STATEMENTS).map(|number| format!("SELECT {number}"));
-    let plan = settings.fold(WarmUp::builder(), |plan, text| plan.execute(text));
-    let plan = statements.fold(plan, |plan, text| plan.prepare(text));
-    plan.build()
-        .expect("the statements are short, and no two are alike")
+    let plan = settings.fold(WarmUp::new(), WarmUp::execute);
+    statements.fold(plan, WarmUp::prepare)
 }
 
 fn outcome(place: &Place) -> Outcome {

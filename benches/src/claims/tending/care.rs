@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pool_core::{HealthPolicy, Order, Orders, Subject};
 
-use super::{BYPASS, REVIEW};
+use super::{BYPASS, CHECK_LIMIT, REVIEW};
 
 /// From one probe of a connection to the next.
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -36,6 +36,18 @@ impl Care {
     /// Whether a closed socket is noticed without asking.
     pub(super) const fn notices(&self) -> bool {
         matches!(self, Self::Policy(_))
+    }
+
+    /// How long a check may take. The same for all, unless a policy says something else: what is
+    /// compared is how often is asked.
+    pub(super) fn check_limit(&self) -> Duration {
+        let limit = self.policy().and_then(|policy| policy.check_limit());
+        limit.unwrap_or(CHECK_LIMIT)
+    }
+
+    /// How many connections are checked at a time in the background.
+    pub(super) fn max_checks(&self) -> usize {
+        self.policy().map_or(usize::MAX, HealthPolicy::max_checks)
     }
 
     /// The policy, if it is one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pool_core::{Candidate, CloseReason, ErrorClass, Place};
 
 use super::{
-    CHECK_LIMIT, Care, NOTICE, PING,
+    Care, NOTICE, PING,
     care::{PROBE_EVERY, PROBE_LIMIT, PROBE_STRIKES},
     tally::Class,
     traffic::Request,
@@ -27,18 +27,38 @@ impl World {
     /// Asks the far end; the connection is in no list of idle ones any more.
     pub(super) fn begin_check(&mut self, slot: usize, caller: Option<Request>) {
         let began = self.agenda.now();
+        let limit = self.care.check_limit();
+        self.checking += usize::from(caller.is_none());
         let conn = self.alive(slot);
         conn.place = Place::Tended;
         conn.turn += 1;
         let takes = match conn.fault.map(|fault| fault.class) {
             None => PING,
             Some(Class::Reset) => NOTICE,
-            Some(Class::BlackHole | Class::Outage) => CHECK_LIMIT,
+            Some(Class::BlackHole | Class::Outage) => limit,
         };
         conn.vitals.sent(PING_KIND);
         let check = Check { began, caller };
         self.enter(slot, takes, |turn| Event::Checked { turn, check });
-        self.stir();
+    }
+
+    /// As [`begin_check`](Self::begin_check), for nobody in particular and as soon as there is room.
+    pub(super) fn check_in_background(&mut self, slot: usize) {
+        if self.checking < self.care.max_checks() {
+            return self.begin_check(slot, None);
+        }
+        let conn = self.conn(slot);
+        conn.place = Place::Tended;
+        let candidate = conn.candidate;
+        self.waiting.push_back(candidate);
+    }
+
+    /// A background check has ended: the next one may begin.
+    fn check_next(&mut self) {
+        self.checking -= 1;
+        if let Some(candidate) = self.waiting.pop_front() {
+            self.begin_check(candidate.slot as usize, None);
+        }
     }
 
     pub(super) fn checked(&mut self, slot: usize, check: Check) {
@@ -46,14 +66,13 @@ impl World {
         let took = now - check.began;
         let conn = self.alive(slot);
         let silent = conn.fault.is_some_and(|fault| fault.class != Class::Reset);
-        if silent && took < CHECK_LIMIT {
+        let limit = self.care.check_limit();
+        if silent && took < limit {
             // It failed while it was asked.
-            self.enter(slot, CHECK_LIMIT - took, |turn| Event::Checked {
-                turn,
-                check,
-            });
+            self.enter(slot, limit - took, |turn| Event::Checked { turn, check });
             return;
         }
+        let conn = self.alive(slot);
         let passed = conn.fault.is_none();
         if passed {
             conn.vitals.answered();
@@ -70,6 +89,9 @@ impl World {
         }
         if let Some(policy) = self.care.policy() {
             policy.checked(now, candidate, took, passed);
+        }
+        if check.caller.is_none() {
+            self.check_next();
         }
         let reason = if passed {
             self.unfit(slot)

@@ -69,7 +69,6 @@ impl World {
     pub(super) fn lend(&mut self, slot: usize, request: Request) {
         let now = self.agenda.now();
         self.conn(slot).lend(now, request);
-        self.stir();
         self.send(slot);
     }
 

@@ -1,5 +1,7 @@
 //! What a policy orders, carried out as a pool does.
 
+use std::mem;
+
 use pool_core::{Candidate, CloseReason, Order, Place, Recycling};
 
 use super::world::World;
@@ -45,7 +47,7 @@ impl World {
             Some(reason) => self.close(slot, reason),
             None => {
                 self.idle.retain(|other| *other != slot);
-                self.begin_check(slot, None);
+                self.check_in_background(slot);
             }
         }
     }
@@ -95,6 +97,12 @@ impl World {
         self.tally.flushes += 1;
         for conn in self.slots.iter_mut().flatten() {
             conn.leave_rotation(now);
+        }
+        let waiting = mem::take(&mut self.waiting).into_iter();
+        let waiting = waiting.map(|candidate| candidate.slot as usize);
+        let idle = self.idle.clone();
+        for slot in waiting.chain(idle) {
+            self.close(slot, CloseReason::Stale);
         }
     }
 }

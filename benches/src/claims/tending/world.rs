@@ -10,7 +10,7 @@ use pool_testkit::clock::ManualClock;
 use pool_testkit::simulation::{Agenda, Chance};
 
 use super::{
-    CONNECT, CONNECTIONS, Care, OUTAGES, REVIEW, Tally,
+    CONNECT, CONNECTIONS, Care, OUTAGES, REVIEW, SELDOM, Tally,
     checks::Check,
     connection::Connection,
     faults::Faults,
@@ -33,8 +33,9 @@ pub(crate) struct World {
     pub(super) flushed: Option<Duration>,
     /// Until when the endpoint is away.
     pub(super) away: Duration,
-    /// The policy wants to be asked when something has happened.
-    asleep: bool,
+    /// Background checks under way, and those out of reach that wait for theirs.
+    pub(super) checking: usize,
+    pub(super) waiting: VecDeque<Candidate>,
     pub(super) traffic: Traffic,
     pub(super) faults: Faults,
     /// When in its interval a connection is probed.
@@ -90,7 +91,8 @@ impl World {
     pub(crate) fn new(seed: u64, care: Care) -> Self {
         let clock = ManualClock::new();
         let mut world = Self {
-            asleep: care.policy().is_none(),
+            checking: 0,
+            waiting: VecDeque::new(),
             care,
             agenda: Agenda::new(),
             origin: clock.show(),
@@ -118,7 +120,7 @@ impl World {
             self.agenda.after(CONNECT, Event::Connected { slot, began });
         }
         self.agenda.after(CONNECT, Event::Comes);
-        if !self.asleep {
+        if self.care.policy().is_some() {
             self.agenda.after(REVIEW, Event::Review);
         }
         self.agenda.after(self.faults.next(), Event::Strike);
@@ -244,19 +246,10 @@ impl World {
         }
         self.tally.closed(now, &conn, reason);
         if let Some(policy) = self.care.policy() {
-            policy.closed(now, conn.candidate, reason);
+            policy.closed(now, &conn.subject(), reason);
         }
         self.agenda
             .after(CONNECT, Event::Connected { slot, began: now });
-        self.stir();
-    }
-
-    /// Something has happened about which a policy may want to be asked.
-    pub(super) fn stir(&mut self) {
-        if self.asleep && self.care.policy().is_some() {
-            self.asleep = false;
-            self.agenda.after(REVIEW, Event::Review);
-        }
     }
 
     fn review(&mut self) {
@@ -275,9 +268,7 @@ impl World {
             self.carry_out(*order);
         }
         self.orders = orders;
-        match next {
-            Some(next) => self.agenda.after(next.max(REVIEW), Event::Review),
-            None => self.asleep = true,
-        }
+        let next = next.unwrap_or(SELDOM).max(REVIEW);
+        self.agenda.after(next, Event::Review);
     }
 }
