@@ -180,16 +180,39 @@ impl<K: Kind> Lane<K> {
         }
     }
 
+    /// Takes the eldest out where there is nothing else to see to: none that joined again, no gaps, a
+    /// deadline that the lane sees to and that has not come. Also says whether it was the last.
+    ///
+    /// Calls nothing, for what that does to the code of a hand-off: see [`Queue::hand_last`].
+    ///
+    /// [`Queue::hand_last`]: super::Queue::hand_last
+    #[inline(always)]
+    pub(super) fn pop_plain(&mut self, now: u64) -> Option<(NonNull<Waiter<K>>, bool)> {
+        if self.head == self.tail || !self.again.is_empty() || self.gaps > 0 || mutant(131) {
+            return None;
+        }
+        let place = &self.ring[self.at(self.head)];
+        let next = self.head.wrapping_add(1);
+        let last = next == self.tail;
+        let plain = place.timed && (place.deadline > now || place.rough);
+        if !plain || (last && self.ring.len() > KEPT_PLACES) {
+            return None;
+        }
+        let first = place.waiter?;
+        self.head = next;
+        if last {
+            self.forget_deadlines();
+        }
+        Some((first, last))
+    }
+
     /// Takes the eldest out.
     #[inline(always)]
     pub(super) fn pop_first(&mut self) -> Option<Entry<K>> {
         if self.head == self.tail || !self.again.is_empty() || mutant(131) {
             return self.pop_any();
         }
-        let at = self.at(self.head);
-        let place = &mut self.ring[at];
-        let first = place.entry();
-        place.waiter = None;
+        let first = self.ring[self.at(self.head)].entry();
         self.head = self.head.wrapping_add(1);
         if self.head == self.tail {
             self.emptied();
@@ -238,9 +261,7 @@ impl<K: Kind> Lane<K> {
             }
             self.timed = self.timed.wrapping_add(1);
         }
-        // Nobody is left whom a newcomer must not precede.
-        self.timed = self.tail;
-        self.latest = 0;
+        self.forget_deadlines();
         None
     }
 
@@ -269,7 +290,11 @@ impl<K: Kind> Lane<K> {
 
     /// Shows each waiter to `see`.
     pub(super) fn each(&self, mut see: impl FnMut(NonNull<Waiter<K>>)) {
-        let first_time = self.ring.iter().filter_map(|place| place.waiter);
+        let places = 0..self.places() as u32;
+        let first_time = places.filter_map(|place| {
+            let at = self.at(self.head.wrapping_add(place));
+            self.ring[at].waiter
+        });
         let again = self.again.iter().map(|entry| entry.waiter);
         first_time.chain(again).for_each(&mut see);
     }
@@ -328,11 +353,17 @@ impl<K: Kind> Lane<K> {
     /// Nobody of those that joined for the first time is left.
     #[inline]
     fn emptied(&mut self) {
-        self.latest = 0;
-        self.timed = self.tail;
+        self.forget_deadlines();
         if self.ring.len() > KEPT_PLACES {
             self.ring = Box::default();
         }
+    }
+
+    /// Nobody is left whom a newcomer must not precede.
+    #[inline(always)]
+    fn forget_deadlines(&mut self) {
+        self.latest = 0;
+        self.timed = self.tail;
     }
 
     /// Closes the gaps of a full ring, if that is worth it, else makes it twice as long.

@@ -221,6 +221,22 @@ impl<K: Kind> Lanes<K> {
         self.lanes[self.to_serve(home)?].first()
     }
 
+    /// Takes the waiter to serve next out where that takes no choice, and nothing else is to be seen
+    /// to: see [`Lane::pop_plain`]. It still says that it stands in its lane.
+    #[inline(always)]
+    pub(super) fn pop_plain(&mut self, now: u64) -> Option<NonNull<Waiter<K>>> {
+        if self.homes > 1 || !self.used.is_power_of_two() {
+            return None;
+        }
+        let class = self.used.trailing_zeros() as usize;
+        let (first, last) = self.lanes[class].pop_plain(now)?;
+        self.waiting -= 1;
+        if last {
+            self.used = 0;
+        }
+        Some(first)
+    }
+
     /// Takes that waiter out; it still says that it stands in its lane.
     #[inline(always)]
     pub(super) fn pop_first(&mut self, home: usize) -> Option<Entry<K>> {

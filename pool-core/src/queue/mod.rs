@@ -63,11 +63,12 @@ mod wheel;
 mod words;
 
 use std::fmt;
+use std::sync::TryLockError;
 
 use crossbeam_utils::CachePadded;
 
 pub use self::admin::{Census, Whereabouts};
-pub use self::give::{Given, Vacated};
+pub use self::give::{Given, Held, Vacated};
 pub use self::slot::{Berth, Loan, Stage};
 pub use self::wait::{Batch, Enqueued, Request, Waited, wake};
 pub use self::waiter::{Ticket, Waiter};
@@ -238,6 +239,19 @@ fn enter<K: Kind>(state: &Mutex<State<K>>) -> MutexGuard<'_, State<K>> {
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     state.entries += 1;
     state
+}
+
+/// Takes the lock, if nobody has it.
+#[inline(always)]
+fn try_enter<K: Kind>(state: &Mutex<State<K>>) -> Option<MutexGuard<'_, State<K>>> {
+    let mut state = match state.try_lock() {
+        Ok(state) => state,
+        // See `enter`.
+        Err(TryLockError::Poisoned(state)) => state.into_inner(),
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    state.entries += 1;
+    Some(state)
 }
 
 impl<K: Kind> Drop for Queue<K> {

@@ -239,6 +239,27 @@ impl<K: Kind> State<K> {
         if mutant(9) { None } else { waker }
     }
 
+    /// Hands an open slot to the waiter to serve, where there is one and nothing else to see to: not
+    /// for a slot that must be parked or retired, nor for a waiter that is late, in the wheel, or one
+    /// of several that could be next. `None` if so, and nothing has changed.
+    #[inline(always)]
+    pub(super) fn hand_plainly(
+        &mut self,
+        words: &Words,
+        loan: &Loan<K>,
+        now: u64,
+    ) -> Option<Option<Waker>> {
+        if !loan.slot().is_open() || self.phase != Phase::Open || self.surplus() > 0 {
+            return None;
+        }
+        let node = self.lanes.pop_plain(now)?;
+        let waker = self.hand(node, loan);
+        if self.lanes.waiting() == 0 {
+            self.settle(words);
+        }
+        Some(waker)
+    }
+
     /// Parks a slot until the pool is resumed.
     pub(super) fn park(&mut self, loan: &Loan<K>) {
         let place = loan.slot().place;
