@@ -21,7 +21,7 @@ use super::preparation::{Preparation, Since};
 use super::tasks::Prepared;
 use super::{Inner, Pool};
 use crate::mutant::mutant;
-use crate::queue::{self, Enqueued, Waited, Waiter};
+use crate::queue::{self, Enqueued, Held, Waited, Waiter};
 use crate::request::{Priority, Request, RequestInfo};
 use crate::{Error, Manager, Outcome, Phase, Token};
 
@@ -236,20 +236,20 @@ impl<'a, M: Manager> Acquire<'a, M> {
             since = inner.exactly(since);
             now = inner.now_millis();
         }
-        self.join(cx, inner, since, self.priority(), now)
+        let request = self.in_line(since, now);
+        if request.deadline <= now {
+            return self.too_late(since);
+        }
+        let waiter = Waiter::joining(cx.waker().clone(), &request);
+        self.furnish(waiter);
+        self.join(Held::default(), since, &request)
     }
 
-    /// Joins the queue at `now`.
+    /// What the queue must know of a request that joins it at `now`.
     #[inline(always)]
-    fn join(
-        &mut self,
-        cx: &mut Context<'_>,
-        inner: &'a Arc<Inner<M>>,
-        since: Since,
-        priority: Priority,
-        now: u64,
-    ) -> Stepped<M> {
-        let request = queue::Request {
+    fn in_line(&self, since: Since, now: u64) -> queue::Request {
+        let priority = self.priority();
+        queue::Request {
             class: priority.class(),
             now,
             virtual_deadline: since.started + priority.offset(),
@@ -257,17 +257,22 @@ impl<'a, M: Manager> Acquire<'a, M> {
             rough: since.rough,
             ticket: since.ticket,
             home: home(),
-        };
-        if request.deadline <= now {
-            return self.too_late(since);
         }
-        let waker = cx.waker().clone();
-        let waiter = self.furnish();
+    }
+
+    /// Has the waiter in the room join the queue.
+    fn join(
+        &mut self,
+        held: Held<'_, Slots<M>>,
+        since: Since,
+        request: &queue::Request,
+    ) -> Stepped<M> {
+        let inner = self.inner();
+        self.step = Step::Wait;
         // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
-        match unsafe { inner.queue.enqueue(waiter, waker, &request) } {
+        match unsafe { inner.queue.join(held, self.waiter(), request) } {
             Enqueued::Queued { connect, room } => {
-                self.step = Step::Wait;
-                inner.waiter_joined(connect, room, request.deadline, now);
+                inner.waiter_joined(connect, room, request.deadline, request.now);
                 Poll::Pending
             }
             instead => self.not_joined(since, instead),
@@ -411,19 +416,22 @@ impl<M: Manager> Future for Acquire<'_, M> {
     }
 }
 
-impl<M: Manager> Acquire<'_, M> {
+impl<'a, M: Manager> Acquire<'a, M> {
     /// The way nearly all requests go, in line: an idle connection, good as it is.
     #[inline(always)]
     fn take(
         &mut self,
         cx: &mut Context<'_>,
-        pool: &Pool<M>,
+        pool: &'a Pool<M>,
         site: &'static Location<'static>,
     ) -> Poll<Acquired<M>> {
         let inner = pool.inner();
         let now = inner.coarse.millis();
         let Some(loan) = inner.queue.take(home()) else {
-            return self.wait(cx);
+            return match self.wait(cx, pool) {
+                Ok(()) => Poll::Pending,
+                Err(held) => self.wait_somehow(cx, held),
+            };
         };
         // From here on its destructor closes the connection if foreign code panics.
         let mut lease = PooledConnection::new(loan);
@@ -435,12 +443,50 @@ impl<M: Manager> Acquire<'_, M> {
         self.inspect(cx, lease)
     }
 
-    /// Begins to wait. For a plain request.
+    /// Begins to wait, if that is all there is to do, as it nearly always is where requests wait. If
+    /// not, [`wait_somehow`](Self::wait_somehow) must go on. For a plain request.
     #[inline(never)]
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let inner = self.inner();
+    fn wait(&mut self, cx: &mut Context<'_>, pool: &'a Pool<M>) -> Result<(), Held<'a, Slots<M>>> {
+        let inner = pool.inner();
+        if inner.rough_timeout == 0 {
+            return Err(Held::default());
+        }
         let since = inner.since_now();
-        match self.join(cx, inner, since, Priority::default(), since.started) {
+        let priority = Priority::default();
+        let request = queue::Request {
+            class: priority.class(),
+            now: since.started,
+            virtual_deadline: since.started + priority.offset(),
+            deadline: since.deadline,
+            rough: true,
+            ticket: 0,
+            home: 0,
+        };
+        let waiter = Waiter::joining(cx.waker().clone(), &request);
+        let waiter = self.furnish(waiter);
+        // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
+        unsafe { inner.queue.join_plainly(waiter, &request) }?;
+        self.step = Step::Wait;
+        inner.waiter_joined(None, false, request.deadline, request.now);
+        Ok(())
+    }
+
+    /// Begins to wait, from where [`wait`](Self::wait) has left it.
+    #[inline(never)]
+    fn wait_somehow(
+        &mut self,
+        cx: &mut Context<'_>,
+        held: Held<'_, Slots<M>>,
+    ) -> Poll<Acquired<M>> {
+        let stepped = if self.step == Step::New {
+            self.poll_join(cx)
+        } else {
+            self.step = Step::Wait;
+            let since = self.start();
+            let request = self.in_line(since, since.started);
+            self.join(held, since, &request)
+        };
+        match stepped {
             Poll::Pending => Poll::Pending,
             stepped => self.go_on(cx, stepped),
         }

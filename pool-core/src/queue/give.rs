@@ -20,7 +20,14 @@ pub enum Given<K: Kind> {
 }
 
 /// The lock of a queue, if whoever wanted it got it at once.
-pub struct Held<'a, K: Kind>(Option<MutexGuard<'a, State<K>>>);
+pub struct Held<'a, K: Kind>(pub(super) Option<MutexGuard<'a, State<K>>>);
+
+impl<K: Kind> Default for Held<'_, K> {
+    /// Not yet.
+    fn default() -> Self {
+        Self(None)
+    }
+}
 
 /// What a vacated slot sets free.
 #[must_use]

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::ptr::NonNull;
 
 use super::Kind;
+use super::wait::Request;
 use super::waiter::{Ticket, Waiter};
 use crate::mutant::mutant;
 
@@ -112,7 +113,8 @@ impl<K: Kind> Lane<K> {
     ///
     /// # Safety
     ///
-    /// Under the queue's lock; the waiter stands in no lane, and its ticket is the youngest.
+    /// Under the queue's lock; the waiter is not one that joins again, stands in no lane, and its
+    /// ticket is the youngest.
     #[inline(always)]
     pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>) -> bool {
         if self.places() == self.ring.len() {
@@ -137,15 +139,47 @@ impl<K: Kind> Lane<K> {
         };
         self.tail = place.wrapping_add(1);
         waiter.place.set(place);
-        waiter.again.set(false);
         timed
+    }
+
+    /// Puts a waiter behind all others where there is nothing else to see to: there is a place, and its
+    /// deadline comes after all that are kept here. False if not so, and nothing has changed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`push`](Self::push).
+    #[inline(always)]
+    pub(super) unsafe fn push_plain(
+        &mut self,
+        waiter: &Waiter<K>,
+        request: &Request,
+        ticket: Ticket,
+    ) -> bool {
+        let deadline = request.deadline;
+        let full = self.places() == self.ring.len();
+        if full || deadline < self.latest || deadline == u64::MAX {
+            return false;
+        }
+        self.latest = deadline;
+        let place = self.tail;
+        let at = self.at(place);
+        self.ring[at] = Place {
+            waiter: Some(NonNull::from(waiter)),
+            deadline,
+            ticket,
+            rough: request.rough,
+            timed: true,
+        };
+        self.tail = place.wrapping_add(1);
+        waiter.place.set(place);
+        true
     }
 
     /// Puts a waiter that joins again where its ticket puts it. Nobody here sees to its deadline.
     ///
     /// # Safety
     ///
-    /// Under the queue's lock; the waiter stands in no lane.
+    /// Under the queue's lock; the waiter is marked as one that joins again, and stands in no lane.
     pub(super) unsafe fn push_again(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller.
         let waiter = unsafe { node.as_ref() };
@@ -158,7 +192,6 @@ impl<K: Kind> Lane<K> {
             rough: waiter.rough.get(),
         };
         self.again.insert(at, entry);
-        waiter.again.set(true);
     }
 
     /// Takes a waiter out.

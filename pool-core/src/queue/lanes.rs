@@ -15,6 +15,7 @@ use std::ptr::NonNull;
 
 use super::Kind;
 use super::lane::{Entry, Lane, is_before};
+use super::wait::Request;
 use super::waiter::{Ticket, Waiter};
 use crate::mutant::mutant;
 
@@ -159,6 +160,34 @@ impl<K: Kind> Lanes<K> {
             self.first_changed(at);
         }
         timed
+    }
+
+    /// Puts a waiter that joins for the first time behind all others of its class, where that takes no
+    /// choice, and there is nothing else to see to: see [`Lane::push_plain`]. False if not so, and
+    /// nothing has changed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`push`](Self::push); the ticket is the youngest.
+    #[inline(always)]
+    pub(super) unsafe fn push_plain(
+        &mut self,
+        waiter: &Waiter<K>,
+        request: &Request,
+        ticket: Ticket,
+    ) -> bool {
+        if self.homes > 1 {
+            return false;
+        }
+        let lane = &mut self.lanes[usize::from(request.class)];
+        // SAFETY: of the caller.
+        if !unsafe { lane.push_plain(waiter, request, ticket) } {
+            return false;
+        }
+        waiter.lane.set(request.class);
+        self.waiting += 1;
+        self.used |= 1 << request.class;
+        true
     }
 
     /// Takes a waiter out, if it is in.

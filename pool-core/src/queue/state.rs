@@ -23,7 +23,7 @@ pub(super) struct State<K: Kind> {
     pub(super) marked: bool,
     /// Some hand-off may not have been collected since the last sweep.
     pub(super) uncollected: bool,
-    next_ticket: Ticket,
+    pub(super) next_ticket: Ticket,
     /// Slots that are not vacant. Never passes `limits.max`, but for a shrink that waits.
     pub(super) occupied: usize,
     /// Of those, in stage `Closing`.

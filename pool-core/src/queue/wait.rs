@@ -4,9 +4,11 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::Waker;
 
+use super::give::Held;
 use super::slot::{Berth, Loan};
 use super::sync::Ordering;
 use super::waiter::{CLOSED, EXPIRED, FAILED, HANDED, NEW, QUEUED, Ticket, Waiter};
+use super::words::Words;
 use super::{Kind, Phase, Queue, State};
 use crate::mutant::mutant;
 
@@ -142,38 +144,59 @@ impl<K: Kind> Queue<K> {
         waker: Waker,
         request: &Request,
     ) -> Enqueued<K> {
-        let again = request.ticket != 0;
-        let mut state = self.lock();
-        if state.phase != Phase::Open && state.refuses(again) {
-            let phase = state.phase;
-            drop(state);
-            drop(waker);
-            return Enqueued::Refused(phase);
-        }
-        if !state.marked {
-            if let Some(place) = self.words.mark_or_take(request.home) {
-                self.words.clear_slow();
-                drop(state);
-                drop(waker);
-                return Enqueued::Granted(Loan(self.slots.at(place)));
+        // SAFETY: of the caller; the waiter stands in no list, so nobody else knows of it.
+        unsafe {
+            waiter.ready(waker, request);
+            match self.join_plainly(waiter, request) {
+                Ok(()) => Enqueued::Queued {
+                    connect: None,
+                    room: false,
+                },
+                Err(held) => self.join(held, waiter, request),
             }
-            state.marked = true;
         }
-        if !again && state.is_full() {
-            let waiting = state.lanes.waiting();
-            state.settle(&self.words);
+    }
+
+    /// Joins the queue, if that is all there is to do, as it nearly always is once requests wait; the
+    /// request is [queued](Enqueued::Queued) then, with no connect to begin and no room for more. If
+    /// not, nothing has happened but that the lock was taken, and [`join`](Self::join) must go on.
+    ///
+    /// # Safety
+    ///
+    /// As for [`enqueue`](Self::enqueue); and the waiter was readied with the same request.
+    #[inline(always)]
+    pub unsafe fn join_plainly(
+        &self,
+        waiter: Pin<&Waiter<K>>,
+        request: &Request,
+    ) -> Result<(), Held<'_, K>> {
+        let mut state = self.lock();
+        // SAFETY: of the caller.
+        match unsafe { state.link_plainly(&self.words, waiter.get_ref(), request) } {
+            true => Ok(()),
+            false => Err(Held(Some(state))),
+        }
+    }
+
+    /// Joins the queue, unless a slot turns out to be idle.
+    ///
+    /// # Safety
+    ///
+    /// As for [`join_plainly`](Self::join_plainly).
+    pub unsafe fn join(
+        &self,
+        held: Held<'_, K>,
+        waiter: Pin<&Waiter<K>>,
+        request: &Request,
+    ) -> Enqueued<K> {
+        let mut state = held.0.unwrap_or_else(|| self.lock());
+        if let Some(instead) = self.check_in(&mut state, request) {
             drop(state);
-            drop(waker);
-            return Enqueued::Full { waiting };
+            drop(waiter.withdraw());
+            return instead;
         }
-        // SAFETY: the waiter stands in no list; it is pinned, and the caller cancels it in time.
-        unsafe { state.link(waiter.get_ref(), waker, request) };
-        if state.occupied >= state.limits.max {
-            return Enqueued::Queued {
-                connect: None,
-                room: false,
-            };
-        }
+        // SAFETY: of the caller; the waiter stands in no list.
+        unsafe { state.link(waiter.get_ref(), request) };
         let connect = if state.wants_connect(request.now) {
             state.occupy_for_connect(&self.slots, &self.words)
         } else {
@@ -181,6 +204,27 @@ impl<K: Kind> Queue<K> {
         };
         let room = state.occupied < state.limits.max;
         Enqueued::Queued { connect, room }
+    }
+
+    /// What becomes of a request instead of waiting, if it may not, or need not.
+    fn check_in(&self, state: &mut State<K>, request: &Request) -> Option<Enqueued<K>> {
+        let again = request.ticket != 0;
+        if state.phase != Phase::Open && state.refuses(again) {
+            return Some(Enqueued::Refused(state.phase));
+        }
+        if !state.marked {
+            if let Some(place) = self.words.mark_or_take(request.home) {
+                self.words.clear_slow();
+                return Some(Enqueued::Granted(Loan(self.slots.at(place))));
+            }
+            state.marked = true;
+        }
+        if !again && state.is_full() {
+            let waiting = state.lanes.waiting();
+            state.settle(&self.words);
+            return Some(Enqueued::Full { waiting });
+        }
+        None
     }
 
     /// How the wait stands; `waker` is the one to be called when that changes.
@@ -375,7 +419,6 @@ impl<K: Kind> State<K> {
         }
     }
 
-    #[inline]
     fn is_full(&self) -> bool {
         let waiting = self.lanes.waiting();
         if waiting < self.limits.max_waiting {
@@ -386,21 +429,57 @@ impl<K: Kind> State<K> {
         waiting >= self.limits.max_waiting.saturating_add(room)
     }
 
+    /// Has a request wait where there is nothing else to see to: it may wait, no connect could begin,
+    /// and it stands behind all others of the one FIFO of its class, its deadline too. False if not
+    /// so, and nothing has changed.
+    ///
     /// # Safety
     ///
-    /// The waiter stands in no list, is pinned, and is unlinked before it is dropped.
+    /// The waiter is ready, stands in no list, is pinned, and is unlinked before it is dropped.
     #[inline(always)]
-    unsafe fn link(&mut self, waiter: &Waiter<K>, waker: Waker, request: &Request) {
+    unsafe fn link_plainly(
+        &mut self,
+        words: &Words,
+        waiter: &Waiter<K>,
+        request: &Request,
+    ) -> bool {
+        if self.phase != Phase::Open
+            || self.lanes.waiting() >= self.limits.max_waiting
+            || self.occupied < self.limits.max
+            || request.ticket != 0
+            || self.next_ticket == Ticket::MAX
+        {
+            return false;
+        }
+        if !self.marked {
+            if let Some(place) = words.mark_or_take(request.home) {
+                words.publish(place);
+                words.clear_slow();
+                return false;
+            }
+            self.marked = true;
+        }
+        let ticket = self.next_ticket;
+        // SAFETY: of the caller; the ticket is the youngest.
+        if !unsafe { self.lanes.push_plain(waiter, request, ticket) } {
+            return false;
+        }
+        self.next_ticket = ticket + 1;
+        waiter.ticket.set(ticket);
+        waiter.state.store(QUEUED, Ordering::Relaxed);
+        true
+    }
+
+    /// # Safety
+    ///
+    /// As for [`link_plainly`](Self::link_plainly).
+    unsafe fn link(&mut self, waiter: &Waiter<K>, request: &Request) {
         let again = request.ticket != 0;
         let ticket = if again { request.ticket } else { self.ticket() };
         waiter.ticket.set(ticket);
-        waiter.virtual_deadline.set(request.virtual_deadline);
-        waiter.deadline.set(request.deadline);
-        waiter.rough.set(request.rough);
         let node = NonNull::from(waiter);
         // SAFETY: under the lock, and of the caller.
         unsafe {
-            waiter.put_waker(waker);
             waiter.state.store(QUEUED, Ordering::Relaxed);
             let timed = self.lanes.push(node, request.class, request.home, again);
             if !timed && request.deadline != u64::MAX {

@@ -27,10 +27,10 @@ impl<M: Manager> Acquire<'_, M> {
     ///
     /// The request is pinned, and stays where it is until the waiter has left the queue.
     #[inline(always)]
-    pub(super) fn furnish(&mut self) -> Pin<&Waiter<Slots<M>>> {
+    pub(super) fn furnish(&mut self, waiter: Waiter<Slots<M>>) -> Pin<&Waiter<Slots<M>>> {
         // Should anything panic before it has joined, nothing is in the room.
         self.step = Step::Entered;
-        let waiter = ManuallyDrop::new(Waiter::new());
+        let waiter = ManuallyDrop::new(waiter);
         let room = self.room.write(Room { waiter });
         // SAFETY: just written.
         let waiter = unsafe { &room.waiter };

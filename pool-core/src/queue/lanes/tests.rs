@@ -126,6 +126,7 @@ impl Pair {
 
     fn push(&mut self, mut one: One, again: bool) {
         let node = NonNull::from(&*one.node);
+        one.node.again.set(again);
         // SAFETY: one thread; the node is pinned and stands nowhere.
         one.timed = unsafe { self.lanes.push(node, one.class, one.home, again) };
         self.waiting.push(one);
