@@ -422,13 +422,13 @@ impl<'a, M: Manager> Acquire<'a, M> {
     fn take(
         &mut self,
         cx: &mut Context<'_>,
-        pool: &'a Pool<M>,
+        pool: &Pool<M>,
         site: &'static Location<'static>,
     ) -> Poll<Acquired<M>> {
         let inner = pool.inner();
         let now = inner.coarse.millis();
         let Some(loan) = inner.queue.take(home()) else {
-            return match self.wait(cx, pool) {
+            return match self.wait(cx) {
                 Ok(()) => Poll::Pending,
                 Err(held) => self.wait_somehow(cx, held),
             };
@@ -446,8 +446,8 @@ impl<'a, M: Manager> Acquire<'a, M> {
     /// Begins to wait, if that is all there is to do, as it nearly always is where requests wait. If
     /// not, [`wait_somehow`](Self::wait_somehow) must go on. For a plain request.
     #[inline(never)]
-    fn wait(&mut self, cx: &mut Context<'_>, pool: &'a Pool<M>) -> Result<(), Held<'a, Slots<M>>> {
-        let inner = pool.inner();
+    fn wait(&mut self, cx: &mut Context<'_>) -> Result<(), Held<'a, Slots<M>>> {
+        let inner = self.inner();
         if inner.rough_timeout == 0 {
             return Err(Held::default());
         }

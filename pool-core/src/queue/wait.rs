@@ -1,5 +1,7 @@
 //! Waiting: joining the queue, being served, leaving it.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::Waker;
@@ -120,8 +122,17 @@ impl Batch {
 
 /// Calls a waker. It is foreign code: should it panic, those that come after it are called all the
 /// same, and a destructor that calls it goes on.
+#[inline]
 pub fn wake(waker: Waker) {
-    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        forget_panic(panic);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn forget_panic(panic: Box<dyn Any + Send>) {
+    drop(panic);
 }
 
 impl<K: Kind> Queue<K> {
