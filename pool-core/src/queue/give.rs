@@ -72,12 +72,20 @@ impl<K: Kind> Queue<K> {
         loan: &Loan<K>,
         now: u64,
     ) -> Result<Option<Waker>, Held<'a, K>> {
-        // SAFETY: of the caller; see `give_last`.
-        let Some(mut state) = try_enter(unsafe { &*&raw const (*queue.as_ptr()).state }) else {
+        // SAFETY: of the caller. No reference to the queue outlives the lock, but for the mutex's own:
+        // see `give_last`.
+        let (state, words) = unsafe {
+            (
+                &raw const (*queue.as_ptr()).state,
+                &raw const (*queue.as_ptr()).words,
+            )
+        };
+        // SAFETY: as above.
+        let Some(mut state) = try_enter(unsafe { &*state }) else {
             return Err(Held(None));
         };
         // SAFETY: as above.
-        let words = unsafe { &*&raw const (*queue.as_ptr()).words };
+        let words = unsafe { &*words };
         match state.hand_plainly(words, loan, now) {
             Some(waker) => Ok(waker),
             None => Err(Held(Some(state))),
