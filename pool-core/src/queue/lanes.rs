@@ -11,6 +11,7 @@
 //! runs where its task's memory is in the cache, which is most of what a hand-off costs; and nobody
 //! is passed by more than [`MAX_SKEW`] who came later.
 
+use std::num::NonZeroU32;
 use std::ptr::NonNull;
 
 use super::Kind;
@@ -254,11 +255,12 @@ impl<K: Kind> Lanes<K> {
     /// to: see [`Lane::pop_plain`]. It still says that it stands in its lane.
     #[inline(always)]
     pub(super) fn pop_plain(&mut self, now: u64) -> Option<NonNull<Waiter<K>>> {
-        if self.homes > 1 || !self.used.is_power_of_two() {
+        let used = NonZeroU32::new(self.used.into())?;
+        if self.homes > 1 || !used.is_power_of_two() {
             return None;
         }
-        let class = self.used.trailing_zeros() as usize;
-        let (first, last) = self.lanes[class].pop_plain(now)?;
+        let class = used.trailing_zeros() as usize;
+        let (first, last) = self.lanes.get_mut(class)?.pop_plain(now)?;
         self.waiting -= 1;
         if last {
             self.used = 0;
