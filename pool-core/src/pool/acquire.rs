@@ -465,7 +465,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         let waiter = Waiter::joining(cx.waker().clone(), &request);
         let waiter = self.furnish(waiter);
         // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
-        unsafe { inner.queue.join_plainly(waiter, &request) }?;
+        unsafe { inner.queue.join_plainly(waiter, &request, home) }?;
         self.step = Step::Wait;
         inner.waiter_joined(None, false, request.deadline, request.now);
         Ok(())

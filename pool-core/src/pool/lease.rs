@@ -380,7 +380,7 @@ fn reason<M: Manager>(body: &Body<M>, evicted: bool, stale: bool) -> CloseReason
 fn hand_on<M: Manager>(loan: Loan<M>, now: u64) {
     // SAFETY: the pool is there as long as the loan is out, and is not touched afterwards, unless the
     // loan was not handed on.
-    match unsafe { Queue::hand_last(loan.get().home.queue(), &loan, now) } {
+    match unsafe { Queue::hand_last(loan.get().home.queue(), &loan, now, home) } {
         Ok(Some(waker)) => wake(waker),
         Ok(None) => {}
         Err(held) => give_on(loan, held, now),

@@ -48,7 +48,7 @@ impl<K: Kind> Queue<K> {
         let queue = NonNull::from(self);
         // SAFETY: borrowed for the calls.
         unsafe {
-            match Self::hand_last(queue, &loan, now) {
+            match Self::hand_last(queue, &loan, now, || home) {
                 Ok(waker) => Given::Kept(waker),
                 Err(held) => Self::give_last(queue, loan, held, now, home),
             }
@@ -58,7 +58,7 @@ impl<K: Kind> Queue<K> {
     /// Brings a slot back to the oldest waiter, if that is all there is to do, as it nearly always is
     /// where requests wait; `Ok` is then what [`Given::Kept`] has in it. If not, or if somebody else
     /// has the lock, nothing has happened, and [`give_last`](Self::give_last) must go on with what
-    /// comes back.
+    /// comes back. `home` is asked for with bounded skew only.
     ///
     /// It calls nothing, so that with the rest in a function of its own all it works with stays in
     /// registers that need not be saved: a quarter of what a hand-off costs.
@@ -71,6 +71,7 @@ impl<K: Kind> Queue<K> {
         queue: NonNull<Self>,
         loan: &Loan<K>,
         now: u64,
+        home: impl FnOnce() -> usize,
     ) -> Result<Option<Waker>, Held<'a, K>> {
         // SAFETY: of the caller. No reference to the queue outlives the lock, but for the mutex's own:
         // see `give_last`.
@@ -86,7 +87,7 @@ impl<K: Kind> Queue<K> {
         };
         // SAFETY: as above.
         let words = unsafe { &*words };
-        match state.hand_plainly(words, loan, now) {
+        match state.hand_plainly(words, loan, now, home) {
             Some(waker) => Ok(waker),
             None => Err(Held(Some(state))),
         }

@@ -165,7 +165,7 @@ impl<K: Kind> Lanes<K> {
 
     /// Puts a waiter that joins for the first time behind all others of its class, where that takes no
     /// choice, and there is nothing else to see to: see [`Lane::push_plain`]. False if not so, and
-    /// nothing has changed.
+    /// nothing has changed. `home` is asked for with bounded skew only.
     ///
     /// # Safety
     ///
@@ -175,17 +175,22 @@ impl<K: Kind> Lanes<K> {
         &mut self,
         waiter: &Waiter<K>,
         request: &Request,
+        home: impl FnOnce() -> usize,
         ticket: Ticket,
     ) -> bool {
+        let mut at = usize::from(request.class);
         if self.homes > 1 {
-            return false;
+            at = at * self.homes() + (home() & (self.homes() - 1));
+            if self.lanes[at].is_empty() {
+                return false;
+            }
         }
-        let lane = &mut self.lanes[usize::from(request.class)];
         // SAFETY: of the caller.
-        if !unsafe { lane.push_plain(waiter, request, ticket) } {
+        if !unsafe { self.lanes[at].push_plain(waiter, request, ticket) } {
             return false;
         }
-        waiter.lane.set(request.class);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 64 lanes")]
+        waiter.lane.set(at as u8);
         self.waiting += 1;
         self.used |= 1 << request.class;
         true
@@ -252,11 +257,19 @@ impl<K: Kind> Lanes<K> {
     }
 
     /// Takes the waiter to serve next out where that takes no choice, and nothing else is to be seen
-    /// to: see [`Lane::pop_plain`]. It still says that it stands in its lane.
+    /// to: see [`Lane::pop_plain`]. It still says that it stands in its lane. `home` is asked for with
+    /// bounded skew only.
     #[inline(always)]
-    pub(super) fn pop_plain(&mut self, now: u64) -> Option<NonNull<Waiter<K>>> {
+    pub(super) fn pop_plain(
+        &mut self,
+        now: u64,
+        home: impl FnOnce() -> usize,
+    ) -> Option<NonNull<Waiter<K>>> {
+        if self.homes > 1 {
+            return self.pop_skewed(now, home());
+        }
         let used = NonZeroU32::new(self.used.into())?;
-        if self.homes > 1 || !used.is_power_of_two() {
+        if !used.is_power_of_two() {
             return None;
         }
         let class = used.trailing_zeros() as usize;
@@ -265,6 +278,16 @@ impl<K: Kind> Lanes<K> {
         if last {
             self.used = 0;
         }
+        Some(first)
+    }
+
+    /// As [`pop_plain`](Self::pop_plain), with bounded skew.
+    #[inline(never)]
+    fn pop_skewed(&mut self, now: u64, home: usize) -> Option<NonNull<Waiter<K>>> {
+        let at = self.to_serve(home)?;
+        let (first, _) = self.lanes[at].pop_plain(now)?;
+        self.waiting -= 1;
+        self.first_changed(at);
         Some(first)
     }
 

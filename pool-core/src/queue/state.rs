@@ -248,11 +248,12 @@ impl<K: Kind> State<K> {
         words: &Words,
         loan: &Loan<K>,
         now: u64,
+        home: impl FnOnce() -> usize,
     ) -> Option<Option<Waker>> {
         if !loan.slot().is_open() || self.phase != Phase::Open || self.surplus() > 0 {
             return None;
         }
-        let node = self.lanes.pop_plain(now)?;
+        let node = self.lanes.pop_plain(now, home)?;
         let waker = self.hand(node, loan);
         if self.lanes.waiting() == 0 {
             self.settle(words);

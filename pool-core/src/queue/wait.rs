@@ -158,7 +158,7 @@ impl<K: Kind> Queue<K> {
         // SAFETY: of the caller; the waiter stands in no list, so nobody else knows of it.
         unsafe {
             waiter.ready(waker, request);
-            match self.join_plainly(waiter, request) {
+            match self.join_plainly(waiter, request, || request.home) {
                 Ok(()) => Enqueued::Queued {
                     connect: None,
                     room: false,
@@ -171,6 +171,7 @@ impl<K: Kind> Queue<K> {
     /// Joins the queue, if that is all there is to do, as it nearly always is once requests wait; the
     /// request is [queued](Enqueued::Queued) then, with no connect to begin and no room for more. If
     /// not, nothing has happened but that the lock was taken, and [`join`](Self::join) must go on.
+    /// `home` is asked for with bounded skew only.
     ///
     /// # Safety
     ///
@@ -180,10 +181,11 @@ impl<K: Kind> Queue<K> {
         &self,
         waiter: Pin<&Waiter<K>>,
         request: &Request,
+        home: impl FnOnce() -> usize,
     ) -> Result<(), Held<'_, K>> {
         let mut state = self.lock();
         // SAFETY: of the caller.
-        match unsafe { state.link_plainly(&self.words, waiter.get_ref(), request) } {
+        match unsafe { state.link_plainly(&self.words, waiter.get_ref(), request, home) } {
             true => Ok(()),
             false => Err(Held(Some(state))),
         }
@@ -453,6 +455,7 @@ impl<K: Kind> State<K> {
         words: &Words,
         waiter: &Waiter<K>,
         request: &Request,
+        home: impl FnOnce() -> usize,
     ) -> bool {
         if self.phase != Phase::Open
             || self.lanes.waiting() >= self.limits.max_waiting
@@ -472,7 +475,7 @@ impl<K: Kind> State<K> {
         }
         let ticket = self.next_ticket;
         // SAFETY: of the caller; the ticket is the youngest.
-        if !unsafe { self.lanes.push_plain(waiter, request, ticket) } {
+        if !unsafe { self.lanes.push_plain(waiter, request, home, ticket) } {
             return false;
         }
         self.next_ticket = ticket + 1;
