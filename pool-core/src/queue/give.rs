@@ -60,8 +60,7 @@ impl<K: Kind> Queue<K> {
     /// has the lock, nothing has happened, and [`give_last`](Self::give_last) must go on with what
     /// comes back. `home` is asked for with bounded skew only.
     ///
-    /// It calls nothing, so that with the rest in a function of its own all it works with stays in
-    /// registers that need not be saved: a quarter of what a hand-off costs.
+    /// With all that is rare in a function of its own, what it works with stays in registers.
     ///
     /// # Safety
     ///

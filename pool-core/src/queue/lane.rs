@@ -214,11 +214,8 @@ impl<K: Kind> Lane<K> {
     }
 
     /// Takes the eldest out where there is nothing else to see to: none that joined again, no gaps, a
-    /// deadline that the lane sees to and that has not come. Also says whether it was the last.
-    ///
-    /// Calls nothing, for what that does to the code of a hand-off: see [`Queue::hand_last`].
-    ///
-    /// [`Queue::hand_last`]: super::Queue::hand_last
+    /// deadline that the lane sees to and that has not come. Also says whether it was the last. Calls
+    /// nothing.
     #[inline(always)]
     pub(super) fn pop_plain(&mut self, now: u64) -> Option<(NonNull<Waiter<K>>, bool)> {
         if self.head == self.tail || !self.again.is_empty() || self.gaps > 0 || mutant(131) {

@@ -39,6 +39,16 @@
 //! 5. No foreign code runs under the lock: no waker is cloned, woken or dropped, no connection
 //!    dropped, no callback called.
 //!
+//! # The short way
+//!
+//! Where requests wait, nearly all there is to do under the lock is to hand a slot that is in order to
+//! the first in line, and to put a request behind the last. Both are written down a second time for
+//! that case alone ([`Queue::hand_last`], [`Queue::join_plainly`]): a few questions, then a few stores,
+//! and no call, so that nothing need be saved for one. If a question is answered otherwise, nothing
+//! has been done yet, and the long way ([`Queue::give_last`], [`Queue::join`]), which can do all of it,
+//! goes on under the same lock. The short way decides nothing of its own: tests send some by the long
+//! way that could go the short one, and expect the same.
+//!
 //! # Memory
 //!
 //! `put` touches nothing after the CAS that gives the slot back: from then on another thread may

@@ -170,7 +170,7 @@ impl<K: Kind> Queue<K> {
 
     /// Joins the queue, if that is all there is to do, as it nearly always is once requests wait; the
     /// request is [queued](Enqueued::Queued) then, with no connect to begin and no room for more. If
-    /// not, nothing has happened but that the lock was taken, and [`join`](Self::join) must go on.
+    /// not, it has the lock and waits for nothing yet, and [`join`](Self::join) must go on.
     /// `home` is asked for with bounded skew only.
     ///
     /// # Safety
@@ -443,8 +443,8 @@ impl<K: Kind> State<K> {
     }
 
     /// Has a request wait where there is nothing else to see to: it may wait, no connect could begin,
-    /// and it stands behind all others of the one FIFO of its class, its deadline too. False if not
-    /// so, and nothing has changed.
+    /// and it stands behind all others of its FIFO, its deadline too. False if not so, and nothing has
+    /// changed, but that SLOW may be set.
     ///
     /// # Safety
     ///
@@ -461,7 +461,6 @@ impl<K: Kind> State<K> {
             || self.lanes.waiting() >= self.limits.max_waiting
             || self.occupied < self.limits.max
             || request.ticket != 0
-            || self.next_ticket == Ticket::MAX
         {
             return false;
         }
@@ -474,11 +473,14 @@ impl<K: Kind> State<K> {
             self.marked = true;
         }
         let ticket = self.next_ticket;
+        let Some(next) = ticket.checked_add(1) else {
+            return false;
+        };
         // SAFETY: of the caller; the ticket is the youngest.
         if !unsafe { self.lanes.push_plain(waiter, request, home, ticket) } {
             return false;
         }
-        self.next_ticket = ticket + 1;
+        self.next_ticket = next;
         waiter.ticket.set(ticket);
         waiter.state.store(QUEUED, Ordering::Relaxed);
         true
