@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::ptr::NonNull;
 
 use super::Kind;
-use super::wait::Request;
+use super::join::Request;
 use super::waiter::{Ticket, Waiter};
 use crate::mutant::mutant;
 

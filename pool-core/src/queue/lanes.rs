@@ -15,8 +15,8 @@ use std::num::NonZeroU32;
 use std::ptr::NonNull;
 
 use super::Kind;
+use super::join::Request;
 use super::lane::{Entry, Lane, is_before};
-use super::wait::Request;
 use super::waiter::{Ticket, Waiter};
 use crate::mutant::mutant;
 

@@ -60,6 +60,7 @@ mod admin;
 mod choice;
 mod fast;
 mod give;
+mod join;
 mod lane;
 mod lanes;
 mod slot;
@@ -80,8 +81,9 @@ use crossbeam_utils::CachePadded;
 
 pub use self::admin::{Census, Whereabouts};
 pub use self::give::{Given, Held, Vacated};
+pub use self::join::{Enqueued, Request};
 pub use self::slot::{Berth, Loan, Stage};
-pub use self::wait::{Batch, Enqueued, Request, Waited, wake};
+pub use self::wait::{Batch, Waited, wake};
 pub use self::waiter::{Ticket, Waiter};
 
 use self::slot::Slots;

@@ -11,10 +11,10 @@ use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::Kind;
+use super::join::Request;
 use super::lanes::NO_LANE;
 use super::slot::Slot;
 use super::sync::{AtomicU8, UnsafeCell};
-use super::wait::Request;
 use super::wheel::NOWHERE;
 
 /// Waits for nothing (fresh, or finished).
