@@ -71,7 +71,7 @@ enum Step {
     Entered,
     /// Looks for a place in the queue; has started its time. `since`.
     Join,
-    /// Stands in the queue. `waiter`.
+    /// Stands in the queue, or is about to. `waiter`.
     Wait,
     /// Has a connection that is being checked. `preparation`.
     Prepare,

@@ -232,11 +232,11 @@ impl<K: Kind> State<K> {
         let node = NonNull::from(waiter);
         // SAFETY: under the lock, and of the caller.
         unsafe {
-            waiter.state.store(QUEUED, Ordering::Relaxed);
             let timed = self.lanes.push(node, request.class, request.home, again);
             if !timed && request.deadline != u64::MAX {
                 self.wheel_at(request.now).insert(node);
             }
         }
+        waiter.state.store(QUEUED, Ordering::Relaxed);
     }
 }

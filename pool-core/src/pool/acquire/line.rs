@@ -31,10 +31,8 @@ impl<'a, M: Manager> Acquire<'a, M> {
             home: 0,
         };
         let waiter = Waiter::joining(cx.waker().clone(), &request);
-        let waiter = self.furnish(waiter);
-        // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
-        unsafe { inner.queue.join_plainly(waiter, &request, home) }?;
-        self.step = Step::Wait;
+        self.furnish(waiter);
+        self.join_plainly(inner, &request)?;
         inner.waiter_joined(None, false, request.deadline, request.now);
         Ok(())
     }
@@ -49,7 +47,6 @@ impl<'a, M: Manager> Acquire<'a, M> {
         let stepped = if self.step == Step::New {
             self.poll_join(cx)
         } else {
-            self.step = Step::Wait;
             let since = self.start();
             let request = self.in_line(since, since.started);
             self.join(held, since, &request)
@@ -101,9 +98,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         request: &queue::Request,
     ) -> Stepped<M> {
         let inner = self.inner();
-        self.step = Step::Wait;
-        // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
-        match unsafe { inner.queue.join(held, self.waiter(), request) } {
+        match self.join_somehow(held, request) {
             Enqueued::Queued { connect, room } => {
                 inner.waiter_joined(connect, room, request.deadline, request.now);
                 Poll::Pending
