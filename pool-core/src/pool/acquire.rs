@@ -1,6 +1,7 @@
 //! Acquiring: the fast way, and the future that waits.
 
 mod books;
+mod line;
 mod room;
 
 use std::fmt;
@@ -21,7 +22,7 @@ use super::preparation::{Preparation, Since};
 use super::tasks::Prepared;
 use super::{Inner, Pool};
 use crate::mutant::mutant;
-use crate::queue::{self, Enqueued, Waited, Waiter};
+use crate::queue::{Waited, Waiter};
 use crate::request::{Priority, Request, RequestInfo};
 use crate::{Error, Manager, Outcome, Phase, Token};
 
@@ -72,7 +73,7 @@ enum Step {
     Entered,
     /// Looks for a place in the queue; has started its time. `since`.
     Join,
-    /// Stands in the queue. `waiter`.
+    /// Stands in the queue, or is about to. `waiter`.
     Wait,
     /// Has a connection that is being checked. `preparation`.
     Prepare,
@@ -230,74 +231,6 @@ impl<'a, M: Manager> Acquire<'a, M> {
         }
     }
 
-    /// Joins the queue, for the first time or again.
-    fn poll_join(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
-        let inner = self.inner();
-        let mut since = self.start();
-        let mut now = since.started;
-        if since.ticket != 0 {
-            since = inner.exactly(since);
-            now = inner.now_millis();
-        }
-        self.join(cx, inner, since, self.priority(), now)
-    }
-
-    /// Joins the queue at `now`.
-    #[inline(always)]
-    fn join(
-        &mut self,
-        cx: &mut Context<'_>,
-        inner: &'a Arc<Inner<M>>,
-        since: Since,
-        priority: Priority,
-        now: u64,
-    ) -> Stepped<M> {
-        let request = queue::Request {
-            class: priority.class(),
-            now,
-            virtual_deadline: since.started + priority.offset(),
-            deadline: since.deadline,
-            rough: since.rough,
-            ticket: since.ticket,
-            home: home(),
-        };
-        if request.deadline <= now {
-            return self.too_late(since);
-        }
-        let waker = cx.waker().clone();
-        let waiter = self.furnish();
-        // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
-        match unsafe { inner.queue.enqueue(waiter, waker, &request) } {
-            Enqueued::Queued { connect, room } => {
-                self.step = Step::Wait;
-                inner.waiter_joined(connect, room, request.deadline, now);
-                Poll::Pending
-            }
-            instead => self.not_joined(since, instead),
-        }
-    }
-
-    #[cold]
-    fn too_late(&mut self, since: Since) -> Stepped<M> {
-        self.enter(Next::Join(since));
-        let error = self.inner().timed_out(Phase::Waiting, since.started);
-        Poll::Ready(Some(Err(error)))
-    }
-
-    /// What follows if a request found no place in the queue.
-    #[inline(never)]
-    fn not_joined(&mut self, since: Since, instead: Enqueued<Slots<M>>) -> Stepped<M> {
-        // Whatever happens from here on, the time it began stays.
-        self.enter(Next::Join(since));
-        match instead {
-            Enqueued::Granted(loan) => Poll::Ready(self.consider(loan).map(Ok)),
-            Enqueued::Full { waiting } => Poll::Ready(Some(Err(Error::QueueFull { waiting }))),
-            Enqueued::Refused(queue::Phase::Closed) => Poll::Ready(Some(Err(Error::Closed))),
-            Enqueued::Refused(_) => Poll::Ready(Some(Err(Error::Suspended))),
-            Enqueued::Queued { .. } => unreachable!("it has joined"),
-        }
-    }
-
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
         let inner = self.inner();
         let waited = inner.queue.poll_waiter(self.waiter(), cx.waker());
@@ -414,7 +347,7 @@ impl<M: Manager> Future for Acquire<'_, M> {
     }
 }
 
-impl<M: Manager> Acquire<'_, M> {
+impl<'a, M: Manager> Acquire<'a, M> {
     /// The way nearly all requests go, in line: an idle connection, good as it is.
     #[inline(always)]
     fn take(
@@ -426,7 +359,10 @@ impl<M: Manager> Acquire<'_, M> {
         let inner = pool.inner();
         let now = inner.coarse.millis();
         let Some(loan) = inner.queue.take(home()) else {
-            return self.wait(cx);
+            return match self.wait(cx) {
+                Ok(()) => Poll::Pending,
+                Err(held) => self.wait_somehow(cx, held),
+            };
         };
         // From here on its destructor closes the connection if foreign code panics.
         let mut lease = PooledConnection::new(loan);
@@ -436,17 +372,6 @@ impl<M: Manager> Acquire<'_, M> {
             return Poll::Ready(Ok(lease));
         }
         self.inspect(cx, lease)
-    }
-
-    /// Begins to wait. For a plain request.
-    #[inline(never)]
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        let inner = self.inner();
-        let since = inner.since_now();
-        match self.join(cx, inner, since, Priority::default(), since.started) {
-            Poll::Pending => Poll::Pending,
-            stepped => self.go_on(cx, stepped),
-        }
     }
 
     /// Looks at a connection that may not be given out just so.

@@ -75,6 +75,7 @@ impl<M: Manager> Inner<M> {
     }
 
     /// What follows when a request has joined the queue.
+    #[inline(always)]
     pub(super) fn waiter_joined(
         self: &Arc<Self>,
         connect: Option<Berth<M>>,

@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering;
 
 use super::Inner;
 use super::admit::candidate;
-use super::body::{Body, Loan, NEVER_SEEN};
+use super::body::{Body, Loan, NEVER_SEEN, Slots};
 use super::health::Standing;
 use super::home_word::home;
 use super::mailbox::Restore;
 use crate::mutant::mutant;
-use crate::queue::{Given, Phase, Queue, wake};
+use crate::queue::{Given, Held, Phase, Queue, wake};
 use crate::request::RequestInfo;
 use crate::status::ConnectionInfo;
 use crate::{CloseReason, Condition, ErrorClass, Manager, Outcome, Recycling};
@@ -259,7 +259,7 @@ fn give_back<M: Manager>(mut loan: Loan<M>) {
     // From here on nothing of the pool may be touched, unless the loan comes back.
     // SAFETY: nothing is.
     if let Err(loan) = unsafe { loan.leave() } {
-        hand_on(loan);
+        hand_on(loan, now);
     }
 }
 
@@ -301,7 +301,7 @@ fn give_back_carefully<M: Manager>(mut loan: Loan<M>, now: u64) {
     loan.face().idle_since.store(now, Ordering::Relaxed);
     // SAFETY: nothing of the pool is touched afterwards.
     if let Err(loan) = unsafe { loan.leave() } {
-        hand_on(loan);
+        hand_on(loan, now);
     }
 }
 
@@ -312,10 +312,10 @@ fn end_lease<M: Manager>(mut loan: Loan<M>, way: Way) {
     inner.conclude(&mut loan, || way.outcome());
     match way {
         Way::Straight => {
-            inner.note_return(&mut loan);
+            let now = inner.note_return(&mut loan);
             // SAFETY: nothing of the pool is touched afterwards.
             if let Err(loan) = unsafe { loan.leave() } {
-                hand_on(loan);
+                hand_on(loan, now);
             }
         }
         Way::Restore(restore) => home.strong().restore(loan, restore),
@@ -408,12 +408,22 @@ fn reason<M: Manager>(body: &Body<M>, evicted: bool, stale: bool) -> CloseReason
 
 /// Gives a connection on by way of the lock.
 #[inline(never)]
-fn hand_on<M: Manager>(loan: Loan<M>) {
-    let pool = loan.get().home;
-    let now = pool.inner().coarse.millis();
+fn hand_on<M: Manager>(loan: Loan<M>, now: u64) {
     // SAFETY: the pool is there as long as the loan is out, and is not touched afterwards, unless the
-    // loan came back.
-    match unsafe { Queue::give_last(pool.queue(), loan, now, home()) } {
+    // loan was not handed on.
+    match unsafe { Queue::hand_last(loan.get().home.queue(), &loan, now, home) } {
+        Ok(Some(waker)) => wake(waker),
+        Ok(None) => {}
+        Err(held) => give_on(loan, held, now),
+    }
+}
+
+/// As [`hand_on`], where there is more to it than a hand-off.
+#[inline(never)]
+fn give_on<M: Manager>(loan: Loan<M>, held: Held<'_, Slots<M>>, now: u64) {
+    let pool = loan.get().home;
+    // SAFETY: as in `hand_on`.
+    match unsafe { Queue::give_last(pool.queue(), loan, held, now, home()) } {
         Given::Kept(None) => {}
         Given::Kept(Some(waker)) => wake(waker),
         Given::Retired(loan, phase) => pool.strong().dismiss_loan(loan, phase),
@@ -427,11 +437,12 @@ impl<M: Manager> Inner<M> {
         self.pass(loan);
     }
 
-    /// Notes that a connection was in use until now.
-    fn note_return(&self, loan: &mut Loan<M>) {
+    /// Notes that a connection was in use until now, and says when that is.
+    fn note_return(&self, loan: &mut Loan<M>) -> u64 {
         let now = self.coarse.millis();
         loan.get_mut().worked(now, self.bypass);
         loan.face().idle_since.store(now, Ordering::Relaxed);
+        now
     }
 
     /// As [`give`](Self::give), for a connection that was not used.

@@ -4,8 +4,9 @@ use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::slot::{Berth, Loan, Stage};
+use super::sync::MutexGuard;
 use super::words::Words;
-use super::{Kind, Phase, Queue, State, enter};
+use super::{Kind, Phase, Queue, State, enter, try_enter};
 use crate::mutant::mutant;
 
 /// What became of a slot that was given back.
@@ -16,6 +17,16 @@ pub enum Given<K: Kind> {
     Kept(Option<Waker>),
     /// The pool has shrunk or closed: [empty](Loan::empty) it, close the value, then vacate the berth.
     Retired(Loan<K>, Phase),
+}
+
+/// The lock of a queue, if whoever wanted it got it at once.
+pub struct Held<'a, K: Kind>(pub(super) Option<MutexGuard<'a, State<K>>>);
+
+impl<K: Kind> Default for Held<'_, K> {
+    /// Not yet.
+    fn default() -> Self {
+        Self(None)
+    }
 }
 
 /// What a vacated slot sets free.
@@ -34,12 +45,56 @@ impl<K: Kind> Queue<K> {
     /// With bounded skew, waiters of the same `home` come first.
     #[inline]
     pub fn give(&self, loan: Loan<K>, now: u64, home: usize) -> Given<K> {
-        // SAFETY: borrowed for the call.
-        unsafe { Self::give_last(NonNull::from(self), loan, now, home) }
+        let queue = NonNull::from(self);
+        // SAFETY: borrowed for the calls.
+        unsafe {
+            match Self::hand_last(queue, &loan, now, || home) {
+                Ok(waker) => Given::Kept(waker),
+                Err(held) => Self::give_last(queue, loan, held, now, home),
+            }
+        }
+    }
+
+    /// Brings a slot back to the oldest waiter, if that is all there is to do, as it nearly always is
+    /// where requests wait; `Ok` is then what [`Given::Kept`] has in it. If not, or if somebody else
+    /// has the lock, nothing has happened, and [`give_last`](Self::give_last) must go on with what
+    /// comes back. `home` is asked for with bounded skew only.
+    ///
+    /// With all that is rare in a function of its own, what it works with stays in registers.
+    ///
+    /// # Safety
+    ///
+    /// As for [`give_last`](Self::give_last). After `Ok` the loan is another's.
+    #[inline(always)]
+    pub unsafe fn hand_last<'a>(
+        queue: NonNull<Self>,
+        loan: &Loan<K>,
+        now: u64,
+        home: impl FnOnce() -> usize,
+    ) -> Result<Option<Waker>, Held<'a, K>> {
+        // SAFETY: of the caller. No reference to the queue outlives the lock, but for the mutex's own:
+        // see `give_last`.
+        let (state, words) = unsafe {
+            (
+                &raw const (*queue.as_ptr()).state,
+                &raw const (*queue.as_ptr()).words,
+            )
+        };
+        // SAFETY: as above.
+        let Some(mut state) = try_enter(unsafe { &*state }) else {
+            return Err(Held(None));
+        };
+        // SAFETY: as above.
+        let words = unsafe { &*words };
+        match state.hand_plainly(words, loan, now, home) {
+            Some(waker) => Ok(waker),
+            None => Err(Held(Some(state))),
+        }
     }
 
     /// As [`give`](Self::give), for a caller without a strong reference: nothing of the queue may be
-    /// touched afterwards, unless the loan came back.
+    /// touched afterwards, unless the loan came back. Begins with what [`hand_last`](Self::hand_last)
+    /// has left.
     ///
     /// Whoever the slot goes to may end the pool at once. But only a queue that is closed is ever
     /// freed, and one that is closed under the lock here is kept by its anchor, as the loan is not
@@ -49,10 +104,10 @@ impl<K: Kind> Queue<K> {
     /// # Safety
     ///
     /// The queue is there as long as the loan is out.
-    #[inline(always)]
     pub unsafe fn give_last(
         queue: NonNull<Self>,
         loan: Loan<K>,
+        held: Held<'_, K>,
         now: u64,
         home: usize,
     ) -> Given<K> {
@@ -64,8 +119,11 @@ impl<K: Kind> Queue<K> {
                 &raw const (*queue.as_ptr()).words,
             )
         };
-        // SAFETY: as above.
-        let mut state = enter(unsafe { &*state });
+        let mut state = match held.0 {
+            Some(state) => state,
+            // SAFETY: as above.
+            None => enter(unsafe { &*state }),
+        };
         // SAFETY: as above.
         let words = unsafe { &*words };
         if loan.slot().stage() != Stage::Open {
@@ -189,6 +247,12 @@ impl<K: Kind> State<K> {
                 None
             }
         }
+    }
+}
+
+impl<K: Kind> std::fmt::Debug for Held<'_, K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Held").field(&self.0.is_some()).finish()
     }
 }
 

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::ptr::NonNull;
 
 use super::Kind;
+use super::join::Request;
 use super::waiter::{Ticket, Waiter};
 use crate::mutant::mutant;
 
@@ -112,7 +113,8 @@ impl<K: Kind> Lane<K> {
     ///
     /// # Safety
     ///
-    /// Under the queue's lock; the waiter stands in no lane, and its ticket is the youngest.
+    /// Under the queue's lock; the waiter is not one that joins again, stands in no lane, and its
+    /// ticket is the youngest.
     #[inline(always)]
     pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>) -> bool {
         if self.places() == self.ring.len() {
@@ -137,15 +139,47 @@ impl<K: Kind> Lane<K> {
         };
         self.tail = place.wrapping_add(1);
         waiter.place.set(place);
-        waiter.again.set(false);
         timed
+    }
+
+    /// Puts a waiter behind all others where there is nothing else to see to: there is a place, and its
+    /// deadline comes after all that are kept here. False if not so, and nothing has changed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`push`](Self::push).
+    #[inline(always)]
+    pub(super) unsafe fn push_plain(
+        &mut self,
+        waiter: &Waiter<K>,
+        request: &Request,
+        ticket: Ticket,
+    ) -> bool {
+        let deadline = request.deadline;
+        let full = self.places() == self.ring.len();
+        if full || deadline < self.latest || deadline == u64::MAX {
+            return false;
+        }
+        self.latest = deadline;
+        let place = self.tail;
+        let at = self.at(place);
+        self.ring[at] = Place {
+            waiter: Some(NonNull::from(waiter)),
+            deadline,
+            ticket,
+            rough: request.rough,
+            timed: true,
+        };
+        self.tail = place.wrapping_add(1);
+        waiter.place.set(place);
+        true
     }
 
     /// Puts a waiter that joins again where its ticket puts it. Nobody here sees to its deadline.
     ///
     /// # Safety
     ///
-    /// Under the queue's lock; the waiter stands in no lane.
+    /// Under the queue's lock; the waiter is marked as one that joins again, and stands in no lane.
     pub(super) unsafe fn push_again(&mut self, node: NonNull<Waiter<K>>) {
         // SAFETY: of the caller.
         let waiter = unsafe { node.as_ref() };
@@ -158,7 +192,6 @@ impl<K: Kind> Lane<K> {
             rough: waiter.rough.get(),
         };
         self.again.insert(at, entry);
-        waiter.again.set(true);
     }
 
     /// Takes a waiter out.
@@ -180,16 +213,36 @@ impl<K: Kind> Lane<K> {
         }
     }
 
+    /// Takes the eldest out where there is nothing else to see to: none that joined again, no gaps, a
+    /// deadline that the lane sees to and that has not come. Also says whether it was the last. Calls
+    /// nothing.
+    #[inline(always)]
+    pub(super) fn pop_plain(&mut self, now: u64) -> Option<(NonNull<Waiter<K>>, bool)> {
+        if self.head == self.tail || !self.again.is_empty() || self.gaps > 0 || mutant(131) {
+            return None;
+        }
+        let place = &self.ring[self.at(self.head)];
+        let next = self.head.wrapping_add(1);
+        let last = next == self.tail;
+        let plain = place.timed && (place.deadline > now || place.rough);
+        if !plain || (last && self.ring.len() > KEPT_PLACES) {
+            return None;
+        }
+        let first = place.waiter?;
+        self.head = next;
+        if last {
+            self.forget_deadlines();
+        }
+        Some((first, last))
+    }
+
     /// Takes the eldest out.
     #[inline(always)]
     pub(super) fn pop_first(&mut self) -> Option<Entry<K>> {
         if self.head == self.tail || !self.again.is_empty() || mutant(131) {
             return self.pop_any();
         }
-        let at = self.at(self.head);
-        let place = &mut self.ring[at];
-        let first = place.entry();
-        place.waiter = None;
+        let first = self.ring[self.at(self.head)].entry();
         self.head = self.head.wrapping_add(1);
         if self.head == self.tail {
             self.emptied();
@@ -238,9 +291,7 @@ impl<K: Kind> Lane<K> {
             }
             self.timed = self.timed.wrapping_add(1);
         }
-        // Nobody is left whom a newcomer must not precede.
-        self.timed = self.tail;
-        self.latest = 0;
+        self.forget_deadlines();
         None
     }
 
@@ -269,7 +320,11 @@ impl<K: Kind> Lane<K> {
 
     /// Shows each waiter to `see`.
     pub(super) fn each(&self, mut see: impl FnMut(NonNull<Waiter<K>>)) {
-        let first_time = self.ring.iter().filter_map(|place| place.waiter);
+        let places = 0..self.places() as u32;
+        let first_time = places.filter_map(|place| {
+            let at = self.at(self.head.wrapping_add(place));
+            self.ring[at].waiter
+        });
         let again = self.again.iter().map(|entry| entry.waiter);
         first_time.chain(again).for_each(&mut see);
     }
@@ -328,11 +383,17 @@ impl<K: Kind> Lane<K> {
     /// Nobody of those that joined for the first time is left.
     #[inline]
     fn emptied(&mut self) {
-        self.latest = 0;
-        self.timed = self.tail;
+        self.forget_deadlines();
         if self.ring.len() > KEPT_PLACES {
             self.ring = Box::default();
         }
+    }
+
+    /// Nobody is left whom a newcomer must not precede.
+    #[inline(always)]
+    fn forget_deadlines(&mut self) {
+        self.latest = 0;
+        self.timed = self.tail;
     }
 
     /// Closes the gaps of a full ring, if that is worth it, else makes it twice as long.

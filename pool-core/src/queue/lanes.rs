@@ -11,9 +11,11 @@
 //! runs where its task's memory is in the cache, which is most of what a hand-off costs; and nobody
 //! is passed by more than [`MAX_SKEW`] who came later.
 
+use std::num::NonZeroU32;
 use std::ptr::NonNull;
 
 use super::Kind;
+use super::join::Request;
 use super::lane::{Entry, Lane, is_before};
 use super::waiter::{Ticket, Waiter};
 use crate::mutant::mutant;
@@ -161,6 +163,39 @@ impl<K: Kind> Lanes<K> {
         timed
     }
 
+    /// Puts a waiter that joins for the first time behind all others of its class, where that takes no
+    /// choice, and there is nothing else to see to: see [`Lane::push_plain`]. False if not so, and
+    /// nothing has changed. `home` is asked for with bounded skew only.
+    ///
+    /// # Safety
+    ///
+    /// As for [`push`](Self::push); the ticket is the youngest.
+    #[inline(always)]
+    pub(super) unsafe fn push_plain(
+        &mut self,
+        waiter: &Waiter<K>,
+        request: &Request,
+        home: impl FnOnce() -> usize,
+        ticket: Ticket,
+    ) -> bool {
+        let mut at = usize::from(request.class);
+        if self.homes > 1 {
+            at = at * self.homes() + (home() & (self.homes() - 1));
+            if self.lanes[at].is_empty() {
+                return false;
+            }
+        }
+        // SAFETY: of the caller.
+        if !unsafe { self.lanes[at].push_plain(waiter, request, ticket) } {
+            return false;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "at most 64 lanes")]
+        waiter.lane.set(at as u8);
+        self.waiting += 1;
+        self.used |= 1 << request.class;
+        true
+    }
+
     /// Takes a waiter out, if it is in.
     ///
     /// # Safety
@@ -219,6 +254,41 @@ impl<K: Kind> Lanes<K> {
     /// The waiter to serve next with a slot that comes back at `home`.
     pub(super) fn first(&self, home: usize) -> Option<Entry<K>> {
         self.lanes[self.to_serve(home)?].first()
+    }
+
+    /// Takes the waiter to serve next out where that takes no choice, and nothing else is to be seen
+    /// to: see [`Lane::pop_plain`]. It still says that it stands in its lane. `home` is asked for with
+    /// bounded skew only.
+    #[inline(always)]
+    pub(super) fn pop_plain(
+        &mut self,
+        now: u64,
+        home: impl FnOnce() -> usize,
+    ) -> Option<NonNull<Waiter<K>>> {
+        if self.homes > 1 {
+            return self.pop_skewed(now, home());
+        }
+        let used = NonZeroU32::new(self.used.into())?;
+        if !used.is_power_of_two() {
+            return None;
+        }
+        let class = used.trailing_zeros() as usize;
+        let (first, last) = self.lanes.get_mut(class)?.pop_plain(now)?;
+        self.waiting -= 1;
+        if last {
+            self.used = 0;
+        }
+        Some(first)
+    }
+
+    /// As [`pop_plain`](Self::pop_plain), with bounded skew.
+    #[inline(never)]
+    fn pop_skewed(&mut self, now: u64, home: usize) -> Option<NonNull<Waiter<K>>> {
+        let at = self.to_serve(home)?;
+        let (first, _) = self.lanes[at].pop_plain(now)?;
+        self.waiting -= 1;
+        self.first_changed(at);
+        Some(first)
     }
 
     /// Takes that waiter out; it still says that it stands in its lane.

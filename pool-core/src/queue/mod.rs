@@ -39,6 +39,16 @@
 //! 5. No foreign code runs under the lock: no waker is cloned, woken or dropped, no connection
 //!    dropped, no callback called.
 //!
+//! # The short way
+//!
+//! Where requests wait, nearly all there is to do under the lock is to hand a slot that is in order to
+//! the first in line, and to put a request behind the last. Both are written down a second time for
+//! that case alone ([`Queue::hand_last`], [`Queue::join_plainly`]): a few questions, then a few stores,
+//! and no call, so that nothing need be saved for one. If a question is answered otherwise, nothing
+//! has been done yet, and the long way ([`Queue::give_last`], [`Queue::join`]), which can do all of it,
+//! goes on under the same lock. The short way decides nothing of its own: tests send some by the long
+//! way that could go the short one, and expect the same.
+//!
 //! # Memory
 //!
 //! `put` touches nothing after the CAS that gives the slot back: from then on another thread may
@@ -50,6 +60,7 @@ mod admin;
 mod choice;
 mod fast;
 mod give;
+mod join;
 mod lane;
 mod lanes;
 mod slot;
@@ -63,13 +74,16 @@ mod wheel;
 mod words;
 
 use std::fmt;
+#[cfg(not(pool_loom))]
+use std::sync::TryLockError;
 
 use crossbeam_utils::CachePadded;
 
 pub use self::admin::{Census, Whereabouts};
-pub use self::give::{Given, Vacated};
+pub use self::give::{Given, Held, Vacated};
+pub use self::join::{Enqueued, Request};
 pub use self::slot::{Berth, Loan, Stage};
-pub use self::wait::{Batch, Enqueued, Request, Waited, wake};
+pub use self::wait::{Batch, Waited, wake};
 pub use self::waiter::{Ticket, Waiter};
 
 use self::slot::Slots;
@@ -238,6 +252,27 @@ fn enter<K: Kind>(state: &Mutex<State<K>>) -> MutexGuard<'_, State<K>> {
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     state.entries += 1;
     state
+}
+
+/// Takes the lock, if nobody has it.
+#[cfg(not(pool_loom))]
+#[inline(always)]
+fn try_enter<K: Kind>(state: &Mutex<State<K>>) -> Option<MutexGuard<'_, State<K>>> {
+    let mut state = match state.try_lock() {
+        Ok(state) => state,
+        // See `enter`.
+        Err(TryLockError::Poisoned(state)) => state.into_inner(),
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    state.entries += 1;
+    Some(state)
+}
+
+/// Waits for the lock, in models: whoever does not get it has done nothing yet and goes on with
+/// [`enter`], so trying would add nothing but interleavings.
+#[cfg(pool_loom)]
+fn try_enter<K: Kind>(state: &Mutex<State<K>>) -> Option<MutexGuard<'_, State<K>>> {
+    Some(enter(state))
 }
 
 impl<K: Kind> Drop for Queue<K> {

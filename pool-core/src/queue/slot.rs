@@ -99,6 +99,12 @@ impl<K: Kind> Slot<K> {
         Stage::ALL[usize::from(self.stage.load(Ordering::Relaxed))]
     }
 
+    /// Whether it is idle, leased or on its way to a waiter.
+    #[inline(always)]
+    pub(super) fn is_open(&self) -> bool {
+        self.stage.load(Ordering::Relaxed) == Stage::Open as u8
+    }
+
     /// The one place where a slot's stage changes.
     #[inline]
     pub(super) fn enter(&self, stage: Stage) {

@@ -23,7 +23,7 @@ pub(super) struct State<K: Kind> {
     pub(super) marked: bool,
     /// Some hand-off may not have been collected since the last sweep.
     pub(super) uncollected: bool,
-    next_ticket: Ticket,
+    pub(super) next_ticket: Ticket,
     /// Slots that are not vacant. Never passes `limits.max`, but for a shrink that waits.
     pub(super) occupied: usize,
     /// Of those, in stage `Closing`.
@@ -237,6 +237,28 @@ impl<K: Kind> State<K> {
         };
         waiter.state.store(HANDED, order);
         if mutant(9) { None } else { waker }
+    }
+
+    /// Hands an open slot to the waiter to serve, where there is one and nothing else to see to: not
+    /// for a slot that must be parked or retired, nor for a waiter that is late, in the wheel, or one
+    /// of several that could be next. `None` if so, and nothing has changed.
+    #[inline(always)]
+    pub(super) fn hand_plainly(
+        &mut self,
+        words: &Words,
+        loan: &Loan<K>,
+        now: u64,
+        home: impl FnOnce() -> usize,
+    ) -> Option<Option<Waker>> {
+        if !loan.slot().is_open() || self.phase != Phase::Open || self.surplus() > 0 {
+            return None;
+        }
+        let node = self.lanes.pop_plain(now, home)?;
+        let waker = self.hand(node, loan);
+        if self.lanes.waiting() == 0 {
+            self.settle(words);
+        }
+        Some(waker)
     }
 
     /// Parks a slot until the pool is resumed.

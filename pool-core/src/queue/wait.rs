@@ -1,58 +1,16 @@
-//! Waiting: joining the queue, being served, leaving it.
+//! Waiting: being served, leaving the queue.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use super::slot::{Berth, Loan};
+use super::slot::Loan;
 use super::sync::Ordering;
 use super::waiter::{CLOSED, EXPIRED, FAILED, HANDED, NEW, QUEUED, Ticket, Waiter};
-use super::{Kind, Phase, Queue, State};
+use super::{Kind, Queue, State};
 use crate::mutant::mutant;
-
-/// Who asks, as far as the queue must know.
-#[derive(Clone, Copy, Debug)]
-pub struct Request {
-    /// Lane, 0 to 3.
-    pub class: u8,
-    /// Milliseconds: when the request came.
-    pub now: u64,
-    /// Milliseconds: `now` plus the offset of its class.
-    pub virtual_deadline: u64,
-    /// Milliseconds: when the wait ends; `u64::MAX` for never.
-    pub deadline: u64,
-    /// Whether `deadline` rests on a coarse time, which may have stood still: it is moved then, see
-    /// [`Queue::expire`].
-    pub rough: bool,
-    /// What it was told apart by before, from [`Waiter::ticket`] or [`Queue::ticket`]; 0 if it joins
-    /// for the first time. One that joins again comes where its ticket puts it, is not counted
-    /// against the limit, and only a closed pool refuses it.
-    pub ticket: Ticket,
-    /// The same hint as for [`Queue::take`].
-    pub home: usize,
-}
-
-/// What became of a request that wanted to wait.
-#[must_use]
-#[derive(Debug)]
-pub enum Enqueued<K: Kind> {
-    /// A slot had become idle meanwhile.
-    Granted(Loan<K>),
-    /// It waits.
-    Queued {
-        /// A connect must begin in this slot.
-        connect: Option<Berth<K>>,
-        /// More connections could be opened.
-        room: bool,
-    },
-    /// As many as may wait already.
-    Full {
-        /// How many that is.
-        waiting: usize,
-    },
-    /// The pool is suspended or closed.
-    Refused(Phase),
-}
 
 /// How a wait stands.
 #[must_use]
@@ -118,69 +76,23 @@ impl Batch {
 
 /// Calls a waker. It is foreign code: should it panic, those that come after it are called all the
 /// same, and a destructor that calls it goes on.
+#[inline]
 pub fn wake(waker: Waker) {
-    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        forget_panic(panic);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn forget_panic(panic: Box<dyn Any + Send>) {
+    drop(panic);
 }
 
 impl<K: Kind> Queue<K> {
     /// A ticket for a request that may join later, so that it joins where it stood now.
     pub fn ticket(&self) -> Ticket {
         self.lock().ticket()
-    }
-
-    /// Joins the queue, unless a slot turns out to be idle. [`expire`](Self::expire) must be called
-    /// when the request's deadline has come.
-    ///
-    /// # Safety
-    ///
-    /// Until the wait is over, `waiter` is not used with another queue, and
-    /// [`cancel`](Self::cancel) is called before it is dropped.
-    #[inline(always)]
-    pub unsafe fn enqueue(
-        &self,
-        waiter: Pin<&Waiter<K>>,
-        waker: Waker,
-        request: &Request,
-    ) -> Enqueued<K> {
-        let again = request.ticket != 0;
-        let mut state = self.lock();
-        if state.phase != Phase::Open && state.refuses(again) {
-            let phase = state.phase;
-            drop(state);
-            drop(waker);
-            return Enqueued::Refused(phase);
-        }
-        if !state.marked {
-            if let Some(place) = self.words.mark_or_take(request.home) {
-                self.words.clear_slow();
-                drop(state);
-                drop(waker);
-                return Enqueued::Granted(Loan(self.slots.at(place)));
-            }
-            state.marked = true;
-        }
-        if !again && state.is_full() {
-            let waiting = state.lanes.waiting();
-            state.settle(&self.words);
-            drop(state);
-            drop(waker);
-            return Enqueued::Full { waiting };
-        }
-        // SAFETY: the waiter stands in no list; it is pinned, and the caller cancels it in time.
-        unsafe { state.link(waiter.get_ref(), waker, request) };
-        if state.occupied >= state.limits.max {
-            return Enqueued::Queued {
-                connect: None,
-                room: false,
-            };
-        }
-        let connect = if state.wants_connect(request.now) {
-            state.occupy_for_connect(&self.slots, &self.words)
-        } else {
-            None
-        };
-        let room = state.occupied < state.limits.max;
-        Enqueued::Queued { connect, room }
     }
 
     /// How the wait stands; `waker` is the one to be called when that changes.
@@ -365,50 +277,6 @@ impl<K: Kind> Queue<K> {
 }
 
 impl<K: Kind> State<K> {
-    /// Nobody ends the wait of whoever joined a closed queue, so not even a revoked waiter may.
-    #[cold]
-    fn refuses(&self, again: bool) -> bool {
-        match self.phase {
-            Phase::Closed => !(again && mutant(70)),
-            Phase::Suspended { refuse } => refuse && !again,
-            Phase::Open => false,
-        }
-    }
-
-    #[inline]
-    fn is_full(&self) -> bool {
-        let waiting = self.lanes.waiting();
-        if waiting < self.limits.max_waiting {
-            return false;
-        }
-        // A request for which a connect is or may be under way does not wait for a return.
-        let room = self.limits.max.saturating_sub(self.occupied) + self.connecting;
-        waiting >= self.limits.max_waiting.saturating_add(room)
-    }
-
-    /// # Safety
-    ///
-    /// The waiter stands in no list, is pinned, and is unlinked before it is dropped.
-    #[inline(always)]
-    unsafe fn link(&mut self, waiter: &Waiter<K>, waker: Waker, request: &Request) {
-        let again = request.ticket != 0;
-        let ticket = if again { request.ticket } else { self.ticket() };
-        waiter.ticket.set(ticket);
-        waiter.virtual_deadline.set(request.virtual_deadline);
-        waiter.deadline.set(request.deadline);
-        waiter.rough.set(request.rough);
-        let node = NonNull::from(waiter);
-        // SAFETY: under the lock, and of the caller.
-        unsafe {
-            waiter.put_waker(waker);
-            waiter.state.store(QUEUED, Ordering::Relaxed);
-            let timed = self.lanes.push(node, request.class, request.home, again);
-            if !timed && request.deadline != u64::MAX {
-                self.wheel_at(request.now).insert(node);
-            }
-        }
-    }
-
     /// Ends the waits of those that are due, as far as there is room. They are no longer in a lane
     /// if a return met them first, so whoever ends all waits must come here as well.
     fn expire_due(&mut self, batch: &mut Batch, now: u64, grace: impl Fn(u64) -> Option<u64>) {

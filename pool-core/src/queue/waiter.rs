@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 use std::task::Waker;
 
 use super::Kind;
+use super::join::Request;
 use super::lanes::NO_LANE;
 use super::slot::Slot;
 use super::sync::{AtomicU8, UnsafeCell};
@@ -93,7 +94,7 @@ impl<K: Kind> Links<K> {
 impl<K: Kind> Waiter<K> {
     /// A waiter that does not wait yet.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn new() -> Self {
         Self {
             links: Links::none(),
@@ -108,6 +109,22 @@ impl<K: Kind> Waiter<K> {
             rough: Cell::new(false),
             state: AtomicU8::new(NEW),
             _pin: PhantomPinned,
+        }
+    }
+
+    /// A waiter that is ready to join a queue with this request, by [`Queue::join_plainly`].
+    ///
+    /// [`Queue::join_plainly`]: super::Queue::join_plainly
+    #[must_use]
+    #[inline(always)]
+    pub fn joining(waker: Waker, request: &Request) -> Self {
+        Self {
+            parcel: UnsafeCell::new(Parcel::Waker(waker)),
+            virtual_deadline: Cell::new(request.virtual_deadline),
+            deadline: Cell::new(request.deadline),
+            rough: Cell::new(request.rough),
+            again: Cell::new(request.ticket != 0),
+            ..Self::new()
         }
     }
 
@@ -131,16 +148,26 @@ impl<K: Kind> Waiter<K> {
         self.deadline.get()
     }
 
-    /// Leaves a waker with a waiter that has none.
+    /// Readies it to join a queue: all that can be written before the lock is taken.
     ///
     /// # Safety
     ///
-    /// Under the lock; the waiter is about to be queued.
-    #[inline(always)]
-    pub(super) unsafe fn put_waker(&self, waker: Waker) {
+    /// The waiter stands in no list, and nobody else knows of it.
+    pub(super) unsafe fn ready(&self, waker: Waker, request: &Request) {
         // SAFETY: of the caller. One that stands in no queue holds no waker, so none is lost.
         self.parcel
             .with_mut(|parcel| unsafe { parcel.write(Parcel::Waker(waker)) });
+        self.virtual_deadline.set(request.virtual_deadline);
+        self.deadline.set(request.deadline);
+        self.rough.set(request.rough);
+        self.again.set(request.ticket != 0);
+    }
+
+    /// It does not join after all. Returns its waker.
+    #[cold]
+    pub(super) fn withdraw(&self) -> Option<Waker> {
+        // SAFETY: it never joined, so nobody else knows of it.
+        unsafe { self.take_waker() }
     }
 
     /// Leaves a waker, and takes the one that was there.

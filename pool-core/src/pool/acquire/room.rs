@@ -5,11 +5,13 @@ use std::pin::Pin;
 
 use super::{Acquire, Next, Room, Step};
 use crate::Manager;
+use crate::pool::Inner;
 use crate::pool::body::Slots;
+use crate::pool::home_word::home;
 use crate::pool::preparation::{Preparation, Since};
-use crate::queue::Waiter;
+use crate::queue::{self, Enqueued, Held, Waiter};
 
-impl<M: Manager> Acquire<'_, M> {
+impl<'a, M: Manager> Acquire<'a, M> {
     /// Moves on. What was in the room must have been taken out, and the waiter have left the queue.
     pub(super) fn enter(&mut self, next: Next<M>) {
         let (room, step) = match next {
@@ -23,19 +25,36 @@ impl<M: Manager> Acquire<'_, M> {
         self.step = step;
     }
 
-    /// Puts a waiter in the room, which becomes the request's once it has joined the queue.
+    /// Puts a waiter in the room, which is about to join the queue. Until it has, or should it not, it
+    /// waits for nothing, and so leaves the queue as it is when the request is dropped.
+    #[inline(always)]
+    pub(super) fn furnish(&mut self, waiter: Waiter<Slots<M>>) {
+        let waiter = ManuallyDrop::new(waiter);
+        self.room.write(Room { waiter });
+        self.step = Step::Wait;
+    }
+
+    /// Has the waiter in the room join the queue by the short way.
     ///
     /// The request is pinned, and stays where it is until the waiter has left the queue.
     #[inline(always)]
-    pub(super) fn furnish(&mut self) -> Pin<&Waiter<Slots<M>>> {
-        // Should anything panic before it has joined, nothing is in the room.
-        self.step = Step::Entered;
-        let waiter = ManuallyDrop::new(Waiter::new());
-        let room = self.room.write(Room { waiter });
-        // SAFETY: just written.
-        let waiter = unsafe { &room.waiter };
-        // SAFETY: of the caller. The waiter needs no dropping: one in no queue holds no waker.
-        unsafe { Pin::new_unchecked(&**waiter) }
+    pub(super) fn join_plainly(
+        &self,
+        inner: &'a Inner<M>,
+        request: &queue::Request,
+    ) -> Result<(), Held<'a, Slots<M>>> {
+        // SAFETY: the waiter is used with this queue only, and `drop` cancels it.
+        unsafe { inner.queue.join_plainly(self.waiter(), request, home) }
+    }
+
+    /// Has the waiter in the room join the queue, whatever comes of it.
+    pub(super) fn join_somehow(
+        &self,
+        held: Held<'_, Slots<M>>,
+        request: &queue::Request,
+    ) -> Enqueued<Slots<M>> {
+        // SAFETY: as in `join_plainly`.
+        unsafe { self.inner().queue.join(held, self.waiter(), request) }
     }
 
     /// What is in the room.

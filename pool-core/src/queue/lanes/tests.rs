@@ -81,6 +81,18 @@ impl One {
     fn rank(&self) -> Rank {
         Rank(self.node.virtual_deadline(), self.node.ticket())
     }
+
+    fn request(&self, now: u64) -> Request {
+        Request {
+            class: self.class,
+            now,
+            virtual_deadline: self.node.virtual_deadline(),
+            deadline: self.node.deadline(),
+            rough: false,
+            ticket: 0,
+            home: self.home,
+        }
+    }
 }
 
 /// The lanes beside a list of those who wait.
@@ -126,8 +138,14 @@ impl Pair {
 
     fn push(&mut self, mut one: One, again: bool) {
         let node = NonNull::from(&*one.node);
-        // SAFETY: one thread; the node is pinned and stands nowhere.
-        one.timed = unsafe { self.lanes.push(node, one.class, one.home, again) };
+        one.node.again.set(again);
+        let (ticket, home) = (one.node.ticket(), one.home);
+        let request = one.request(self.now);
+        // SAFETY: one thread; the node is pinned and stands nowhere; a new one has a new ticket.
+        unsafe {
+            one.timed = (!again && self.lanes.push_plain(&one.node, &request, || home, ticket))
+                || self.lanes.push(node, one.class, home, again);
+        }
         self.waiting.push(one);
     }
 
@@ -156,7 +174,8 @@ impl Pair {
             .map(|at| NonNull::from(&*self.waiting[at].node));
         let first = self.lanes.first(home).map(|first| first.waiter);
         assert_eq!(first, expected, "first at {home}");
-        let served = self.lanes.pop_first(home).map(|first| first.waiter);
+        let plain = self.lanes.pop_plain(self.now, || home);
+        let served = plain.or_else(|| self.lanes.pop_first(home).map(|first| first.waiter));
         assert_eq!(served, expected, "served at {home}");
         let Some(served) = served else { return };
         let at = self
