@@ -18,6 +18,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use pool_facade::Pool;
+use pool_facade::health::{AdaptiveHealth, Breaker, Mode};
 
 use crate::bank::Bank;
 use crate::bank::postgres::PostgresBank;
@@ -75,11 +76,11 @@ async fn demo<B: Bank>(bank: B, options: &Options) -> anyhow::Result<Vec<Check>>
         if options.chaos { ", chaos" } else { "" },
     );
     bank.prepare(options.accounts).await?;
-    let pool = Pool::builder(bank.manager()?)
+    let health = health()?;
+    let builder = Pool::builder(bank.manager()?)
         .max_size(options.connections)
-        .name("demo")
-        .build()
-        .await?;
+        .name("demo");
+    let pool = health.attach(builder).build().await?;
     let load = Workload::new(bank, pool, options.accounts, options.length());
     let load = Arc::new(load);
     let began = clock::now();
@@ -96,8 +97,20 @@ async fn demo<B: Bank>(bank: B, options: &Options) -> anyhow::Result<Vec<Check>>
     checks.extend(checks::books(&audit, &notes, options.accounts));
 
     println!("{}", report::numbers(&notes, &load.pool.status(), took));
+    println!("{}", report::health(&health.statistics()));
     println!("{}", report::verdict(&checks));
     Ok(checks)
+}
+
+/// Looks after the connections; a breaker decides and stays in the shadow, so that chaos reaches the
+/// pool itself.
+fn health() -> anyhow::Result<Arc<AdaptiveHealth>> {
+    let breaker = Breaker::builder().build()?;
+    let health = AdaptiveHealth::builder()
+        .oltp()
+        .breaker(breaker, Mode::Shadow)
+        .build()?;
+    Ok(Arc::new(health))
 }
 
 /// The tasks, the live line and, if asked for, chaos.

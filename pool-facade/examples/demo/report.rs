@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Color, Table};
+use pool_facade::health::HealthStatistics;
 use pool_facade::{CloseReason, Status};
 
 use crate::checks::Check;
@@ -48,6 +49,24 @@ pub(crate) fn numbers(notes: &Notes, status: &Status, took: Duration) -> Table {
     row("tasks panicked", notes.panicked.to_string());
     for (kind, count) in &notes.errors {
         row(&format!("error: {kind}"), count.to_string());
+    }
+    table
+}
+
+/// What the policy of health made of it.
+pub(crate) fn health(seen: &HealthStatistics) -> Table {
+    let mut table = table(["health", "count"]);
+    for (name, count) in [
+        ("checks", seen.checks_performed),
+        ("  failed", seen.checks_failed),
+        ("suspected for their silence", seen.suspected),
+        ("  heard of again", seen.released),
+        ("  given up", seen.condemned),
+        ("the others asked", seen.sweeps),
+        ("all closed", seen.flushes),
+    ] {
+        let count = Cell::new(count).set_alignment(CellAlignment::Right);
+        table.add_row([Cell::new(name), count]);
     }
     table
 }
