@@ -15,7 +15,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::{Clock, ErrorClass};
@@ -40,6 +40,8 @@ struct Signs {
     /// Requests sent, and of these answered.
     sent: AtomicU64,
     answered: AtomicU64,
+    /// The adapter does not take what comes in.
+    busy: AtomicBool,
     /// When a request went out while none was outstanding, or something came in since, whichever is
     /// later. Nanoseconds since the origin.
     waiting_since: AtomicU64,
@@ -69,6 +71,7 @@ impl Vitals {
             origin,
             sent: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            busy: AtomicBool::new(false),
             waiting_since: AtomicU64::new(0),
             began: AtomicU64::new(0),
             longest: AtomicU64::new(0),
@@ -103,6 +106,14 @@ impl Vitals {
         }
         // Release: a reader that sees the request sees since when it waits.
         signs.sent.store(sent + 1, Ordering::Release);
+    }
+
+    /// Whether the adapter takes what comes in, as it does at first. While it does not, because a user
+    /// is slow to read what he asked for, a silence is nobody's fault.
+    pub fn listening(&self, listening: bool) {
+        if let Some(signs) = &self.0 {
+            signs.busy.store(!listening, Ordering::Relaxed);
+        }
     }
 
     /// Something came in that does not end a reply.
@@ -151,12 +162,13 @@ impl Vitals {
         let answered = signs.answered.load(Ordering::Acquire);
         let sent = signs.sent.load(Ordering::Acquire);
         let outstanding = sent.saturating_sub(answered);
+        let waits = outstanding > 0 && !signs.busy.load(Ordering::Relaxed);
         let waiting_since = signs.waiting_since.load(Ordering::Relaxed);
         let heard = signs.heard.load(Ordering::Relaxed);
         Pulse {
             outstanding: u32::try_from(outstanding).unwrap_or(u32::MAX),
             kind: signs.kind.load(Ordering::Relaxed),
-            waiting_since: (outstanding > 0).then(|| Duration::from_nanos(waiting_since)),
+            waiting_since: waits.then(|| Duration::from_nanos(waiting_since)),
             heard: (heard > 0).then(|| Duration::from_nanos(heard)),
             answered,
             reply_kind: signs.reply_kind.load(Ordering::Relaxed),
@@ -206,7 +218,7 @@ pub struct Pulse {
     /// The kind of the oldest of them; 0 if unknown. Means nothing while none is outstanding.
     pub kind: u32,
     /// Since when the connection owes something and nothing has come; `None` while none is
-    /// outstanding.
+    /// outstanding, or nobody listens.
     pub waiting_since: Option<Duration>,
     /// When something came in last.
     pub heard: Option<Duration>,

@@ -36,6 +36,21 @@ fn silence_counts_from_the_request_or_from_what_came_in_since_and_only_while_som
 }
 
 #[test]
+fn silence_of_a_far_end_that_is_not_listened_to_does_not_count() {
+    let (clock, vitals) = vitals();
+    vitals.sent(1);
+    clock.advance(ms(100));
+    vitals.heard();
+    vitals.listening(false);
+    clock.advance(ms(5000));
+    assert_eq!(vitals.pulse().silence(ms(6100)), Duration::ZERO);
+    assert_eq!(vitals.pulse().outstanding, 1);
+    vitals.heard();
+    vitals.listening(true);
+    assert_eq!(vitals.pulse().silence(ms(6150)), ms(50));
+}
+
+#[test]
 fn reply_is_told_with_its_kind_and_what_it_took() {
     let (clock, vitals) = vitals();
     vitals.sent(7);

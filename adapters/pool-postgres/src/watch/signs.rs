@@ -16,8 +16,8 @@
 //! # What it does not tell
 //!
 //! The startup, which is the connect's business: nothing is told before the connection has been
-//! chosen among the hosts. A caller who does not read the rows that he asked for stops the driver's
-//! reading, and that looks like silence of the far end.
+//! chosen among the hosts. Nor the silence of a far end that is not listened to, because a caller does
+//! not read the rows that he asked for.
 
 use pool_core::{ErrorClass, Vitals};
 use std::collections::{HashMap, VecDeque};
@@ -145,6 +145,11 @@ impl Signs {
     fn tell(&mut self, kind: u32) {
         self.request.told = true;
         self.vitals.sent(kind);
+    }
+
+    /// Whether the driver takes what comes in.
+    pub(super) fn listening(&self, listening: bool) {
+        self.vitals.listening(listening);
     }
 
     /// The request with this number has been answered to the end.

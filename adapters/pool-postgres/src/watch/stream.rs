@@ -65,7 +65,7 @@ impl Reader {
 
     /// The driver has been given `bytes`; none means the end.
     pub(super) fn read(&mut self, bytes: &[u8]) {
-        self.unread = true;
+        self.listens(false);
         if bytes.is_empty() {
             return self.end();
         }
@@ -76,6 +76,14 @@ impl Reader {
         self.inbound.feed(bytes, &mut reading);
         if let Some(signs) = &mut self.findings.signs {
             signs.heard();
+        }
+    }
+
+    /// Whether the driver has read all there is. If it does not go on, its user does not read.
+    pub(super) fn listens(&mut self, listens: bool) {
+        self.unread = !listens;
+        if let Some(signs) = &self.findings.signs {
+            signs.listening(listens);
         }
     }
 
@@ -163,7 +171,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedStream<S> {
         match &outcome {
             Poll::Ready(Ok(())) => this.reader.read(&buf.filled()[before..]),
             Poll::Ready(Err(_)) => this.reader.end(),
-            Poll::Pending => this.reader.unread = false,
+            Poll::Pending => this.reader.listens(true),
         }
         this.reader.publish(&this.watch);
         outcome

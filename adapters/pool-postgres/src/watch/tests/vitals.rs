@@ -76,6 +76,9 @@ fn request_is_outstanding_until_its_reply_is_complete() {
     patient.reader.read(&message(b'D', b"row"));
     let pulse = patient.vitals.pulse();
     assert_eq!((pulse.outstanding, pulse.answered), (1, 0));
+    assert_eq!(pulse.waiting_since, None, "there may be more to read");
+    patient.reader.listens(true);
+    let pulse = patient.vitals.pulse();
     assert_eq!(pulse.waiting_since, Some(2 * MILLISECOND));
     assert_eq!(pulse.heard, Some(2 * MILLISECOND));
     patient.later();
@@ -87,6 +90,22 @@ fn request_is_outstanding_until_its_reply_is_complete() {
         (pulse.reply_took, pulse.reply_silence),
         (2 * MILLISECOND, MILLISECOND)
     );
+}
+
+#[test]
+fn server_is_not_silent_while_a_user_does_not_read_his_rows() {
+    let mut patient = Patient::new();
+    patient.reader.wrote(&query("SELECT * FROM large"));
+    patient.reader.read(&message(b'D', b"row"));
+    let silence = |patient: &Patient| patient.vitals.pulse().silence(9 * MILLISECOND);
+    assert_eq!(
+        silence(&patient),
+        Duration::ZERO,
+        "the driver does not read on"
+    );
+    patient.reader.listens(true);
+    assert_eq!(silence(&patient), 9 * MILLISECOND);
+    assert_eq!(patient.outstanding(), 1);
 }
 
 #[test]
