@@ -12,7 +12,6 @@ mod expectation;
 mod mode;
 mod monotone;
 mod outbox;
-mod per_slot;
 mod problems;
 mod recycling;
 mod retry;
@@ -25,7 +24,7 @@ mod trend;
 mod turnover;
 
 pub use adaptive::{AdaptiveHealth, AdaptiveHealthBuilder, Part, Round};
-pub use ageing::{Ageing, AgeingBuilder, AgeingPolicy, AgeingStats};
+pub use ageing::{Ageing, AgeingBuilder, AgeingPolicy, AgeingStatistics};
 pub use backoff::{Backoff, Jitter};
 pub use breaker::{
     Breaker, BreakerBuilder, BreakerGate, BreakerSnapshot, Circuit, Decision, FailureClass,
@@ -34,7 +33,7 @@ pub use breaker::{
 pub use confidence::Bounds;
 pub use error::ConfigError;
 pub use mode::Mode;
-pub use recycling::{Recycler, RecyclerBuilder, RecyclingPolicy, RecyclingStats};
+pub use recycling::{Recycler, RecyclerBuilder, RecyclingPolicy, RecyclingStatistics};
 pub use retry::{
     Attempt, GaveUp, Retry, RetryBudget, RetryBuilder, RetryVerdict, Retryable, WhyGaveUp,
 };
@@ -42,5 +41,5 @@ pub use score::Score;
 pub use silence::phi;
 pub use statistics::HealthStatistics;
 pub use trend::{
-    Prediction, PredictionBuilder, PredictionStats, Trend, TrendBuilder, TrendConfig, Verdict,
+    Prediction, PredictionBuilder, PredictionStatistics, Trend, TrendBuilder, TrendConfig, Verdict,
 };

@@ -240,7 +240,7 @@ fn a_probe_that_is_cancelled_makes_room_for_another() {
 
 #[test]
 fn a_probe_of_which_others_tell_makes_room_for_none() {
-    let gate = gate(Mode::On).count_returns(false);
+    let gate = gate(Mode::On).count_ends(false);
     gate.evidence(seconds(1), &failures(100));
     let due = gate.review(seconds(3), &mut Orders::default());
     assert_eq!(due, Some(millis(100)), "to hear what they come to");
@@ -350,8 +350,8 @@ fn observers_are_told_once_of_each_transition_and_whether_it_acts() {
 
 #[test]
 fn an_end_counts_only_if_it_says_something_of_the_server() {
-    let said = |outcome, returns_count| {
-        let gate = gate(Mode::On).count_returns(returns_count);
+    let said = |outcome, ends_count| {
+        let gate = gate(Mode::On).count_ends(ends_count);
         gate.evidence(seconds(1), &failures(1));
         let token = ask(&gate, seconds(1)).expect("closed");
         gate.leave(seconds(1), token, outcome);

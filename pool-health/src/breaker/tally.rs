@@ -1,6 +1,6 @@
 //! What calls came to, counted by kind.
 
-use pool_core::ErrorClass;
+use pool_core::{CloseReason, ErrorClass};
 
 /// How a call failed, or was too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +58,20 @@ impl FailureClass {
             ErrorClass::Permanent => Some(Self::Authentication),
             _ => Some(Self::Refused),
         }
+    }
+}
+
+/// What the last lease of a connection came to that was closed for this; `None` if nothing is known
+/// of it.
+pub(crate) const fn last_lease(reason: CloseReason) -> Option<Result<(), FailureClass>> {
+    match reason {
+        CloseReason::Idle | CloseReason::Lifetime | CloseReason::Replaced | CloseReason::Shrunk => {
+            Some(Ok(()))
+        }
+        CloseReason::Broken | CloseReason::Invalid | CloseReason::ResetFailed => {
+            Some(Err(FailureClass::Refused))
+        }
+        _ => None,
     }
 }
 
