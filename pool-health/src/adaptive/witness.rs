@@ -8,7 +8,7 @@
 //! | a call that | connections with vital signs | those without |
 //! | --- | --- | --- |
 //! | succeeds | a reply | a lease that ends and leaves the connection open |
-//! | fails | an error that is not the request's fault | a lease after which the connection is broken |
+//! | fails | an error that is not the request's fault | the same, or a lease after which the connection is broken |
 //! | is late | a silence that is suspicious | |
 //!
 //! No call counts twice. The reply that ends a silence, or that an adapter notes for a check, was
@@ -67,30 +67,32 @@ impl Known {
         self.leases - before
     }
 
-    /// What its vital signs tell since the last look, which they were `before`.
-    fn signs(&mut self, before: &Pulse, slow_above: Option<Duration>) -> Tally {
+    /// The errors in its vital signs since the last look, which they were `before`: those that were
+    /// not told of, and how many there were in all.
+    fn errors(&mut self, before: &Pulse) -> (Tally, u64) {
         let mut news = Tally::default();
-        let mut failures = 0;
+        let mut all = 0;
         for class in FAULTS {
             let count = self.pulse.errors.of(class);
             let count = u64::from(count.saturating_sub(before.errors.of(class)));
-            failures += count;
+            all += count;
             if let Some(class) = FailureClass::of(class) {
                 news = news.and(class, self.untold(count));
             }
         }
-        // A reply that says what failed is one.
+        (news, all)
+    }
+
+    /// How many replies came since the last look that were not told of, `failed` ones excepted.
+    fn replies(&mut self, before: &Pulse, failed: u64) -> u64 {
         let replies = self.pulse.answered.saturating_sub(before.answered);
-        let good = self.untold(replies.saturating_sub(failures));
+        // A reply that says what failed is one.
+        let good = self.untold(replies.saturating_sub(failed));
         if self.pulse.outstanding == 0 {
             // What does not show by now never will: not all adapters note their checks.
             self.ahead = 0;
         }
-        // Only the last reply's time is known; it stands for those before it.
-        match slow_above.is_some_and(|limit| self.pulse.reply_took > limit) {
-            true => news.and(FailureClass::Slow, good),
-            false => news.and_good(good),
-        }
+        good
     }
 
     /// How many of so many ends of calls have not been told of.
@@ -119,37 +121,36 @@ impl Witness {
         let known = self.known.of(subject.connection);
         let before = std::mem::replace(&mut known.pulse, subject.pulse);
         let leases = known.leases(subject);
-        match known.speaks() {
-            true => known.signs(&before, self.slow_above),
-            false => Tally::successes(leases),
+        let (news, failed) = known.errors(&before);
+        if !known.speaks() {
+            // The leases they befell end later.
+            known.ahead += news.failures();
+            return news.and_good(known.untold(leases));
+        }
+        let good = known.replies(&before, failed);
+        // Only the last reply's time is known; it stands for those before it.
+        let took = subject.pulse.reply_took;
+        match self.slow_above.is_some_and(|limit| took > limit) {
+            true => news.and(FailureClass::Slow, good),
+            false => news.and_good(good),
         }
     }
 
     /// What the end of a connection says, and what happened before it.
     fn last_news(&mut self, last: &Subject, reason: CloseReason) -> Tally {
-        let news = self.news(last);
-        let lost = FailureClass::Refused;
-        if self.known.of(last.connection).speaks() {
-            let untold = news.failures() == 0;
-            // Whose user did not wait says nothing, nor does what was told as an error.
-            let left = reason == CloseReason::Broken
-                && last.pulse.outstanding == 0
-                && errors_of(last) == 0;
-            let failed = left || untold && reason == CloseReason::ResetFailed;
-            return news.and(lost, u64::from(failed));
+        let mut news = self.news(last);
+        // Whoever did not wait for a reply says nothing, and errors were told of.
+        let failed = match reason {
+            CloseReason::Broken => last.pulse.outstanding == 0 && errors_of(last) == 0,
+            CloseReason::ResetFailed => news.failures() == 0,
+            _ => false,
+        };
+        let speaks = self.known.of(last.connection).speaks();
+        if !speaks && !matches!(last_lease(reason), Some(Ok(()))) {
+            // The lease that ended with it is no success.
+            news = news.less_good(1);
         }
-        match (news.good().checked_sub(1), last_lease(reason)) {
-            // The check that failed was told of, and says nothing of the lease before it.
-            (Some(others), None) => Tally::successes(others),
-            (Some(others), _) if reason == CloseReason::Invalid => Tally::successes(others),
-            (Some(others), Some(Err(class))) => Tally::successes(others).and(class, 1),
-            (Some(_), Some(Ok(()))) => news,
-            // It was idle, or in a reset after a lease that was told of.
-            (None, _) => match reason {
-                CloseReason::Broken | CloseReason::ResetFailed => news.and(lost, 1),
-                _ => news,
-            },
-        }
+        news.and(FailureClass::Refused, u64::from(failed))
     }
 
     fn tell(&self, now: Duration, news: &Tally) {

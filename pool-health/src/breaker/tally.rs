@@ -127,6 +127,12 @@ impl Tally {
         self
     }
 
+    /// Less so many of those.
+    pub(crate) const fn less_good(mut self, good: u64) -> Self {
+        self.good = self.good.saturating_sub(good);
+        self
+    }
+
     /// How many succeeded in time.
     #[must_use]
     pub const fn good(&self) -> u64 {
