@@ -10,6 +10,14 @@
 //! overdue first, and the successor is opened before the old one is closed. And it is told in
 //! advance, once per connection, so that who wonders about reconnects finds the reason in the log.
 //!
+//! A pool has a `max_lifetime` of its own. Both hold, and so does the earlier of them: this part is
+//! for other measures than time, for a mode to try it out in, and for few at a time.
+//!
+//! An old connection goes on being lent until the review after its last use, which is 50 ms away in
+//! a busy pool and a second in one that was quiet, until its turn has come, and until its successor
+//! is there: two reviews for each `at_a_time` that are old together, and a connect. Within that time
+//! it may be used any number of times.
+//!
 //! ```
 //! use std::time::Duration;
 //! use pool_core::Orders;

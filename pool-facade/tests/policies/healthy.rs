@@ -178,6 +178,8 @@ async fn shadow_breaker_refuses_nobody_and_counts_whom_it_would_have() {
     let gate = health.statistics().breaker.unwrap();
     assert!(gate.breaker.entered[Circuit::Open.index()] > 0, "{gate:?}");
     assert!(gate.refused > 0, "{gate:?}");
+    let failures = gate.breaker.results.failures();
+    assert_eq!(failures, pool.status().connect_failures, "each once");
 }
 
 #[tokio::test(start_paused = true)]

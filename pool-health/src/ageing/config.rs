@@ -21,7 +21,9 @@ pub enum AgeingPolicy {
     },
     /// By use: what leaks, leaks per use.
     UsageBased {
-        /// How often a connection is lent. A thousand times is usual.
+        /// How often a connection is lent. A thousand times is usual. It may be lent more often by
+        /// what it is in two reviews, a tenth of a second in a busy pool, and as much again for each
+        /// turn that it waits for.
         max_borrows: u64,
     },
     /// By time, which runs faster for a connection with errors: in proportion to how far its rate of
@@ -105,7 +107,9 @@ impl AgeingBuilder {
         self
     }
 
-    /// How many replacements may be under way, 1 to 64. Default 2: nothing is urgent about age.
+    /// How many replacements may be under way, 1 to 64. Default 2: nothing is urgent about age. A
+    /// successor is opened first only if the pool's maximum leaves room for it, so a pool should have
+    /// room for as many.
     #[must_use]
     pub const fn at_a_time(mut self, most: usize) -> Self {
         self.at_a_time = most;

@@ -96,6 +96,15 @@ fn without_vital_signs_leases_count_once_they_have_ended() {
 }
 
 #[test]
+fn a_lease_whose_first_request_was_never_answered_is_no_success() {
+    let mut sim = Sim::new(1, settings());
+    sim.request(0, FAST);
+    sim.pass(s(1));
+    give_back(&mut sim, 0);
+    assert_eq!(told(&sim), Tally::default());
+}
+
+#[test]
 fn a_lease_that_breaks_its_connection_is_a_failure_and_no_success() {
     for reason in [CloseReason::Broken, CloseReason::ResetFailed] {
         let mut sim = Sim::new(1, settings());
