@@ -129,6 +129,24 @@ impl Ageing {
         let is_open = |one| self.told.look(one).is_some();
         self.turnover.settle(now, is_open);
         let mut out = Outbox::new(orders, PART, self.cfg.mode);
+        self.counts.waiting = 0;
+        for connection in self.old(now, subjects, &mut out) {
+            self.replace(connection, &mut out);
+        }
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub const fn statistics(&self) -> AgeingStatistics {
+        self.counts
+    }
+
+    pub(crate) const fn mode(&self) -> Mode {
+        self.cfg.mode
+    }
+
+    /// Those that are old, the most urgent first. Tells of those that will be.
+    fn old(&mut self, now: Duration, subjects: &[Subject], out: &mut Outbox<'_>) -> Vec<Candidate> {
         let mut old = Vec::new();
         for subject in subjects {
             let age = self.age(now, subject);
@@ -146,20 +164,9 @@ impl Ageing {
             let order = one_ordered.cmp(other_ordered);
             order.then(other_age.total_cmp(one_age))
         });
-        self.counts.waiting = 0;
-        for (_, _, connection) in old {
-            self.replace(connection, &mut out);
-        }
-    }
-
-    /// What it has done so far.
-    #[must_use]
-    pub const fn statistics(&self) -> AgeingStatistics {
-        self.counts
-    }
-
-    pub(crate) const fn mode(&self) -> Mode {
-        self.cfg.mode
+        old.into_iter()
+            .map(|(_, _, connection)| connection)
+            .collect()
     }
 
     fn replace(&mut self, connection: Candidate, out: &mut Outbox<'_>) {
