@@ -23,8 +23,7 @@ impl Limits {
                 condemn: f64::INFINITY,
             };
         };
-        let margin = settings.pause.as_secs_f64() + deviations * expected.deviation;
-        let margin = margin.max(0.0) * stretch;
+        let margin = (settings.pause.as_secs_f64() + deviations * expected.deviation) * stretch;
         let horizon = settings.horizon.as_secs_f64() * stretch;
         let outlived = (2.0 * expected.longest).min(patience);
         Self {

@@ -157,6 +157,10 @@ fn a_result_that_comes_after_the_close_makes_no_room_for_another_check() {
     sim.health.checked(sim.now, late, ms(1), true);
     sim.pass(s(1));
     assert_eq!(sim.checks(), 1, "the one that was ordered has not ended");
+    assert!(
+        sim.next >= Some(ms(50)),
+        "there is nothing to see until then"
+    );
 }
 
 #[test]
