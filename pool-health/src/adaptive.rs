@@ -81,8 +81,11 @@ impl AdaptiveHealth {
     }
 
     /// Has a pool that is being built ask this policy, and its breaker as the pool's admission. One
-    /// policy looks after one pool.
+    /// policy looks after one pool. With all parts off, the pool is left as it is.
     pub fn attach<M: Manager>(self: &Arc<Self>, builder: Builder<M>) -> Builder<M> {
+        if !self.lock().is_asked() {
+            return builder;
+        }
         let builder = builder.health(Arc::clone(self) as _);
         match &self.gate {
             Some(gate) => builder.admission(Arc::clone(gate) as _),

@@ -15,6 +15,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::ConfigError;
+use crate::problems::Problems;
 
 /// How chance enters a pause. The ceiling is `base · 2ⁿ` after *n* failures, at most the cap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -69,16 +70,14 @@ impl Backoff {
     ///
     /// If `base` is zero or above `cap`.
     pub fn new(base: Duration, cap: Duration) -> Result<Self, ConfigError> {
-        let mut problems = Vec::new();
-        if base.is_zero() {
-            problems.push("base 0 would never pause; take at least 1 ns".to_owned());
-        }
-        if base > cap {
-            problems.push(format!(
-                "base {base:?} is above cap {cap:?}; lower it or raise the cap"
-            ));
-        }
-        ConfigError::unless_none("backoff", problems)?;
+        let mut problems = Problems::of("backoff");
+        problems.check(base.is_zero(), || {
+            "base 0 would never pause; take at least 1 ns".to_owned()
+        });
+        problems.check(base > cap, || {
+            format!("base {base:?} is above cap {cap:?}; lower it or raise the cap")
+        });
+        problems.result()?;
         Ok(Self {
             base: nanos(base),
             cap: nanos(cap),

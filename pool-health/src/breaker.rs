@@ -56,6 +56,7 @@ pub use self::settings::BreakerBuilder;
 use self::settings::Settings;
 pub use self::snapshot::BreakerSnapshot;
 use self::snapshot::Counters;
+pub(crate) use self::tally::last_lease;
 pub use self::tally::{FailureClass, Tally};
 use self::transition::Log;
 pub use self::transition::{Circuit, Transition};

@@ -38,15 +38,19 @@ impl Bounds {
     /// `z` is negative or no number.
     #[must_use]
     pub fn wilson(hits: u64, of: u64, z: f64) -> Self {
-        let count = to_float(of);
-        let rate = to_float(hits.min(of)) / count;
-        let excess = z * z / count;
+        Self::weighted(to_float(hits), to_float(of), z)
+    }
+
+    /// The same for counts that are not whole, as old ones weigh less.
+    pub(crate) fn weighted(hits: f64, of: f64, z: f64) -> Self {
+        let rate = hits.min(of) / of;
+        let excess = z * z / of;
         // No calls, a doubt without end, or none that is a number.
-        if z < 0.0 || !excess.is_finite() {
+        if z < 0.0 || !(rate + excess).is_finite() {
             return Self::UNKNOWN;
         }
         let centre = (rate + excess / 2.0) / (1.0 + excess);
-        let variance = rate * (1.0 - rate) / count + excess / (4.0 * count);
+        let variance = rate * (1.0 - rate) / of + excess / (4.0 * of);
         let reach = z * variance.sqrt() / (1.0 + excess);
         Self {
             lower: (centre - reach).clamp(0.0, 1.0),

@@ -31,7 +31,9 @@ use std::time::Duration;
 
 use pool_core::{ErrorClass, Order, Place, Subject};
 
+use crate::monotone::Monotone;
 use crate::outbox::Outbox;
+use crate::problems::Problems;
 
 /// A reply may have been on its way when something else fell silent: what was heard of this much
 /// later is alive.
@@ -54,16 +56,11 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(crate) fn check(&self, problems: &mut Vec<String>) {
-        if !(1..=64).contains(&self.failures) {
-            problems.push(format!(
-                "endpoint_failures {} is not between 1 and 64; 3 is usual",
-                self.failures
-            ));
-        }
-        if self.window.is_zero() {
-            problems.push("endpoint_window is 0; nothing would happen within it".to_owned());
-        }
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.within("endpoint_failures", self.failures, 1..=64);
+        problems.check(self.window.is_zero(), || {
+            "endpoint_window is 0; nothing would happen within it".to_owned()
+        });
     }
 }
 
@@ -86,16 +83,9 @@ impl Default for Ejection {
 }
 
 impl Ejection {
-    pub(crate) fn check(&self, problems: &mut Vec<String>) {
-        let settings = [
-            ("max_ejection", self.share),
-            ("panic_threshold", self.panic),
-        ];
-        for (name, share) in settings {
-            if !(share > 0.0 && share <= 1.0) {
-                problems.push(format!("{name} {share} is not above 0 and at most 1"));
-            }
-        }
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.share("max_ejection", self.share);
+        problems.share("panic_threshold", self.panic);
     }
 
     /// How many of `open` connections, `suspected` of which are silent, may be on their way out for
@@ -119,8 +109,9 @@ impl Ejection {
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     settings: Settings,
-    failed: Evidence,
-    silent: Evidence,
+    time: Monotone,
+    failed: Notes,
+    silent: Notes,
     /// When the others were asked last.
     swept: Option<Duration>,
     /// The newest connection at the last flush.
@@ -132,8 +123,9 @@ pub(crate) struct Endpoint {
 impl Endpoint {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            failed: Evidence::default(),
-            silent: Evidence::default(),
+            time: Monotone::default(),
+            failed: Notes::default(),
+            silent: Notes::default(),
             swept: None,
             flushed: 0,
             sweeps: 0,
@@ -146,7 +138,8 @@ impl Endpoint {
     pub(crate) fn failed(&mut self, now: Duration, connection: u64, onset: Duration) {
         if connection > self.flushed {
             let most = self.settings.failures as usize;
-            self.failed.note(now, connection, onset, most);
+            let noted = self.time.advance(now);
+            self.failed.note(noted, connection, onset, most);
         }
     }
 
@@ -154,7 +147,8 @@ impl Endpoint {
     pub(crate) fn suspected(&mut self, now: Duration, connection: u64, onset: Duration) {
         if connection > self.flushed {
             let most = self.settings.failures as usize;
-            self.silent.note(now, connection, onset, most);
+            let noted = self.time.advance(now);
+            self.silent.note(noted, connection, onset, most);
         }
     }
 
@@ -166,19 +160,20 @@ impl Endpoint {
     /// Draws conclusions.
     pub(crate) fn review(&mut self, now: Duration, subjects: &[Subject], out: &mut Outbox<'_>) {
         let enough = self.settings.failures as usize;
+        let time = self.time.advance(now);
         for evidence in [&mut self.failed, &mut self.silent] {
-            evidence.forget_before(now, self.settings.window);
+            evidence.forget_before(time, self.settings.window);
         }
         if self.failed.0.len() >= enough {
             let since = self.failed.onsets().min().unwrap_or(now);
             if subjects.iter().any(|other| is_alive(other, since)) {
-                self.sweep(now, since, subjects, out);
+                self.sweep(since, subjects, out);
             } else {
                 self.flush(subjects, out);
             }
         } else if self.silent.0.len() >= enough {
             let since = self.silent.onsets().max().unwrap_or(now);
-            self.sweep(now, since, subjects, out);
+            self.sweep(since, subjects, out);
         }
     }
 
@@ -193,14 +188,9 @@ impl Endpoint {
         out.tell(None, "several failed and none is heard of: all are closed");
     }
 
-    fn sweep(
-        &mut self,
-        now: Duration,
-        since: Duration,
-        subjects: &[Subject],
-        out: &mut Outbox<'_>,
-    ) {
-        let again = |swept| now.saturating_sub(swept) >= self.settings.window;
+    fn sweep(&mut self, since: Duration, subjects: &[Subject], out: &mut Outbox<'_>) {
+        let now = self.time.now();
+        let again = |swept| now - swept >= self.settings.window;
         if !self.swept.is_none_or(again) {
             return;
         }
@@ -230,7 +220,7 @@ fn is_alive(subject: &Subject, since: Duration) -> bool {
 
 /// Connections that something happened to: the latest ones, each once.
 #[derive(Debug, Default)]
-struct Evidence(VecDeque<Note>);
+struct Notes(VecDeque<Note>);
 
 #[derive(Debug)]
 struct Note {
@@ -239,7 +229,7 @@ struct Note {
     onset: Duration,
 }
 
-impl Evidence {
+impl Notes {
     fn note(&mut self, noted: Duration, connection: u64, onset: Duration, most: usize) {
         if self.0.iter().any(|note| note.connection == connection) {
             return;
@@ -255,8 +245,7 @@ impl Evidence {
     }
 
     fn forget_before(&mut self, now: Duration, window: Duration) {
-        self.0
-            .retain(|note| now.saturating_sub(note.noted) <= window);
+        self.0.retain(|note| now - note.noted <= window);
     }
 
     fn onsets(&self) -> impl Iterator<Item = Duration> {

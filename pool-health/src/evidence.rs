@@ -1,57 +1,44 @@
 //! How much a few errors prove.
 //!
 //! One error in three uses is a rate of a third, and proves nothing. What is acted upon is not the
-//! rate that was seen but the least that it can be, all but certainly, by Wilson's interval, which is
-//! right for few samples and rates near zero as well.
+//! rate that was seen but the least that it can be, all but certainly: the lower of its
+//! [`Bounds`].
 
 use pool_core::{ErrorClass, Subject};
 
+use crate::confidence::{Bounds, to_float};
+
 /// The quantile of the normal distribution for 99 of 100, both sides.
-const CONFIDENCE: f32 = 2.576;
+const DOUBT: f64 = 2.576;
 
 /// Uses, and of these those that ended in errors. Not whole, as old ones fade.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Evidence {
-    uses: f32,
-    errors: f32,
+    uses: f64,
+    errors: f64,
 }
 
 impl Evidence {
     /// So many errors in so many uses. There may be more errors than uses: one use can end in
     /// several, and one that began before may go wrong.
-    #[expect(clippy::cast_precision_loss, reason = "a rate")]
     pub(crate) const fn new(uses: u64, errors: u64) -> Self {
         Self {
-            uses: uses as f32,
-            errors: errors as f32,
+            uses: to_float(uses),
+            errors: to_float(errors),
         }
     }
 
-    /// These and others.
-    pub(crate) fn plus(self, other: Self) -> Self {
+    /// What is left of these with less weight, between 0 and 1, and others.
+    pub(crate) fn faded_plus(self, weight: f64, other: Self) -> Self {
         Self {
-            uses: self.uses + other.uses,
-            errors: self.errors + other.errors,
+            uses: self.uses * weight + other.uses,
+            errors: self.errors * weight + other.errors,
         }
     }
 
-    /// The same with less weight, between 0 and 1.
-    pub(crate) fn faded(self, weight: f32) -> Self {
-        Self {
-            uses: self.uses * weight,
-            errors: self.errors * weight,
-        }
-    }
-
-    /// The least rate of errors that explains it, at most 1; 0 without any uses.
-    pub(crate) fn least(self) -> f32 {
-        if self.uses <= 0.0 {
-            return 0.0;
-        }
-        let rate = (self.errors / self.uses).clamp(0.0, 1.0);
-        let square = CONFIDENCE * CONFIDENCE / self.uses;
-        let spread = (square * (rate * (1.0 - rate) + square / 4.0)).sqrt();
-        ((rate + square / 2.0 - spread) / (1.0 + square)).clamp(0.0, 1.0)
+    /// The least rate of errors that explains it, from 0 to 1; 0 without any uses.
+    pub(crate) fn least(self) -> f64 {
+        Bounds::weighted(self.errors, self.uses, DOUBT).lower
     }
 }
 
@@ -66,7 +53,7 @@ pub(crate) fn own_errors(subject: &Subject) -> u32 {
 mod tests {
     use super::*;
 
-    fn least(uses: u64, errors: u64) -> f32 {
+    fn least(uses: u64, errors: u64) -> f64 {
         Evidence::new(uses, errors).least()
     }
 
@@ -84,7 +71,12 @@ mod tests {
     fn nothing_proves_nothing() {
         assert_eq!(Evidence::default().least(), 0.0);
         assert_eq!(least(0, 5), 0.0);
-        assert_eq!(Evidence::new(100, 50).faded(0.0).least(), 0.0);
+        assert_eq!(
+            Evidence::new(100, 50)
+                .faded_plus(0.0, Evidence::default())
+                .least(),
+            0.0
+        );
     }
 
     #[test]

@@ -37,6 +37,14 @@ impl Problems {
         });
     }
 
+    /// A time is in a range.
+    pub(crate) fn span(&mut self, name: &str, value: Duration, range: RangeInclusive<Duration>) {
+        self.check(!range.contains(&value), || {
+            let (least, most) = range.into_inner();
+            format!("{name} {value:?} is not between {least:?} and {most:?}")
+        });
+    }
+
     /// A number is in a range. Not a number is in none.
     pub(crate) fn within<T>(&mut self, name: &str, value: T, range: RangeInclusive<T>)
     where
@@ -49,10 +57,15 @@ impl Problems {
     }
 
     /// A number is above 0, and at most 1.
-    pub(crate) fn share(&mut self, name: &str, value: f32) {
+    pub(crate) fn share(&mut self, name: &str, value: f64) {
         self.check(!(value > 0.0 && value <= 1.0), || {
             format!("{name} {value} is not above 0 and at most 1")
         });
+    }
+
+    /// Takes over what is wrong with the settings of something that it is made of.
+    pub(crate) fn include(&mut self, other: &ConfigError) {
+        self.found.extend_from_slice(other.problems());
     }
 
     /// All of them, or none.

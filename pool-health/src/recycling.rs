@@ -27,13 +27,15 @@ mod config;
 
 use std::time::Duration;
 
-use pool_core::{Candidate, Finding, Order, Orders, Recycling, Subject};
+use pool_core::{Candidate, Order, Orders, Recycling, Subject};
 
 pub use config::{RecyclerBuilder, RecyclingPolicy};
 
 use crate::Mode;
 use crate::evidence::{Evidence, own_errors};
-use crate::per_slot::PerSlot;
+use crate::monotone::Monotone;
+use crate::outbox::Outbox;
+use crate::slots::Slots;
 
 /// The name of this part in findings.
 const PART: &str = "recycling";
@@ -46,11 +48,12 @@ const DWELL: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Recycler {
     cfg: RecyclerBuilder,
-    slots: PerSlot<Watched>,
-    stats: RecyclingStats,
+    watched: Slots<Watched>,
+    time: Monotone,
+    counts: RecyclingStatistics,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Watched {
     /// What the pool was told last; at first what it does untold.
     chosen: Recycling,
@@ -59,7 +62,7 @@ struct Watched {
     uses: u64,
     errors: u32,
     looked: Option<Duration>,
-    score: Option<f32>,
+    score: Option<f64>,
     /// Since when it is degraded.
     degraded: Option<Duration>,
 }
@@ -67,7 +70,7 @@ struct Watched {
 /// What a [`Recycler`] has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RecyclingStats {
+pub struct RecyclingStatistics {
     /// Changes to `Fast`.
     pub fast: u64,
     /// Changes to `Checked`.
@@ -83,25 +86,22 @@ impl Recycler {
         RecyclerBuilder::new()
     }
 
-    pub(crate) const fn new(cfg: RecyclerBuilder) -> Self {
+    pub(crate) fn new(cfg: RecyclerBuilder) -> Self {
         Self {
             cfg,
-            slots: PerSlot::new(),
-            stats: RecyclingStats {
-                fast: 0,
-                checked: 0,
-                replace: 0,
-            },
+            watched: Slots::default(),
+            time: Monotone::default(),
+            counts: RecyclingStatistics::default(),
         }
     }
 
     /// The score of a connection, between 0 and 1; anything else is passed over.
-    pub fn observe(&mut self, connection: Candidate, score: f32) {
+    pub fn observe(&mut self, connection: Candidate, score: f64) {
         if self.cfg.mode.is_asked()
             && (0.0..=1.0).contains(&score)
-            && let Some(watched) = self.slots.entry(connection, Watched::new)
+            && self.watched.may_be_open(connection)
         {
-            watched.score = Some(score);
+            self.watched.of(connection).score = Some(score);
         }
     }
 
@@ -110,84 +110,68 @@ impl Recycler {
         if !self.cfg.mode.is_asked() {
             return;
         }
-        self.slots.keep(subjects, Watched::new);
+        let time = self.time.advance(now);
+        self.watched.forget_all_but(subjects);
+        let mut out = Outbox::new(orders, PART, self.cfg.mode);
         for subject in subjects {
-            let Some(watched) = self.slots.of_mut(subject.connection) else {
-                continue;
-            };
-            watched.look(now, subject);
+            let is_old = now.saturating_sub(subject.opened) >= self.cfg.old_after;
+            let watched = self.watched.of(subject.connection);
+            watched.look(time, subject);
             let choice = match self.cfg.policy {
                 RecyclingPolicy::Fast => Recycling::Fast,
                 RecyclingPolicy::Checked => Recycling::Checked,
                 RecyclingPolicy::Replace => Recycling::Replace,
-                RecyclingPolicy::Adaptive => watched.choose(now, subject, &self.cfg),
+                RecyclingPolicy::Adaptive => watched.choose(time, is_old, &self.cfg),
             };
             if std::mem::replace(&mut watched.chosen, choice) != choice {
-                self.stats.count(choice);
-                tell(self.cfg.mode, subject.connection, choice, orders);
+                self.counts.count(choice);
+                out.order(Order::Recycle(subject.connection, choice));
+                out.tell(Some(subject.connection), text_of(choice));
             }
         }
     }
 
     /// What it has done so far.
     #[must_use]
-    pub const fn stats(&self) -> RecyclingStats {
-        self.stats
+    pub const fn statistics(&self) -> RecyclingStatistics {
+        self.counts
+    }
+
+    pub(crate) const fn mode(&self) -> Mode {
+        self.cfg.mode
     }
 }
 
-fn tell(mode: Mode, connection: Candidate, choice: Recycling, orders: &mut Orders) {
-    let acted = mode.acts();
-    if acted {
-        orders.push(Order::Recycle(connection, choice));
+const fn text_of(choice: Recycling) -> &'static str {
+    match choice {
+        Recycling::Checked => "each of its leases ends in a full reset",
+        Recycling::Replace => "its next lease is its last",
+        _ => "its leases end without a round trip",
     }
-    orders.tell(Finding {
-        connection: Some(connection),
-        part: PART,
-        text: match choice {
-            Recycling::Checked => "each of its leases ends in a full reset",
-            Recycling::Replace => "its next lease is its last",
-            _ => "its leases end without a round trip",
-        },
-        acted,
-    });
 }
 
 impl Watched {
-    fn new() -> Self {
-        Self {
-            chosen: Recycling::default(),
-            evidence: Evidence::default(),
-            uses: 0,
-            errors: 0,
-            looked: None,
-            score: None,
-            degraded: None,
-        }
-    }
-
     /// Takes what happened since the last look into account.
     fn look(&mut self, now: Duration, subject: &Subject) {
         let passed = now.saturating_sub(self.looked.unwrap_or(now));
-        let weight = (-passed.as_secs_f32() / HALF_LIFE.as_secs_f32()).exp2();
+        let weight = (-passed.as_secs_f64() / HALF_LIFE.as_secs_f64()).exp2();
         let errors = own_errors(subject);
         let fresh = Evidence::new(
             subject.uses.saturating_sub(self.uses),
             u64::from(errors.saturating_sub(self.errors)),
         );
-        self.evidence = self.evidence.faded(weight).plus(fresh);
+        self.evidence = self.evidence.faded_plus(weight, fresh);
         (self.uses, self.errors, self.looked) = (subject.uses, errors, Some(now));
     }
 
-    fn choose(&mut self, now: Duration, subject: &Subject, cfg: &RecyclerBuilder) -> Recycling {
+    fn choose(&mut self, now: Duration, is_old: bool, cfg: &RecyclerBuilder) -> Recycling {
         match self.degraded {
             None if self.is_degraded(cfg) => self.degraded = Some(now),
-            Some(since) if self.is_healthy(cfg) && now.abs_diff(since) >= DWELL => {
+            Some(since) if self.is_healthy(cfg) && now - since >= DWELL => {
                 self.degraded = None;
             }
             _ => {}
         }
-        let is_old = now.saturating_sub(subject.opened) >= cfg.old_after;
         match self.degraded {
             None => Recycling::Fast,
             Some(_) if is_old => Recycling::Replace,
@@ -207,7 +191,7 @@ impl Watched {
     }
 }
 
-impl RecyclingStats {
+impl RecyclingStatistics {
     const fn count(&mut self, choice: Recycling) {
         match choice {
             Recycling::Checked => self.checked += 1,

@@ -26,6 +26,7 @@ use pool_core::{Clock, Timer};
 
 pub use self::budget::RetryBudget;
 pub use self::verdict::{RetryVerdict, Retryable};
+use crate::problems::Problems;
 use crate::{Backoff, ConfigError, Jitter};
 
 /// How calls are tried again. One for all calls to a server; shared by reference.
@@ -169,17 +170,17 @@ impl RetryBuilder {
     /// All settings that make no sense.
     pub fn build(self) -> Result<Retry, ConfigError> {
         let backoff = Backoff::new(self.base, self.cap);
-        let mut problems = match &backoff {
-            Ok(_) => Vec::new(),
-            Err(error) => error.problems().to_vec(),
-        };
-        if self.max_attempts == 0 {
-            problems.push("max_attempts 0 would try nothing; take 1 to try once".to_owned());
+        let mut problems = Problems::of("retry");
+        if let Err(error) = &backoff {
+            problems.include(error);
         }
-        if self.deadline == Some(Duration::ZERO) {
-            problems.push("deadline 0 would never try again; take max_attempts 1".to_owned());
-        }
-        ConfigError::unless_none("retry", problems)?;
+        problems.check(self.max_attempts == 0, || {
+            "max_attempts 0 would try nothing; take 1 to try once".to_owned()
+        });
+        problems.check(self.deadline == Some(Duration::ZERO), || {
+            "deadline 0 would never try again; take max_attempts 1".to_owned()
+        });
+        problems.result()?;
         Ok(Retry {
             clock: self.clock,
             backoff: backoff?.with_jitter(self.jitter),

@@ -28,6 +28,7 @@ use std::time::Duration;
 use pool_core::{Order, Place, Subject};
 
 use crate::outbox::Outbox;
+use crate::problems::Problems;
 use crate::score::Score;
 use crate::slots::Slots;
 
@@ -65,36 +66,27 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(crate) fn check(&self, problems: &mut Vec<String>) {
+    pub(crate) fn check(&self, problems: &mut Problems) {
         let (base, least, most) = (self.base, self.least, self.most);
-        if least.is_zero() || least > base || base > most {
-            problems.push(format!(
+        problems.check(least.is_zero() || least > base || base > most, || {
+            format!(
                 "check_interval {base:?} is not between min_check_interval {least:?} and \
-                 max_check_interval {most:?}, or the first is 0; change one of them"
-            ));
-        }
-        if !(0.0..=0.5).contains(&self.jitter) {
-            problems.push(format!(
-                "check_jitter {} is not between 0 and 0.5",
-                self.jitter
-            ));
-        }
+                 max_check_interval {most:?}, or the minimum is 0; change one of them"
+            )
+        });
+        problems.within("check_jitter", self.jitter, 0.0..=0.5);
         let (degraded, healthy) = (self.degraded, self.healthy);
-        if !(degraded >= 0.0 && degraded < healthy && healthy <= 1.0) {
-            problems.push(format!(
+        let rising = degraded >= 0.0 && degraded < healthy && healthy <= 1.0;
+        problems.check(!rising, || {
+            format!(
                 "degraded_below {degraded} is not below healthy_above {healthy}, or one is not \
                  between 0 and 1"
-            ));
-        }
-        if self.at_once == 0 {
-            problems.push("max_checks is 0; nothing would ever be checked".to_owned());
-        }
-        if !(self.sample > 0.0 && self.sample <= 1.0) {
-            problems.push(format!(
-                "check_sample {} is not above 0 and at most 1",
-                self.sample
-            ));
-        }
+            )
+        });
+        problems.check(self.at_once == 0, || {
+            "max_checks is 0; nothing would ever be checked".to_owned()
+        });
+        problems.share("check_sample", self.sample);
     }
 
     /// How long a connection of this score is left alone. `chance` is between −1 and 1.
@@ -222,7 +214,7 @@ impl Schedule {
     }
 
     fn order(&mut self, subject: &Subject, out: &mut Outbox<'_>) {
-        self.plans.of(subject.connection).pending = out.mode.acts();
+        self.plans.of(subject.connection).pending = out.acts();
         self.turn = subject.connection.slot.saturating_add(1);
         self.counts.ordered += 1;
         out.order(Order::Check(subject.connection));

@@ -106,6 +106,28 @@ mod tests {
     }
 
     #[test]
+    fn after_all_the_time_there_is_trust_is_whole() {
+        let mut score = Score::default();
+        (0..100).for_each(|_| score.failed(s(0)));
+        score.worked(Duration::MAX);
+        assert_eq!(score.value(), 1.0);
+    }
+
+    #[test]
+    fn what_is_no_ratio_changes_nothing() {
+        let mut score = Score::default();
+        score.took(f64::INFINITY);
+        assert!((score.value() - 0.97).abs() < 1e-9, "{}", score.value());
+        for ratio in [f64::NAN, f64::NEG_INFINITY, -1.0, 0.0] {
+            let before = score;
+            score.took(ratio);
+            assert_eq!(score, before, "{ratio}");
+        }
+        score.took(f64::MIN_POSITIVE / 2.0);
+        assert!((score.value() - 0.973).abs() < 1e-9, "{}", score.value());
+    }
+
+    #[test]
     fn a_clock_that_jumps_back_wins_no_trust_twice() {
         let mut score = Score::default();
         score.failed(s(100));

@@ -29,6 +29,7 @@ use std::time::Duration;
 use pool_core::{Candidate, Place, Subject};
 
 use crate::expectation::Expectations;
+use crate::problems::Problems;
 use crate::slots::Slots;
 
 mod limits;
@@ -70,31 +71,22 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(crate) fn check(&self, problems: &mut Vec<String>) {
-        if !(self.phi >= 0.5 && self.phi <= 100.0) {
-            problems.push(format!(
-                "phi {} is not between 0.5 and 100; 5 is usual",
-                self.phi
-            ));
-        }
-        if self.floor < Duration::from_millis(1) {
-            problems.push(format!(
-                "deviation_floor {:?} is below 1 ms; no timer is as exact",
-                self.floor
-            ));
-        }
-        if self.pause > self.horizon {
-            problems.push(format!(
-                "pause {:?} is above confirm_horizon {:?}; lower it",
-                self.pause, self.horizon
-            ));
-        }
-        if self.horizon.is_zero() || self.horizon > self.patience {
-            problems.push(format!(
-                "confirm_horizon {:?} is not between 0 and patience {:?}; change one of them",
-                self.horizon, self.patience
-            ));
-        }
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.within("phi", self.phi, 0.5..=100.0);
+        let (floor, pause) = (self.floor, self.pause);
+        problems.check(floor < Duration::from_millis(1), || {
+            format!("deviation_floor {floor:?} is below 1 ms; no timer is as exact")
+        });
+        let (horizon, patience) = (self.horizon, self.patience);
+        problems.check(pause > horizon, || {
+            format!("pause {pause:?} is above confirm_horizon {horizon:?}; lower it")
+        });
+        problems.check(horizon.is_zero() || horizon > patience, || {
+            format!(
+                "confirm_horizon {horizon:?} is not between 0 and patience {patience:?}; change \
+                 one of them"
+            )
+        });
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the policy of health did, counted.
 
+use crate::{AgeingStatistics, GateSnapshot, PredictionStatistics, RecyclingStatistics};
+
 /// What an [`AdaptiveHealth`](crate::AdaptiveHealth) has seen and decided since it was built.
 /// Decisions of a part in shadow mode are counted like any other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HealthStatistics {
     /// Connections open at the last review.
@@ -19,8 +21,6 @@ pub struct HealthStatistics {
     pub batches: u64,
     /// Connections whose turn to be checked was passed over, as only a sample is checked.
     pub checks_sampled_out: u64,
-    /// Failures that were predicted.
-    pub predictions_made: u64,
     /// Connections suspected for their silence.
     pub suspected: u64,
     /// Connections suspected for an error of theirs.
@@ -42,4 +42,12 @@ pub struct HealthStatistics {
     pub flushes: u64,
     /// Reviews that came too late, through no fault of any connection.
     pub late_reviews: u64,
+    /// What was predicted, and done about it.
+    pub prediction: PredictionStatistics,
+    /// Connections that were old.
+    pub ageing: AgeingStatistics,
+    /// Changes of how connections are recycled.
+    pub recycling: RecyclingStatistics,
+    /// How the breaker stands; `None` if there is none.
+    pub breaker: Option<GateSnapshot>,
 }

@@ -35,7 +35,7 @@
 //! let mut trend = Trend::new(TrendConfig::default());
 //! for step in 0..30 {
 //!     let wobble = if step % 2 == 0 { 0.01 } else { -0.01 };
-//!     let score = 0.9 - 0.01 * step as f32 + wobble;
+//!     let score = 0.9 - 0.01 * step as f64 + wobble;
 //!     trend.push(Duration::from_secs(5 * step), score);
 //! }
 //! let Verdict::Falling { reaches_in, .. } = trend.verdict(Duration::from_secs(145)) else {
@@ -52,7 +52,7 @@ mod prediction;
 use std::time::Duration;
 
 pub use config::{TrendBuilder, TrendConfig};
-pub use prediction::{Prediction, PredictionBuilder, PredictionStats};
+pub use prediction::{Prediction, PredictionBuilder, PredictionStatistics};
 
 use history::History;
 use line::Line;
@@ -67,7 +67,7 @@ pub struct Trend {
     history: History,
     /// The time of the newest sample, and how many it stands for.
     newest: Duration,
-    merged: f32,
+    merged: f64,
     /// For how many looks in a row the other of falling and steady has been seen.
     against: u32,
     /// The line it falls on, and when that was laid.
@@ -83,9 +83,9 @@ pub enum Verdict {
     /// It falls, and will be bad.
     Falling {
         /// By how much it falls per second; above 0.
-        per_second: f32,
+        per_second: f64,
         /// How many standard errors that is away from nothing.
-        significance: f32,
+        significance: f64,
         /// When it reaches the threshold; zero when it has.
         reaches_in: Duration,
     },
@@ -107,7 +107,7 @@ impl Trend {
     }
 
     /// One more score, of `now`. Below 0 and above 1 count as 0 and 1.
-    pub fn push(&mut self, now: Duration, score: f32) {
+    pub fn push(&mut self, now: Duration, score: f64) {
         if !score.is_finite() {
             self.rejected = self.rejected.saturating_add(1);
             return;
@@ -142,8 +142,8 @@ impl Trend {
         let since = now.saturating_sub(laid);
         let left = (line.level - self.cfg.threshold()) / line.per_second - since.as_secs_f64();
         Verdict::Falling {
-            per_second: narrow(line.per_second),
-            significance: narrow(line.significance),
+            per_second: line.per_second,
+            significance: line.significance,
             reaches_in: Duration::try_from_secs_f64(left.max(0.0)).unwrap_or(Duration::MAX),
         }
     }
@@ -178,9 +178,4 @@ impl Trend {
             self.falling = line.map(|line| (self.newest, line));
         }
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "rounds")]
-const fn narrow(value: f64) -> f32 {
-    value as f32
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use pool_core::Candidate;
 
+use crate::monotone::Monotone;
+
 /// How long a replacement may take before it counts as waiting for its holder instead of being
 /// opened; longer than the pool gives a connect by default.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -17,35 +19,39 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Turnover {
     most: usize,
     spacing: Duration,
+    time: Monotone,
     under_way: Vec<(Candidate, Duration)>,
     last: Option<Duration>,
 }
 
 impl Turnover {
     /// At most `most` at a time, one each `spacing`.
-    pub(crate) const fn new(most: usize, spacing: Duration) -> Self {
+    pub(crate) fn new(most: usize, spacing: Duration) -> Self {
         Self {
             most,
             spacing,
+            time: Monotone::default(),
             under_way: Vec::new(),
             last: None,
         }
     }
 
     /// Takes those off the list that have happened, as their connections are open no more, or have
-    /// taken too long.
-    pub(crate) fn settle(&mut self, now: Duration, is_open: impl Fn(Candidate) -> bool) {
-        for (_, at) in &mut self.under_way {
-            *at = now.min(*at);
-        }
-        self.last = self.last.map(|last| last.min(now));
+    /// taken too long. Returns the time, which never goes back.
+    pub(crate) fn settle(
+        &mut self,
+        now: Duration,
+        is_open: impl Fn(Candidate) -> bool,
+    ) -> Duration {
+        let now = self.time.advance(now);
         self.under_way
             .retain(|(connection, at)| now - *at < PATIENCE && is_open(*connection));
+        now
     }
 
-    /// Whether one more may be ordered now.
-    pub(crate) fn has_room(&self, now: Duration) -> bool {
-        let rested = |last| now.saturating_sub(last) >= self.spacing;
+    /// Whether one more may be ordered.
+    pub(crate) fn has_room(&self) -> bool {
+        let rested = |last| self.time.now() - last >= self.spacing;
         self.under_way.len() < self.most && self.last.is_none_or(rested)
     }
 
@@ -55,7 +61,8 @@ impl Turnover {
     }
 
     /// One more was ordered.
-    pub(crate) fn begin(&mut self, now: Duration, connection: Candidate) {
+    pub(crate) fn begin(&mut self, connection: Candidate) {
+        let now = self.time.now();
         self.under_way.push((connection, now));
         self.last = Some(now);
     }
@@ -78,31 +85,34 @@ mod tests {
     fn no_more_are_under_way_than_allowed() {
         let mut turnover = Turnover::new(2, Duration::ZERO);
         for slot in 0..2 {
-            assert!(turnover.has_room(SECOND));
-            turnover.begin(SECOND, at(slot));
+            assert!(turnover.has_room());
+            turnover.begin(at(slot));
         }
-        assert!(!turnover.has_room(SECOND));
+        assert!(!turnover.has_room());
         turnover.settle(SECOND, |connection| connection != at(0));
-        assert!(turnover.has_room(SECOND) && !turnover.includes(at(0)));
+        assert!(turnover.has_room() && !turnover.includes(at(0)));
     }
 
     #[test]
     fn one_that_waits_for_its_holder_gives_way_after_a_minute() {
         let mut turnover = Turnover::new(1, Duration::ZERO);
-        turnover.begin(SECOND, at(0));
+        turnover.settle(SECOND, |_| true);
+        turnover.begin(at(0));
         turnover.settle(SECOND * 60, |_| true);
-        assert!(!turnover.has_room(SECOND * 60));
+        assert!(!turnover.has_room());
         turnover.settle(SECOND * 61, |_| true);
-        assert!(turnover.has_room(SECOND * 61));
+        assert!(turnover.has_room());
     }
 
     #[test]
     fn they_are_spaced_out_whatever_the_clock_does() {
         let mut turnover = Turnover::new(9, SECOND);
-        turnover.begin(SECOND * 3600, at(0));
-        assert!(!turnover.has_room(SECOND * 3600));
+        turnover.settle(SECOND * 3600, |_| true);
+        turnover.begin(at(0));
+        assert!(!turnover.has_room());
         turnover.settle(SECOND, |_| true);
-        assert!(!turnover.has_room(SECOND));
-        assert!(turnover.has_room(SECOND * 2));
+        assert!(!turnover.has_room());
+        turnover.settle(SECOND * 2, |_| true);
+        assert!(turnover.has_room());
     }
 }

@@ -93,6 +93,21 @@ fn a_rate_exactly_at_a_threshold_crosses_nothing() {
     assert_eq!(breaker.circuit(), Circuit::Closed);
 }
 
+#[test]
+fn a_share_of_slow_replies_exactly_at_a_threshold_crosses_nothing() {
+    let slow = |good, slow| Tally::successes(good).and(FailureClass::Slow, slow);
+    let exact = Breaker::builder().doubt(0.0).slow_thresholds(0.25, 0.5);
+    let mut breaker = exact.build().expect("they rise");
+    breaker.record(seconds(1), &slow(100, 100));
+    assert_eq!(breaker.circuit(), Circuit::Closed, "exactly at degrade");
+    breaker.record(seconds(1), &slow(0, 1));
+    assert_eq!(breaker.circuit(), Circuit::Degraded);
+    breaker.record(seconds(1), &slow(203, 0));
+    assert_eq!(breaker.circuit(), Circuit::Degraded, "exactly at recover");
+    breaker.record(seconds(1), &slow(1, 0));
+    assert_eq!(breaker.circuit(), Circuit::Closed);
+}
+
 /// The usual health check has five samples and acts on the quotient: of a pool in which seven of ten
 /// connections work, three or more of five fail in one of six checks.
 #[test]

@@ -240,7 +240,7 @@ fn a_probe_that_is_cancelled_makes_room_for_another() {
 
 #[test]
 fn a_probe_of_which_others_tell_makes_room_for_none() {
-    let gate = gate(Mode::On).count_returns(false);
+    let gate = gate(Mode::On).count_ends(false);
     gate.evidence(seconds(1), &failures(100));
     let due = gate.review(seconds(3), &mut Orders::default());
     assert_eq!(due, Some(millis(100)), "to hear what they come to");
@@ -350,8 +350,8 @@ fn observers_are_told_once_of_each_transition_and_whether_it_acts() {
 
 #[test]
 fn an_end_counts_only_if_it_says_something_of_the_server() {
-    let said = |outcome, returns_count| {
-        let gate = gate(Mode::On).count_returns(returns_count);
+    let said = |outcome| {
+        let gate = gate(Mode::On);
         gate.evidence(seconds(1), &failures(1));
         let token = ask(&gate, seconds(1)).expect("closed");
         gate.leave(seconds(1), token, outcome);
@@ -367,7 +367,7 @@ fn an_end_counts_only_if_it_says_something_of_the_server() {
         Outcome::Closed(CloseReason::Invalid),
         Outcome::Closed(CloseReason::ResetFailed),
     ] {
-        assert_eq!(said(failed, true), (0, 1), "{failed:?}");
+        assert_eq!(said(failed), (0, 1), "{failed:?}");
     }
     for silent in [
         Outcome::TimedOut(Phase::Waiting),
@@ -380,11 +380,40 @@ fn an_end_counts_only_if_it_says_something_of_the_server() {
         Outcome::Closed(CloseReason::Evicted),
         Outcome::Closed(CloseReason::PoolClosed),
     ] {
-        assert_eq!(said(silent, true), (0, 0), "{silent:?}");
+        assert_eq!(said(silent), (0, 0), "{silent:?}");
     }
-    assert_eq!(said(Outcome::Returned, true), (1, 0));
-    assert_eq!(said(Outcome::Closed(CloseReason::Lifetime), true), (1, 0));
-    assert_eq!(said(Outcome::Returned, false), (0, 0));
+    assert_eq!(said(Outcome::Returned), (1, 0));
+    assert_eq!(said(Outcome::Closed(CloseReason::Lifetime)), (1, 0));
+}
+
+#[test]
+fn an_end_that_others_tell_of_counts_neither_as_a_success_nor_as_a_failure() {
+    let gate = gate(Mode::On).count_ends(false);
+    gate.evidence(seconds(1), &failures(1));
+    for outcome in [
+        Outcome::Returned,
+        Outcome::ConnectFailed,
+        Outcome::TimedOut(Phase::Connecting),
+        Outcome::Closed(CloseReason::Broken),
+        Outcome::Closed(CloseReason::ResetFailed),
+    ] {
+        let token = ask(&gate, seconds(1)).expect("closed");
+        gate.leave(seconds(1), token, outcome);
+    }
+    gate.review(seconds(1), &mut Orders::default());
+    assert_eq!(gate.snapshot().breaker.results, failures(1));
+}
+
+#[test]
+fn while_open_an_end_is_heard_of_those_that_entered_for_their_priority_whoever_tells_of_others() {
+    let gate = gate(Mode::On).count_ends(false);
+    gate.evidence(seconds(1), &failures(100));
+    let Admit::Enter(token) = gate.admit(seconds(1), &urgent()) else {
+        panic!("refused");
+    };
+    gate.leave(seconds(1), token, Outcome::Returned);
+    gate.review(seconds(1), &mut Orders::default());
+    assert_eq!(gate.circuit(), Circuit::HalfOpen);
 }
 
 #[test]

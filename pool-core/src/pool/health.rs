@@ -45,6 +45,11 @@ struct Ward {
 }
 
 impl Ward {
+    /// Whether it is to go once its successor is there.
+    const fn waits(&self) -> bool {
+        self.succession.is_some() && self.doom.is_none()
+    }
+
     /// What a policy sees of it, but for its vital signs.
     fn subject(&self, connection: Candidate, place: Place, face: &Face) -> Subject {
         Subject {
@@ -84,6 +89,13 @@ impl Health {
 
     fn wards(&self) -> MutexGuard<'_, Vec<Ward>> {
         self.wards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many connections wait for successors.
+    fn successions(&self) -> u64 {
+        let wards = self.wards();
+        let waiting = wards.iter().filter(|ward| ward.waits());
+        waiting.map(|_| 1).sum()
     }
 
     /// Does something to the row of a connection, if it is in its slot still.
@@ -291,9 +303,11 @@ impl<M: Manager> Inner<M> {
     /// Opens a successor, if there is room; otherwise the old one goes first.
     fn replace(self: &Arc<Self>, health: &Health, connection: Candidate) {
         let opened = self.counters.opened.load(Ordering::Relaxed);
+        // Each that is to go takes one of those that are opened from here on.
+        let before = opened + health.successions();
         // An order that is repeated asks for another try, as the first connect may have failed.
         let lacking = health.with(connection, |ward| {
-            ward.doom.is_none() && *ward.succession.get_or_insert(opened) == opened
+            ward.doom.is_none() && opened <= *ward.succession.get_or_insert(before)
         });
         if lacking == Some(true) && !self.open_successor() {
             self.doom(health, connection, CloseReason::Replaced);

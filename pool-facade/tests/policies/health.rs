@@ -360,6 +360,24 @@ async fn replaced_connection_goes_once_its_successor_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_successor_replaces_one_connection() {
+    let house = House::with(9, 3).await;
+    let gate = Gate::new();
+    let slow = Action::succeed().behind(&gate);
+    house
+        .backend
+        .script(Step::Connect, [Action::delay(ms(5)), slow]);
+    house.puppet.order(Order::Replace(house.candidate(1)));
+    house.puppet.order(Order::Replace(house.candidate(2)));
+    settle().await;
+    assert_eq!(house.closed(CloseReason::Replaced), 1, "one has come");
+    gate.open();
+    settle().await;
+    assert_eq!(house.closed(CloseReason::Replaced), 2);
+    assert_eq!(house.pool.status().size, 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn replacement_whose_connect_failed_is_tried_again_when_it_is_ordered_again() {
     let house = House::with(3, 1).await;
     house

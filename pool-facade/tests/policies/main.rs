@@ -8,6 +8,7 @@
 mod admission;
 mod doorman;
 mod health;
+mod healthy;
 mod placement;
 mod sequences;
 mod standing_by;

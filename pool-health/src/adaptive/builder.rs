@@ -7,12 +7,13 @@ use super::inner::Inner;
 use super::witness::Witness;
 use super::{AdaptiveHealth, Part};
 use crate::endpoint::{self, Ejection};
+use crate::problems::Problems;
 use crate::{
     Ageing, Breaker, BreakerGate, ConfigError, Mode, Prediction, Recycler, schedule, silence,
 };
 
-/// Builds an [`AdaptiveHealth`]. All parts are on by default: who asks for a policy of health wants
-/// one.
+/// Builds an [`AdaptiveHealth`]. Suspicion, schedule and endpoint are on by default: who asks for
+/// a policy of health wants one. The other parts are added.
 #[derive(Debug)]
 pub struct AdaptiveHealthBuilder {
     pub(super) modes: Modes,
@@ -22,8 +23,11 @@ pub struct AdaptiveHealthBuilder {
     pub(super) schedule: schedule::Settings,
     pub(super) endpoint: endpoint::Settings,
     pub(super) ejection: Ejection,
+    ageing: Option<Ageing>,
+    recycler: Option<Recycler>,
+    prediction: Option<Prediction>,
+    breaker: Option<(Breaker, Mode)>,
     pub(super) parts: Vec<Box<dyn Part>>,
-    gate: Option<Arc<BreakerGate>>,
     pub(super) seed: Option<u64>,
 }
 
@@ -48,8 +52,11 @@ impl Default for AdaptiveHealthBuilder {
             schedule: schedule::Settings::default(),
             endpoint: endpoint::Settings::default(),
             ejection: Ejection::default(),
+            ageing: None,
+            recycler: None,
+            prediction: None,
+            breaker: None,
             parts: Vec::new(),
-            gate: None,
             seed: None,
         }
     }
@@ -144,33 +151,31 @@ impl AdaptiveHealthBuilder {
 
     /// Replaces connections that are old. Default: the pool's `max_lifetime` is all there is.
     #[must_use]
-    pub fn ageing(self, ageing: Ageing) -> Self {
-        self.part(ageing)
+    pub fn ageing(mut self, ageing: Ageing) -> Self {
+        self.ageing = Some(ageing);
+        self
     }
 
     /// Has connections recycled by how they do. Default: clean ones go on as they are.
     #[must_use]
-    pub fn recycling(self, recycler: Recycler) -> Self {
-        self.part(recycler)
+    pub fn recycling(mut self, recycler: Recycler) -> Self {
+        self.recycler = Some(recycler);
+        self
     }
 
     /// Replaces connections whose scores fall, before they fail. Default: none is.
     #[must_use]
-    pub fn prediction(self, prediction: Prediction) -> Self {
-        self.part(prediction)
+    pub fn prediction(mut self, prediction: Prediction) -> Self {
+        self.prediction = Some(prediction);
+        self
     }
 
     /// Tells `breaker` what happens to the connections, and asks it who may enter once the policy is
     /// [attached](AdaptiveHealth::attach) to a pool. Default: there is none.
     #[must_use]
     pub fn breaker(mut self, breaker: Breaker, mode: Mode) -> Self {
-        let slow_above = breaker.slow_above();
-        let gate = Arc::new(BreakerGate::new(breaker, mode).count_returns(false));
-        self.gate = mode.is_asked().then(|| Arc::clone(&gate));
-        match mode {
-            Mode::Off => self,
-            _ => self.part(Witness::new(gate, slow_above)),
-        }
+        self.breaker = Some((breaker, mode));
+        self
     }
 
     /// Adds a part, asked after those that are built in and those added before.
@@ -192,25 +197,18 @@ impl AdaptiveHealthBuilder {
     /// # Errors
     ///
     /// When settings make no sense: all of them at once.
-    pub fn build(self) -> Result<AdaptiveHealth, ConfigError> {
-        let mut problems = Vec::new();
+    pub fn build(mut self) -> Result<AdaptiveHealth, ConfigError> {
+        let mut problems = Problems::of("health");
         let usual = Duration::from_millis(10)..=Duration::from_secs(1);
-        if !usual.contains(&self.review) {
-            problems.push(format!(
-                "review_interval {:?} is not between 10 ms and 1 s",
-                self.review
-            ));
-        }
-        if self.check_limit.is_zero() {
-            problems.push("check_limit is 0; no check could pass".to_owned());
-        }
+        problems.span("review_interval", self.review, usual);
+        problems.time("check_limit", self.check_limit);
         self.silence.check(&mut problems);
         self.schedule.check(&mut problems);
         self.endpoint.check(&mut problems);
         self.ejection.check(&mut problems);
-        ConfigError::unless_none("health", problems)?;
-        let (gate, check_limit) = (self.gate.clone(), self.check_limit);
-        let max_checks = self.schedule.at_once as usize;
+        problems.result()?;
+        let gate = self.collect_parts();
+        let (check_limit, max_checks) = (self.check_limit, self.schedule.at_once as usize);
         let inner = Mutex::new(Inner::new(self));
         Ok(AdaptiveHealth {
             inner,
@@ -218,5 +216,25 @@ impl AdaptiveHealthBuilder {
             check_limit,
             max_checks,
         })
+    }
+
+    /// Puts the parts that are asked in their order. Returns the gate of the breaker.
+    fn collect_parts(&mut self) -> Option<Arc<BreakerGate>> {
+        fn boxed(part: impl Part) -> Box<dyn Part> {
+            Box::new(part)
+        }
+        let breaker = self.breaker.take().filter(|(_, mode)| mode.is_asked());
+        let witness = breaker.map(|(breaker, mode)| Witness::new(breaker, mode));
+        let gate = witness.as_ref().map(Witness::gate);
+        let own = [
+            self.ageing.take().map(boxed),
+            self.recycler.take().map(boxed),
+            self.prediction.take().map(boxed),
+            witness.map(boxed),
+        ];
+        let further = std::mem::take(&mut self.parts);
+        let all = own.into_iter().flatten().chain(further);
+        self.parts = all.filter(|part| part.is_asked()).collect();
+        gate
     }
 }

@@ -62,7 +62,7 @@ impl Inner {
     }
 
     /// Whether any part is asked.
-    fn is_asked(&self) -> bool {
+    pub(super) fn is_asked(&self) -> bool {
         let modes = [
             self.modes.suspicion,
             self.modes.schedule,
@@ -86,7 +86,7 @@ impl Inner {
         self.suspicion.silence.begin(now, self.usual);
         let sign = self.look(now, subjects, orders);
         if self.modes.endpoint.is_asked() {
-            let mut out = outbox(orders, "endpoint", self.modes.endpoint);
+            let mut out = Outbox::new(orders, "endpoint", self.modes.endpoint);
             self.endpoint.review(now, subjects, &mut out);
         }
         let check = self.plan(now, subjects, orders);
@@ -112,7 +112,7 @@ impl Inner {
             scores: &mut self.scores,
             endpoint: &mut self.endpoint,
             accusing: suspicion.acts() || !endpoint.acts(),
-            out: outbox(orders, "suspicion", suspicion),
+            out: Outbox::new(orders, "suspicion", suspicion),
         };
         self.suspicion.review(now, subjects, &mut desk)
     }
@@ -126,7 +126,7 @@ impl Inner {
         if !self.modes.schedule.is_asked() {
             return None;
         }
-        let mut out = outbox(orders, "schedule", self.modes.schedule);
+        let mut out = Outbox::new(orders, "schedule", self.modes.schedule);
         self.schedule
             .review(now, subjects, &self.scores, &mut out)
             // One that is due waits for room: until then there is nothing to see.
@@ -143,6 +143,7 @@ impl Inner {
             now,
             subjects,
             scores: &self.scores,
+            silence: &self.suspicion.silence,
         };
         let asked = self.parts.iter_mut();
         asked.filter_map(|part| part.review(&round, orders)).min()
@@ -248,7 +249,6 @@ impl Inner {
             checks_ordered: schedule.ordered,
             batches: schedule.batches,
             checks_sampled_out: schedule.sampled_out,
-            predictions_made: 0,
             suspected: suspicion.suspected,
             errors: suspicion.errors,
             released: suspicion.released,
@@ -259,6 +259,7 @@ impl Inner {
             sweeps: self.endpoint.sweeps,
             flushes: self.endpoint.flushes,
             late_reviews: self.suspicion.silence.late(),
+            ..HealthStatistics::default()
         };
         for part in &self.parts {
             part.count(&mut statistics);
@@ -270,10 +271,6 @@ impl Inner {
 /// Whether its user did not wait for a reply that was not late, which says nothing about it.
 fn was_given_up(last: &Subject) -> bool {
     last.pulse.outstanding > 0 && errors_of(last) == 0
-}
-
-fn outbox<'a>(orders: &'a mut Orders, part: &'static str, mode: Mode) -> Outbox<'a> {
-    Outbox { orders, part, mode }
 }
 
 /// Whether it owes something or was in use a moment ago.

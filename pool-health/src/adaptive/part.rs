@@ -7,6 +7,7 @@ use pool_core::{Candidate, CloseReason, ErrorClass, Orders, Subject};
 
 use crate::HealthStatistics;
 use crate::score::Score;
+use crate::silence::{Silence, Stage};
 use crate::slots::Slots;
 
 /// A further part of an [`AdaptiveHealth`](crate::AdaptiveHealth): ageing, trend, a breaker.
@@ -15,6 +16,12 @@ use crate::slots::Slots;
 /// is suspected here is not replaced there. Whether it acts, its [`Mode`](crate::Mode), is its own
 /// affair. Nothing here runs while a connection is taken or given back.
 pub trait Part: Send + fmt::Debug + 'static {
+    /// Whether it wants to be asked. One that does not is left out when the policy is built. Default:
+    /// it does.
+    fn is_asked(&self) -> bool {
+        true
+    }
+
     /// Looks at all open connections. Returns when to be asked again at the latest, from now.
     fn review(&mut self, round: &Round<'_>, orders: &mut Orders) -> Option<Duration>;
 
@@ -47,6 +54,7 @@ pub struct Round<'a> {
     /// All open connections, in the order of their slots.
     pub subjects: &'a [Subject],
     pub(super) scores: &'a Slots<Score>,
+    pub(super) silence: &'a Silence,
 }
 
 impl Round<'_> {
@@ -54,5 +62,11 @@ impl Round<'_> {
     #[must_use]
     pub fn score(&self, connection: Candidate) -> Score {
         self.scores.look(connection).copied().unwrap_or_default()
+    }
+
+    /// Whether it owes a reply for suspiciously long. Never, if suspicion is off.
+    #[must_use]
+    pub fn is_silent(&self, connection: Candidate) -> bool {
+        self.silence.stage(connection) != Stage::Fine
     }
 }

@@ -11,13 +11,25 @@ use crate::{Ageing, HealthStatistics, Prediction, Recycler};
 const SELDOM: Duration = Duration::from_secs(1);
 
 impl Part for Ageing {
+    fn is_asked(&self) -> bool {
+        self.mode().is_asked()
+    }
+
     fn review(&mut self, round: &Round<'_>, orders: &mut Orders) -> Option<Duration> {
         Self::review(self, round.now, round.subjects, orders);
         (!round.subjects.is_empty()).then_some(SELDOM)
     }
+
+    fn count(&self, statistics: &mut HealthStatistics) {
+        statistics.ageing = self.statistics();
+    }
 }
 
 impl Part for Recycler {
+    fn is_asked(&self) -> bool {
+        self.mode().is_asked()
+    }
+
     fn review(&mut self, round: &Round<'_>, orders: &mut Orders) -> Option<Duration> {
         for (connection, score) in scores(round) {
             self.observe(connection, score);
@@ -25,9 +37,17 @@ impl Part for Recycler {
         Self::review(self, round.now, round.subjects, orders);
         None
     }
+
+    fn count(&self, statistics: &mut HealthStatistics) {
+        statistics.recycling = self.statistics();
+    }
 }
 
 impl Part for Prediction {
+    fn is_asked(&self) -> bool {
+        self.mode().is_asked()
+    }
+
     fn review(&mut self, round: &Round<'_>, orders: &mut Orders) -> Option<Duration> {
         for (connection, score) in scores(round) {
             self.observe(round.now, connection, score);
@@ -37,16 +57,15 @@ impl Part for Prediction {
     }
 
     fn count(&self, statistics: &mut HealthStatistics) {
-        statistics.predictions_made += self.stats().predicted;
+        statistics.prediction = self.statistics();
     }
 }
 
 /// The connections of which anything is known.
-fn scores<'a>(round: &'a Round<'_>) -> impl Iterator<Item = (Candidate, f32)> + 'a {
+fn scores<'a>(round: &'a Round<'_>) -> impl Iterator<Item = (Candidate, f64)> + 'a {
     round.subjects.iter().filter_map(|subject| {
         let score = round.score(subject.connection);
-        #[expect(clippy::cast_possible_truncation, reason = "between 0 and 1")]
-        let value = score.value() as f32;
-        score.is_known().then_some((subject.connection, value))
+        let known = score.is_known();
+        known.then_some((subject.connection, score.value()))
     })
 }

@@ -21,7 +21,9 @@ pub enum AgeingPolicy {
     },
     /// By use: what leaks, leaks per use.
     UsageBased {
-        /// How often a connection is lent. A thousand times is usual.
+        /// How often a connection is lent. A thousand times is usual. It may be lent more often by
+        /// what it is in two reviews, a tenth of a second in a busy pool, and as much again for each
+        /// turn that it waits for.
         max_borrows: u64,
     },
     /// By time, which runs faster for a connection with errors: in proportion to how far its rate of
@@ -31,7 +33,7 @@ pub enum AgeingPolicy {
         base_lifetime: Duration,
         /// Errors per use up to which a connection counts as one without; above 0, up to 1. 0.05 is
         /// usual.
-        error_threshold: f32,
+        error_threshold: f64,
     },
 }
 
@@ -49,9 +51,9 @@ impl Default for AgeingPolicy {
 pub struct AgeingBuilder {
     pub(super) mode: Mode,
     pub(super) policy: AgeingPolicy,
-    pub(super) jitter: f32,
+    pub(super) jitter: f64,
     pub(super) seed: u64,
-    pub(super) warn_at: f32,
+    pub(super) warn_at: f64,
     pub(super) at_a_time: usize,
 }
 
@@ -84,7 +86,7 @@ impl AgeingBuilder {
     /// By up to which part of its life a connection is replaced earlier, 0 to 0.5. Default 0.1: a
     /// cohort of a hundred with an hour to live ends within six minutes instead of at once.
     #[must_use]
-    pub const fn jitter(mut self, part: f32) -> Self {
+    pub const fn jitter(mut self, part: f64) -> Self {
         self.jitter = part;
         self
     }
@@ -100,12 +102,14 @@ impl AgeingBuilder {
     /// At which part of its life a connection is told to be nearly old, above 0, up to 1. Default
     /// 0.8.
     #[must_use]
-    pub const fn warn_at(mut self, part: f32) -> Self {
+    pub const fn warn_at(mut self, part: f64) -> Self {
         self.warn_at = part;
         self
     }
 
-    /// How many replacements may be under way, 1 to 64. Default 2: nothing is urgent about age.
+    /// How many replacements may be under way, 1 to 64. Default 2: nothing is urgent about age. A
+    /// successor is opened first only if the pool's maximum leaves room for it, so a pool should have
+    /// room for as many.
     #[must_use]
     pub const fn at_a_time(mut self, most: usize) -> Self {
         self.at_a_time = most;
@@ -144,8 +148,8 @@ impl AgeingBuilder {
     }
 
     /// By which part of its life this connection is replaced earlier: always the same for the same.
-    pub(super) fn jitter_of(&self, connection: Candidate) -> f32 {
+    pub(super) fn jitter_of(&self, connection: Candidate) -> f64 {
         let mut rng = Rng::with_seed(self.seed ^ connection.connection.rotate_left(32));
-        self.jitter * rng.f32()
+        self.jitter * rng.f64()
     }
 }

@@ -16,13 +16,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use pool_core::{Admission, Admit, Finding, Orders, Outcome, Priority, RequestInfo, Token};
+use pool_core::{Admission, Admit, Orders, Outcome, Priority, RequestInfo, Token};
 
 use self::pending::Pending;
-use self::said::{Said, reason, said};
+use self::said::{reason, said};
 use self::word::{Kind, Pass, Word};
 use super::{Breaker, BreakerSnapshot, Circuit, FailureClass, Tally, Transition};
 use crate::Mode;
+use crate::outbox::Outbox;
 
 mod pending;
 mod said;
@@ -62,7 +63,7 @@ const SOON: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct BreakerGate {
     mode: Mode,
-    returns_count: bool,
+    ends_count: bool,
     word: Word,
     /// When the breaker is to be asked again. Nanoseconds, as all times here.
     due: AtomicU64,
@@ -106,7 +107,7 @@ impl BreakerGate {
     pub fn new(breaker: Breaker, mode: Mode) -> Self {
         Self {
             mode,
-            returns_count: true,
+            ends_count: true,
             word: Word::open_to_all(),
             due: AtomicU64::new(0),
             again: AtomicU64::new(0),
@@ -120,13 +121,14 @@ impl BreakerGate {
         }
     }
 
-    /// Whether a lease that ends without trouble counts as a success. Default: it does. Without, all
-    /// successes must come in through [`evidence`](Self::evidence), or failures alone would decide;
-    /// it is for pools whose policy of health sees every reply or lease. Such a gate stands by while
-    /// it is closed, and requests do not pass it then.
+    /// Whether the end of a request counts as a success or a failure. Default: it does. Without,
+    /// both must come in through [`evidence`](Self::evidence); it is for pools whose policy of health
+    /// sees every reply or lease, where each would count twice. Such a gate stands by while it is
+    /// closed, and requests do not pass it then. Those that enter for their priority while it is
+    /// open are heard all the same: nothing else is then.
     #[must_use]
-    pub const fn count_returns(mut self, count: bool) -> Self {
-        self.returns_count = count;
+    pub const fn count_ends(mut self, count: bool) -> Self {
+        self.ends_count = count;
         self
     }
 
@@ -153,14 +155,10 @@ impl BreakerGate {
             return None;
         }
         self.with(now, |_| ());
+        let mut out = Outbox::new(orders, "breaker", self.mode);
         let mut machine = self.lock();
         for transition in machine.breaker.log.since(machine.told) {
-            orders.tell(Finding {
-                connection: None,
-                part: "breaker",
-                text: transition.text(),
-                acted: self.mode.acts(),
-            });
+            out.tell(None, transition.text());
         }
         machine.told = machine.breaker.log.count();
         // Whoever waits for what the probes come to waits for it to be told.
@@ -293,17 +291,20 @@ impl BreakerGate {
 
     /// A request has ended, and something has failed lately, or it has.
     #[cold]
-    fn leave_noted(&self, now: Duration, token: Token, said: Said) {
+    fn leave_noted(&self, now: Duration, token: Token, said: Option<Result<(), FailureClass>>) {
         if !self.mode.is_asked() {
             return;
         }
         // First, so that what is pending is told as of when it ended.
         self.refresh(now);
         let word = self.word.read();
+        let counts = self.ends_count;
         match (word.kind_of(token), said) {
-            (Some(Kind::Admitted), Said::Ended(ended)) => self.pending.add(ended),
-            (Some(Kind::Reserved), Said::Ended(ended)) => self.pending.add_reserved(ended),
-            (Some(Kind::Admitted), Said::Nothing) if word.admits_probes() => {
+            (Some(Kind::Admitted), Some(ended)) if counts => self.pending.add(ended),
+            (Some(Kind::Reserved), Some(ended)) if counts || word.circuit() == Circuit::Open => {
+                self.pending.add_reserved(ended);
+            }
+            (Some(Kind::Admitted), None) if word.admits_probes() => {
                 self.probes.fetch_add(1, Relaxed);
             }
             _ => {
@@ -328,15 +329,15 @@ impl Admission for BreakerGate {
         if !watching && matches!(outcome, Outcome::Returned) {
             return;
         }
-        let said = said(outcome, self.returns_count);
-        if watching || matches!(said, Said::Ended(Err(_))) {
+        let said = said(outcome);
+        if watching || self.ends_count && matches!(said, Some(Err(_))) {
             self.leave_noted(now, token, said);
         }
     }
 
     /// Closed, unless the ends of leases are what it knows of.
     fn stands_by(&self) -> Option<bool> {
-        (!self.returns_count).then(|| self.word.read().admits_all())
+        (!self.ends_count).then(|| self.word.read().admits_all())
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::tally::{CLASSES, FailureClass};
 use super::{Breaker, MAX_OPEN_TIME};
 use crate::ConfigError;
+use crate::problems::Problems;
 
 /// Longest window and longest ramp: what is older says nothing of now.
 const MAX_SPAN: Duration = Duration::from_secs(3600);
@@ -193,89 +194,73 @@ impl BreakerBuilder {
     ///
     /// All settings that make no sense.
     pub fn build(self) -> Result<Breaker, ConfigError> {
-        let mut problems = Vec::new();
+        let mut problems = Problems::of("breaker");
         self.settings.check_rates(&mut problems);
         self.settings.check_slowness(&mut problems);
         self.settings.check_times(&mut problems);
         self.settings.check_counts(&mut problems);
-        ConfigError::unless_none("breaker", problems)?;
+        problems.result()?;
         Ok(Breaker::new(self.settings, self.seed))
     }
 }
 
 impl Settings {
-    fn check_rates(&self, problems: &mut Vec<String>) {
+    fn check_rates(&self, problems: &mut Problems) {
         let (recover, degrade, open) = (self.recover, self.degrade, self.open);
-        if !(0.0 < recover && recover < degrade && degrade < open && open < 1.0) {
-            problems.push(format!(
+        let rising = 0.0 < recover && recover < degrade && degrade < open && open < 1.0;
+        problems.check(!rising, || {
+            format!(
                 "thresholds {recover}, {degrade}, {open} must rise between 0 and 1: recover below \
                  degrade below open"
-            ));
-        }
-        if !(0.0..=10.0).contains(&self.doubt) {
-            let doubt = self.doubt;
-            problems.push(format!(
-                "doubt {doubt} must be from 0 to 10 standard errors"
-            ));
-        }
+            )
+        });
+        problems.within("doubt", self.doubt, 0.0..=10.0);
     }
 
-    fn check_slowness(&self, problems: &mut Vec<String>) {
+    fn check_slowness(&self, problems: &mut Problems) {
         let (recover, degrade, share) = (self.slow_recover, self.slow_degrade, self.slow_share);
-        if !(0.0 < recover && recover < degrade && degrade < 1.0) {
-            problems.push(format!(
+        let rising = 0.0 < recover && recover < degrade && degrade < 1.0;
+        problems.check(!rising, || {
+            format!(
                 "slow_thresholds {recover}, {degrade} must rise between 0 and 1: recover below \
                  degrade"
-            ));
-        }
-        if !(share > 0.0 && share <= 1.0) {
-            problems.push(format!(
+            )
+        });
+        problems.check(!(share > 0.0 && share <= 1.0), || {
+            format!(
                 "slow_admission {share} must be above 0, or no reply would ever show that it is \
                  over, and at most 1"
-            ));
-        }
-        if self.slow_above == Some(Duration::ZERO) {
-            problems.push("slow_above 0 would make every reply slow; leave it out".to_owned());
-        }
+            )
+        });
+        problems.check(self.slow_above == Some(Duration::ZERO), || {
+            "slow_above 0 would make every reply slow; leave it out".to_owned()
+        });
     }
 
-    fn check_times(&self, problems: &mut Vec<String>) {
-        let (window, ramp) = (self.window, self.ramp);
-        if window < Duration::from_millis(20) || window > MAX_SPAN {
-            problems.push(format!("window {window:?} must be from 20 ms to 1 h"));
-        }
-        if ramp > MAX_SPAN {
-            problems.push(format!("ramp {ramp:?} must be at most 1 h"));
-        }
+    fn check_times(&self, problems: &mut Problems) {
+        const LEAST: Duration = Duration::from_millis(1);
+        problems.span("window", self.window, LEAST * 20..=MAX_SPAN);
+        problems.span("ramp", self.ramp, Duration::ZERO..=MAX_SPAN);
         let (initial, max) = (self.open_initial, self.open_max);
-        if initial < Duration::from_millis(1) || initial > max || max > MAX_OPEN_TIME {
-            problems.push(format!(
-                "open_time {initial:?}, {max:?} must be at least 1 ms, at most 300 s, and rise"
-            ));
-        }
-        let patience = self.probe_patience;
-        if patience < Duration::from_millis(1) || patience > MAX_OPEN_TIME {
-            problems.push(format!(
-                "probe_patience {patience:?} must be from 1 ms to 300 s"
-            ));
-        }
+        problems.check(
+            initial < LEAST || initial > max || max > MAX_OPEN_TIME,
+            || {
+                format!(
+                    "open_time {initial:?}, {max:?} must be at least 1 ms, at most 300 s, and rise"
+                )
+            },
+        );
+        problems.span("probe_patience", self.probe_patience, LEAST..=MAX_OPEN_TIME);
     }
 
-    fn check_counts(&self, problems: &mut Vec<String>) {
-        if self.probes == 0 || self.probes > 1000 {
-            let probes = self.probes;
-            problems.push(format!(
-                "probes {probes} must be from 1, or nothing would ever be found out, to 1000"
-            ));
-        }
-        let (multiplier, start) = (self.multiplier, self.ramp_start);
-        if !(multiplier.is_finite() && multiplier > 1.0) {
-            problems.push(format!(
+    fn check_counts(&self, problems: &mut Problems) {
+        problems.within("probes", self.probes, 1..=1000);
+        let multiplier = self.multiplier;
+        problems.check(!(multiplier.is_finite() && multiplier > 1.0), || {
+            format!(
                 "multiplier {multiplier} must be above 1, or calls would be refused for one failure"
-            ));
-        }
-        if !(start > 0.0 && start <= 1.0) {
-            problems.push(format!("ramp start {start} must be above 0, at most 1"));
-        }
+            )
+        });
+        problems.share("ramp start", self.ramp_start);
     }
 }

@@ -1,6 +1,6 @@
 //! What calls came to, counted by kind.
 
-use pool_core::ErrorClass;
+use pool_core::{CloseReason, ErrorClass};
 
 /// How a call failed, or was too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,20 @@ impl FailureClass {
     }
 }
 
+/// What the last lease of a connection came to that was closed for this; `None` if nothing is known
+/// of it.
+pub(crate) const fn last_lease(reason: CloseReason) -> Option<Result<(), FailureClass>> {
+    match reason {
+        CloseReason::Idle | CloseReason::Lifetime | CloseReason::Replaced | CloseReason::Shrunk => {
+            Some(Ok(()))
+        }
+        CloseReason::Broken | CloseReason::Invalid | CloseReason::ResetFailed => {
+            Some(Err(FailureClass::Refused))
+        }
+        _ => None,
+    }
+}
+
 /// So many calls that succeeded, and so many of each class that did not.
 ///
 /// # Examples
@@ -110,6 +124,12 @@ impl Tally {
     #[must_use]
     pub const fn and_good(mut self, good: u64) -> Self {
         self.good = self.good.saturating_add(good);
+        self
+    }
+
+    /// Less so many of those.
+    pub(crate) const fn less_good(mut self, good: u64) -> Self {
+        self.good = self.good.saturating_sub(good);
         self
     }
 

@@ -27,9 +27,9 @@ pub enum RecyclingPolicy {
 pub struct RecyclerBuilder {
     pub(super) mode: Mode,
     pub(super) policy: RecyclingPolicy,
-    pub(super) error_threshold: f32,
-    pub(super) low_score: f32,
-    pub(super) high_score: f32,
+    pub(super) error_threshold: f64,
+    pub(super) low_score: f64,
+    pub(super) high_score: f64,
     pub(super) old_after: Duration,
 }
 
@@ -62,7 +62,7 @@ impl RecyclerBuilder {
     /// The rate of errors per use above which a connection is degraded, above 0, up to 1. Default
     /// 0.05.
     #[must_use]
-    pub const fn error_threshold(mut self, rate: f32) -> Self {
+    pub const fn error_threshold(mut self, rate: f64) -> Self {
         self.error_threshold = rate;
         self
     }
@@ -70,7 +70,7 @@ impl RecyclerBuilder {
     /// The score below which a connection is degraded, and the one from which on it is healthy
     /// again. Defaults 0.6 and 0.8, three standard deviations of noise to either side of 0.7.
     #[must_use]
-    pub const fn scores(mut self, low: f32, high: f32) -> Self {
+    pub const fn scores(mut self, low: f64, high: f64) -> Self {
         (self.low_score, self.high_score) = (low, high);
         self
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::ConfigError;
 use crate::monotone::Monotone;
+use crate::problems::Problems;
 
 /// How many slices the past is cut into.
 const SLICES: usize = 10;
@@ -72,19 +73,11 @@ impl RetryBudget {
     /// If `share` is not from 0 to 1000, `per_second` above a million, or `memory` not from 10 ms to
     /// 1 h.
     pub fn new(share: f64, per_second: u32, memory: Duration) -> Result<Self, ConfigError> {
-        let mut problems = Vec::new();
-        if !(0.0..=MAX_SHARE).contains(&share) {
-            problems.push(format!("share {share} must be from 0 to {MAX_SHARE}"));
-        }
-        if per_second > MAX_PER_SECOND {
-            problems.push(format!(
-                "per_second {per_second} must be at most {MAX_PER_SECOND}"
-            ));
-        }
-        if memory < Duration::from_millis(10) || memory > MAX_MEMORY {
-            problems.push(format!("memory {memory:?} must be from 10 ms to 1 h"));
-        }
-        ConfigError::unless_none("retry budget", problems)?;
+        let mut problems = Problems::of("retry budget");
+        problems.within("share", share, 0.0..=MAX_SHARE);
+        problems.within("per_second", per_second, 0..=MAX_PER_SECOND);
+        problems.span("memory", memory, Duration::from_millis(10)..=MAX_MEMORY);
+        problems.result()?;
         Ok(Self::checked(share, per_second, memory))
     }
 

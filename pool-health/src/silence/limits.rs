@@ -23,8 +23,7 @@ impl Limits {
                 condemn: f64::INFINITY,
             };
         };
-        let margin = settings.pause.as_secs_f64() + deviations * expected.deviation;
-        let margin = margin.max(0.0) * stretch;
+        let margin = (settings.pause.as_secs_f64() + deviations * expected.deviation) * stretch;
         let horizon = settings.horizon.as_secs_f64() * stretch;
         let outlived = (2.0 * expected.longest).min(patience);
         Self {
@@ -36,6 +35,8 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::silence::phi;
 
@@ -58,6 +59,18 @@ mod tests {
         let limits = limits(expected(0.0057, 0.020, 0.0), 1.0);
         assert!((limits.suspect - 0.141).abs() < 0.001, "{}", limits.suspect);
         assert!((limits.condemn - 1.0057).abs() < 1e-9);
+    }
+
+    #[test]
+    fn without_a_pause_or_any_spread_the_least_deviation_is_the_margin() {
+        let settings = Settings {
+            pause: Duration::ZERO,
+            ..Settings::default()
+        };
+        let deviations = phi::deviations(settings.phi);
+        let limits = Limits::new(&settings, deviations, expected(0.0, 0.020, 0.0), 1.0);
+        assert!((limits.suspect - 0.020 * deviations).abs() < 1e-9);
+        assert!(limits.suspect > 0.08 && limits.condemn > limits.suspect);
     }
 
     #[test]

@@ -9,9 +9,9 @@ use crate::problems::Problems;
 /// What counts as a trend of a score. Made by [`TrendConfig::builder`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TrendConfig {
-    threshold: f32,
-    least_drop: f32,
-    significance: f32,
+    threshold: f64,
+    least_drop: f64,
+    significance: f64,
     horizon: Duration,
     window: Duration,
     spacing: Duration,
@@ -55,14 +55,14 @@ impl TrendConfig {
     }
 
     pub(super) fn threshold(&self) -> f64 {
-        f64::from(self.threshold)
+        self.threshold
     }
 
     pub(super) fn demands(&self) -> Demands {
         Demands {
             threshold: self.threshold(),
-            drop: f64::from(self.least_drop),
-            significance: f64::from(self.significance),
+            drop: self.least_drop,
+            significance: self.significance,
             horizon: self.horizon.as_secs_f64(),
             oldest: self.window.as_secs_f64(),
         }
@@ -77,7 +77,7 @@ impl TrendBuilder {
     /// At which score a connection counts as failed; between 0 and 1, ends excluded. Default 0.5:
     /// as many requests fail as succeed, or each takes several times as long as it should.
     #[must_use]
-    pub const fn threshold(mut self, score: f32) -> Self {
+    pub const fn threshold(mut self, score: f64) -> Self {
         self.0.threshold = score;
         self
     }
@@ -86,7 +86,7 @@ impl TrendBuilder {
     /// five standard deviations of a score with usual noise. A connection whose score was never that
     /// much above the threshold is never predicted to fail; what is known of it is in its score.
     #[must_use]
-    pub const fn least_drop(mut self, drop: f32) -> Self {
+    pub const fn least_drop(mut self, drop: f64) -> Self {
         self.0.least_drop = drop;
         self
     }
@@ -95,7 +95,7 @@ impl TrendBuilder {
     /// series is looked at 240 times in 20 minutes, each time at five lengths, and of thousands of
     /// healthy ones hardly any may ever seem to fall.
     #[must_use]
-    pub const fn significance(mut self, standard_errors: f32) -> Self {
+    pub const fn significance(mut self, standard_errors: f64) -> Self {
         self.0.significance = standard_errors;
         self
     }

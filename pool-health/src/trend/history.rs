@@ -36,18 +36,18 @@ impl History {
     }
 
     /// One more, `gap` after the last; the oldest makes room.
-    pub(super) fn push(&mut self, gap: Duration, score: f32) {
+    pub(super) fn push(&mut self, gap: Duration, score: f64) {
         self.newest = (self.newest + 1) % ROOM;
         self.gaps[self.newest] = gap.as_secs_f32();
-        self.scores[self.newest] = score;
+        self.scores[self.newest] = narrow(score);
         self.len = (self.len + 1).min(ROOM);
     }
 
     /// The score of the newest becomes the mean of itself, which stands for `count` samples, and one
     /// more.
-    pub(super) fn merge(&mut self, count: f32, score: f32) {
-        let mean = &mut self.scores[self.newest];
-        *mean += (score - *mean) / (count + 1.0);
+    pub(super) fn merge(&mut self, count: f64, score: f64) {
+        let mean = f64::from(self.scores[self.newest]);
+        self.scores[self.newest] = narrow(mean + (score - mean) / (count + 1.0));
     }
 
     /// The sample that is `back` samples older than the newest: its score, and the seconds from it to
@@ -57,4 +57,9 @@ impl History {
         let index = (self.newest + ROOM - back) % ROOM;
         (f64::from(self.scores[index]), f64::from(self.gaps[index]))
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "rounds")]
+const fn narrow(score: f64) -> f32 {
+    score as f32
 }

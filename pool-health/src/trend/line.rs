@@ -1,6 +1,7 @@
 //! A straight line through the last samples, and how far to believe it.
 
 use super::history::{History, ROOM};
+use crate::confidence::to_float;
 
 /// How many of the last samples a line is laid through. Short ones see a fast fall in time, long
 /// ones a slow fall at all; below 16 the noise itself cannot be told well enough.
@@ -152,10 +153,17 @@ impl Window {
             shared += rest * before;
             before = rest;
         }
-        let count = count(self.len);
-        let variance = (own / (count - 2.0)).max(LEAST_NOISE * LEAST_NOISE);
+        let count = to_float(self.len as u64);
+        let variance = own / (count - 2.0);
+        let least = LEAST_NOISE * LEAST_NOISE;
         let (prior, worth) = COMMON;
-        let seen = if own > 0.0 { shared / own } else { prior };
+        // Less than that is the rounding of scores, and has nothing in common.
+        let seen = if variance > least {
+            shared / own
+        } else {
+            prior
+        };
+        let variance = variance.max(least);
         let common = (seen * count + prior * worth) / (count + worth);
         // What a line takes out of the samples makes them look less alike than they are.
         let common = (common + (1.0 + 3.0 * common) / count).clamp(0.0, MOST_COMMON);
@@ -167,7 +175,7 @@ impl Window {
         let (mut after, mut best, mut explained) = (0.0, self.len / 2, 0.0);
         for index in 1..self.len {
             after += self.scores[index - 1];
-            let (newer, older) = (count(index), count(self.len - index));
+            let (newer, older) = (to_float(index as u64), to_float((self.len - index) as u64));
             let fell = (whole.score - after) / older - after / newer;
             let gain = newer * older * fell * fell;
             if fell > 0.0 && gain > explained && index >= 2 && index + 2 <= self.len {
@@ -204,9 +212,4 @@ fn falls_beside_a_step(window: &Window, whole: &Sums, noise: f64) -> bool {
         }
     }
     together > 0.0 && together / spread >= BESIDE_STEP * (noise / spread).sqrt()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "at most the room of a history")]
-const fn count(len: usize) -> f64 {
-    len as f64
 }

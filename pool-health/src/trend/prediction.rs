@@ -7,11 +7,13 @@
 
 use std::time::Duration;
 
-use pool_core::{Candidate, Finding, Order, Orders, Subject};
+use pool_core::{Candidate, Order, Orders, Subject};
 
 use super::{Trend, TrendConfig, Verdict};
-use crate::per_slot::PerSlot;
+use crate::confidence::to_float;
+use crate::outbox::Outbox;
 use crate::problems::Problems;
+use crate::slots::Slots;
 use crate::turnover::Turnover;
 use crate::{ConfigError, Mode};
 
@@ -26,13 +28,13 @@ const TOGETHER: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub struct Prediction {
     cfg: PredictionBuilder,
-    slots: PerSlot<Watched>,
+    watched: Slots<Watched>,
     turnover: Turnover,
     /// Connections that were replaced lately, and when; no more than their spacing lets through.
     replaced: Vec<(Candidate, Duration)>,
     /// When a common cause was told of last.
     told: Option<Duration>,
-    stats: PredictionStats,
+    counts: PredictionStatistics,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,7 @@ struct Watched {
 /// What a [`Prediction`] has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct PredictionStats {
+pub struct PredictionStatistics {
     /// Connections that were predicted to fail; again if that was taken back in between.
     pub predicted: u64,
     /// Connections whose replacement was ordered, or would have been in the shadow.
@@ -70,22 +72,21 @@ impl Prediction {
     }
 
     /// The score of a connection, as of `now`.
-    pub fn observe(&mut self, now: Duration, connection: Candidate, score: f32) {
-        if !self.cfg.mode.is_asked() {
+    pub fn observe(&mut self, now: Duration, connection: Candidate, score: f64) {
+        if !self.cfg.mode.is_asked() || !self.watched.may_be_open(connection) {
             return;
         }
         let cfg = self.cfg.trend;
-        if let Some(watched) = self.slots.entry(connection, || Watched::new(cfg)) {
-            let before = watched.trend.rejected();
-            watched.trend.push(now, score);
-            self.stats.rejected += watched.trend.rejected() - before;
-        }
+        let watched = self.watched.of_or(connection, || Watched::new(cfg));
+        let before = watched.trend.rejected();
+        watched.trend.push(now, score);
+        self.counts.rejected += watched.trend.rejected() - before;
     }
 
     /// What becomes of a connection's score.
     #[must_use]
     pub fn verdict(&self, now: Duration, connection: Candidate) -> Verdict {
-        let watched = self.slots.of(connection);
+        let watched = self.watched.look(connection);
         watched.map_or(Verdict::Steady, |watched| watched.trend.verdict(now))
     }
 
@@ -94,43 +95,47 @@ impl Prediction {
         if !self.cfg.mode.is_asked() {
             return;
         }
-        let cfg = self.cfg.trend;
-        self.slots.keep(subjects, || Watched::new(cfg));
-        self.turnover.settle(now, |one| self.slots.knows(one));
-        self.replaced
-            .retain(|(_, at)| *at <= now && now - *at < TOGETHER);
+        self.watched.forget_all_but(subjects);
+        let is_open = |one| self.watched.look(one).is_some();
+        let time = self.turnover.settle(now, is_open);
+        self.replaced.retain(|(_, at)| time - *at < TOGETHER);
+        let mut out = Outbox::new(orders, PART, self.cfg.mode);
         let falling = self.falling(now, subjects);
         if falling.is_empty() {
             return;
         }
         if self.have_common_cause(falling.len(), subjects.len()) {
-            self.tell_of_common_cause(now, orders);
+            self.tell_of_common_cause(time, &mut out);
             return;
         }
         for connection in falling {
-            if self.turnover.has_room(now) && !self.turnover.includes(connection) {
-                self.replace(now, connection, orders);
+            if self.turnover.has_room() && !self.turnover.includes(connection) {
+                self.replace(time, connection, &mut out);
             }
         }
     }
 
     /// What it has done so far.
     #[must_use]
-    pub const fn stats(&self) -> PredictionStats {
-        self.stats
+    pub const fn statistics(&self) -> PredictionStatistics {
+        self.counts
+    }
+
+    pub(crate) const fn mode(&self) -> Mode {
+        self.cfg.mode
     }
 
     /// Those that fall, the soonest to fail first.
     fn falling(&mut self, now: Duration, subjects: &[Subject]) -> Vec<Candidate> {
         let mut falling = Vec::new();
         for subject in subjects {
-            let Some(watched) = self.slots.of_mut(subject.connection) else {
+            let Some(watched) = self.watched.known(subject.connection) else {
                 continue;
             };
             let verdict = watched.trend.verdict(now);
             let before = std::mem::replace(&mut watched.predicted, verdict != Verdict::Steady);
             if let Verdict::Falling { reaches_in, .. } = verdict {
-                self.stats.predicted += u64::from(!before);
+                self.counts.predicted += u64::from(!before);
                 falling.push((reaches_in, subject.connection));
             }
         }
@@ -141,45 +146,32 @@ impl Prediction {
     /// Whether so many fall, or fell within minutes, that it cannot be the connections. One is never
     /// many: there is nothing to compare it with, and replacing it is cheap.
     fn have_common_cause(&self, falling: usize, open: usize) -> bool {
-        let gone = |(one, _): &&(Candidate, Duration)| !self.slots.knows(*one);
+        let gone = |(one, _): &&(Candidate, Duration)| self.watched.look(*one).is_none();
         let together = falling + self.replaced.iter().filter(gone).count();
-        together > 1 && count(together) > self.cfg.common_share * count(open)
+        together > 1 && to_float(together as u64) > self.cfg.common_share * to_float(open as u64)
     }
 
-    fn tell_of_common_cause(&mut self, now: Duration, orders: &mut Orders) {
-        self.stats.held_back += 1;
-        if self.told.is_some_and(|at| at <= now && now - at < TOGETHER) {
+    fn tell_of_common_cause(&mut self, time: Duration, out: &mut Outbox<'_>) {
+        self.counts.held_back += 1;
+        if self.told.is_some_and(|at| time - at < TOGETHER) {
             return;
         }
-        self.told = Some(now);
-        orders.tell(Finding {
-            connection: None,
-            part: PART,
-            text: "many scores fall together: it is not the connections",
-            acted: false,
-        });
+        self.told = Some(time);
+        out.remark(None, "many scores fall together: it is not the connections");
     }
 
     /// Orders one to be replaced. An order that is repeated, as nothing came of the first, is neither
     /// counted nor told of again.
-    fn replace(&mut self, now: Duration, connection: Candidate, orders: &mut Orders) {
-        self.turnover.begin(now, connection);
-        let acts = self.cfg.mode.acts();
-        if acts {
-            orders.push(Order::Replace(connection));
-        }
-        let Some(watched) = self.slots.of_mut(connection) else {
+    fn replace(&mut self, time: Duration, connection: Candidate, out: &mut Outbox<'_>) {
+        self.turnover.begin(connection);
+        out.order(Order::Replace(connection));
+        let Some(watched) = self.watched.known(connection) else {
             return;
         };
         if !std::mem::replace(&mut watched.replaced, true) {
-            self.stats.replaced += 1;
-            self.replaced.push((connection, now));
-            orders.tell(Finding {
-                connection: Some(connection),
-                part: PART,
-                text: "its score falls and will be bad soon",
-                acted: acts,
-            });
+            self.counts.replaced += 1;
+            self.replaced.push((connection, time));
+            out.tell(Some(connection), "its score falls and will be bad soon");
         }
     }
 }
@@ -194,11 +186,6 @@ impl Watched {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a share of connections")]
-const fn count(connections: usize) -> f32 {
-    connections as f32
-}
-
 /// Builds a [`Prediction`].
 #[derive(Clone, Copy, Debug)]
 pub struct PredictionBuilder {
@@ -206,7 +193,7 @@ pub struct PredictionBuilder {
     trend: TrendConfig,
     at_a_time: usize,
     spacing: Duration,
-    common_share: f32,
+    common_share: f64,
 }
 
 impl PredictionBuilder {
@@ -243,7 +230,7 @@ impl PredictionBuilder {
     /// Above which share of all connections that fall within five minutes the cause is taken to be a
     /// common one; above 0, up to 1. Default 0.3: chance alone does not make three of ten sick.
     #[must_use]
-    pub const fn common_share(mut self, share: f32) -> Self {
+    pub const fn common_share(mut self, share: f64) -> Self {
         self.common_share = share;
         self
     }
@@ -264,11 +251,11 @@ impl PredictionBuilder {
         problems.result()?;
         Ok(Prediction {
             cfg: self,
-            slots: PerSlot::new(),
+            watched: Slots::default(),
             turnover: Turnover::new(self.at_a_time, self.spacing),
             replaced: Vec::new(),
             told: None,
-            stats: PredictionStats::default(),
+            counts: PredictionStatistics::default(),
         })
     }
 }

@@ -6,3 +6,4 @@ mod schedule;
 mod settings;
 mod silence;
 mod sim;
+mod witness;

@@ -147,6 +147,23 @@ fn a_result_that_comes_after_the_close_changes_nothing_for_the_next_connection()
 }
 
 #[test]
+fn a_result_that_comes_after_the_close_makes_no_room_for_another_check() {
+    let mut sim = Sim::new(2, exact().endpoint(Mode::Off).max_checks(1));
+    let late = sim.subjects[0].connection;
+    sim.open(0, 50);
+    sim.review();
+    sim.pass(s(31));
+    assert_eq!((sim.checks(), sim.subjects[0].place), (1, Place::Tended));
+    sim.health.checked(sim.now, late, ms(1), true);
+    sim.pass(s(1));
+    assert_eq!(sim.checks(), 1, "the one that was ordered has not ended");
+    assert!(
+        sim.next >= Some(ms(50)),
+        "there is nothing to see until then"
+    );
+}
+
+#[test]
 fn a_connection_whose_checks_take_long_is_asked_more_often_than_one_of_the_usual() {
     let mut sim = Sim::new(2, exact());
     sim.review();

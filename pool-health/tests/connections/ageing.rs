@@ -171,7 +171,10 @@ fn each_connection_is_told_of_once_before_it_is_old_and_once_when_it_is() {
             }
         }
         assert_eq!(told, [(48, false), (60, acts)], "{mode:?}");
-        assert_eq!((ageing.stats().warned, ageing.stats().replaced), (1, 1));
+        assert_eq!(
+            (ageing.statistics().warned, ageing.statistics().replaced),
+            (1, 1)
+        );
     }
 }
 
@@ -191,7 +194,7 @@ fn in_the_shadow_and_switched_off_nothing_is_ordered() {
             replaced(&mut ageing, HOUR * 2, &subjects(9)).is_empty(),
             "{mode:?}"
         );
-        assert_eq!(ageing.stats().replaced > 0, mode == Mode::Shadow);
+        assert_eq!(ageing.statistics().replaced > 0, mode == Mode::Shadow);
     }
 }
 
@@ -207,7 +210,7 @@ fn few_are_replaced_at_a_time_and_the_most_overdue_first() {
         replaced(&mut ageing, now, &open),
         [connection(4, 5), connection(3, 4)]
     );
-    assert_eq!(ageing.stats().waiting, 3);
+    assert_eq!(ageing.statistics().waiting, 3);
     assert!(
         replaced(&mut ageing, now, &open).is_empty(),
         "two are under way"
@@ -283,7 +286,7 @@ fn a_clock_that_was_set_makes_nothing_younger_than_new() {
 fn settings_that_cannot_be_are_told_all_at_once() {
     let wrong = |policy| {
         builder(policy)
-            .jitter(f32::NAN)
+            .jitter(f64::NAN)
             .warn_at(0.0)
             .at_a_time(0)
             .build()

@@ -46,7 +46,7 @@ impl Pool {
         for step in 0..steps {
             for one in &self.open {
                 let began = self.falling.iter().find(|(falling, _)| falling == one);
-                let fallen = began.map_or(0.0, |(_, at)| (self.now - *at).as_secs_f32() * 0.001);
+                let fallen = began.map_or(0.0, |(_, at)| (self.now - *at).as_secs_f64() * 0.001);
                 let wobble = if step % 2 == 0 { 0.01 } else { -0.01 };
                 self.prediction
                     .observe(self.now, *one, 0.9 - fallen + wobble);
@@ -92,9 +92,9 @@ fn a_connection_that_will_fail_is_replaced_once_and_before() {
     assert_eq!(one, connection(3, 4));
     assert!(at + Duration::from_secs(30) < bad);
     assert_eq!(pool.findings, [(Some(one), true)]);
-    let stats = pool.prediction.stats();
+    let counts = pool.prediction.statistics();
     assert_eq!(
-        (stats.predicted, stats.replaced, stats.held_back),
+        (counts.predicted, counts.replaced, counts.held_back),
         (1, 1, 0)
     );
 }
@@ -106,7 +106,7 @@ fn in_the_shadow_it_tells_and_counts_and_orders_nothing() {
     pool.run(100);
     assert!(pool.orders.is_empty());
     assert_eq!(pool.findings, [(Some(connection(3, 4)), false)]);
-    assert_eq!(pool.prediction.stats().replaced, 1);
+    assert_eq!(pool.prediction.statistics().replaced, 1);
 }
 
 #[test]
@@ -187,9 +187,9 @@ fn no_connections_and_unknown_ones_are_no_trouble() {
     pool.prediction
         .observe(pool.now, connection(u32::MAX, u64::MAX), 0.5);
     pool.prediction
-        .observe(pool.now, connection(7, 1), f32::NAN);
+        .observe(pool.now, connection(7, 1), f64::NAN);
     pool.review();
-    assert_eq!(pool.prediction.stats().rejected, 1);
+    assert_eq!(pool.prediction.statistics().rejected, 1);
     assert!(pool.orders.is_empty());
 }
 
@@ -202,7 +202,7 @@ fn settings_that_cannot_be_are_told_all_at_once() {
             .common_share(share)
             .build()
     };
-    for share in [0.0, -1.0, 1.1, f32::NAN] {
+    for share in [0.0, -1.0, 1.1, f64::NAN] {
         let error = build(share).expect_err("none of it can be");
         for name in ["at_a_time 0", "spacing is 0", "common_share"] {
             let told = error

@@ -9,8 +9,8 @@ use pool_health::{Trend, TrendConfig, Verdict};
 use crate::series::{Predict, SIGMA, Series, Shape, population, run};
 
 const SEEDS: [u64; 5] = [1, 2, 3, 5, 8];
-const WHITE: f32 = 0.0;
-const CORRELATED: f32 = 0.5;
+const WHITE: f64 = 0.0;
+const CORRELATED: f64 = 0.5;
 
 struct Ours(Trend);
 
@@ -21,7 +21,7 @@ impl Ours {
 }
 
 impl Predict for Ours {
-    fn predicts(&mut self, now: Duration, score: f32) -> bool {
+    fn predicts(&mut self, now: Duration, score: f64) -> bool {
         self.0.push(now, score);
         self.0.verdict(now) != Verdict::Steady
     }
@@ -35,11 +35,11 @@ struct Textbook {
 }
 
 impl Predict for Textbook {
-    fn predicts(&mut self, _: Duration, score: f32) -> bool {
+    fn predicts(&mut self, _: Duration, score: f64) -> bool {
         if self.last.len() == self.most {
             self.last.pop_front();
         }
-        self.last.push_back(f64::from(score));
+        self.last.push_back(score);
         let count = self.last.len() as f64;
         let (middle, mean) = ((count - 1.0) / 2.0, self.last.iter().sum::<f64>() / count);
         let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
@@ -51,7 +51,7 @@ impl Predict for Textbook {
     }
 }
 
-fn meets_the_claim(correlation: f32) {
+fn meets_the_claim(correlation: f64) {
     for seed in SEEDS {
         let outcome = population(seed, correlation, Ours::new);
         let (precision, recall) = (outcome.precision(), outcome.recall());
@@ -93,7 +93,7 @@ fn a_sudden_step_is_no_trend() {
         let mut rng = Rng::with_seed(13);
         let mut alarms = 0;
         for _ in 0..500 {
-            let (onset, by) = (100.0 + 1000.0 * rng.f32(), 0.1 + 0.15 * rng.f32());
+            let (onset, by) = (100.0 + 1000.0 * rng.f64(), 0.1 + 0.15 * rng.f64());
             let shape = Shape::Step {
                 onset,
                 by,

@@ -11,7 +11,7 @@ fn trend() -> Trend {
 }
 
 /// A little of what no trend is without: up, down.
-fn wobble(index: u32) -> f32 {
+fn wobble(index: u32) -> f64 {
     if index.is_multiple_of(2) { 0.01 } else { -0.01 }
 }
 
@@ -20,7 +20,7 @@ fn fall(trend: &mut Trend, start: Duration, samples: u32) -> Duration {
     let mut now = start;
     for index in 0..samples {
         now = start + STEP * index;
-        let score = 0.9 - 0.01 * f64::from(index) as f32 + wobble(index);
+        let score = 0.9 - 0.01 * f64::from(index) + wobble(index);
         trend.push(now, score);
     }
     now
@@ -58,7 +58,7 @@ fn a_perfect_line_is_a_trend_with_finite_figures() {
     let mut now = Duration::ZERO;
     for index in 0..30u8 {
         now = STEP * u32::from(index);
-        trend.push(now, 1.0 - 0.01 * f32::from(index));
+        trend.push(now, 1.0 - 0.01 * f64::from(index));
     }
     let Verdict::Falling {
         per_second,
@@ -74,7 +74,7 @@ fn a_perfect_line_is_a_trend_with_finite_figures() {
         "no score is known exactly"
     );
     assert!(
-        (reaches_in.as_secs_f32() - 105.0).abs() < 1.0,
+        (reaches_in.as_secs_f64() - 105.0).abs() < 1.0,
         "{reaches_in:?}"
     );
 }
@@ -111,12 +111,12 @@ fn the_slope_is_per_second_however_often_samples_come() {
         let mut now = Duration::ZERO;
         for index in 0..(300 / step) {
             now = Duration::from_secs(u64::from(index * step));
-            let score = 0.95 - 0.001 * now.as_secs_f32() + wobble(index);
+            let score = 0.95 - 0.001 * now.as_secs_f64() + wobble(index);
             trend.push(now, score);
         }
         for _ in 0..16 {
             now += Duration::from_secs(u64::from(step));
-            trend.push(now, (0.95 - 0.001 * now.as_secs_f32()).max(0.0));
+            trend.push(now, (0.95 - 0.001 * now.as_secs_f64()).max(0.0));
         }
         let Verdict::Falling { per_second, .. } = trend.verdict(now) else {
             panic!("it falls with a sample each {step} s");
@@ -131,7 +131,7 @@ fn missing_samples_do_not_change_the_slope() {
     let mut now = Duration::ZERO;
     for index in (0..60).filter(|index| index % 3 != 1 && !(20..32).contains(index)) {
         now = STEP * index;
-        trend.push(now, 0.95 - 0.0012 * now.as_secs_f32() + wobble(index));
+        trend.push(now, 0.95 - 0.0012 * now.as_secs_f64() + wobble(index));
     }
     let Verdict::Falling { per_second, .. } = trend.verdict(now) else {
         panic!("it falls");
@@ -144,7 +144,7 @@ fn samples_in_a_burst_count_as_one() {
     let mut trend = trend();
     for index in 0..200u32 {
         let now = Duration::from_millis(15 * u64::from(index));
-        trend.push(now, 0.9 - 0.004 * f64::from(index) as f32);
+        trend.push(now, 0.9 - 0.004 * f64::from(index));
         assert!(!is_falling(&trend, now), "three seconds are no trend");
     }
 }
@@ -156,10 +156,10 @@ fn what_is_no_score_is_passed_over_and_counted() {
     fall(&mut without, Duration::ZERO, 30);
     for index in 0..30u32 {
         let now = STEP * index;
-        for nonsense in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for nonsense in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             with.push(now, nonsense);
         }
-        with.push(now, 0.9 - 0.01 * f64::from(index) as f32 + wobble(index));
+        with.push(now, 0.9 - 0.01 * f64::from(index) + wobble(index));
     }
     let now = STEP * 29;
     assert_eq!(with.rejected(), 90);
@@ -171,7 +171,7 @@ fn what_is_no_score_is_passed_over_and_counted() {
 fn scores_beyond_the_scale_count_as_its_ends() {
     let mut trend = trend();
     for index in 0..60 {
-        let score = 4.0 - 0.05 * f64::from(index) as f32;
+        let score = 4.0 - 0.05 * f64::from(index);
         trend.push(STEP * index, score);
         assert_eq!(trend.verdict(STEP * index), Verdict::Steady);
     }
@@ -228,7 +228,7 @@ fn recovery_withdraws_the_prediction() {
         let mut last = now;
         for index in 1..=24u8 {
             last = now + STEP * u32::from(index);
-            let rising = (0.61 + 0.02 * f32::from(index)).min(height);
+            let rising = (0.61 + 0.02 * f64::from(index)).min(height);
             let score = if slowly { rising } else { height };
             trend.push(last, score + wobble(u32::from(index)));
         }
@@ -254,11 +254,11 @@ fn a_fall_that_ends_is_withdrawn() {
 
 /// The first sample of a line at which it is predicted to fail, by default settings or others; falls
 /// by `per_second` from a perfect score on.
-fn first(cfg: TrendConfig, per_second: f32) -> Option<(u32, Duration)> {
+fn first(cfg: TrendConfig, per_second: f64) -> Option<(u32, Duration)> {
     let mut trend = Trend::new(cfg);
     (0..240).find_map(|index| {
         let now = STEP * index;
-        trend.push(now, 1.0 - per_second * now.as_secs_f32());
+        trend.push(now, 1.0 - per_second * now.as_secs_f64());
         match trend.verdict(now) {
             Verdict::Falling { reaches_in, .. } => Some((index, reaches_in)),
             Verdict::Steady => None,
@@ -269,7 +269,7 @@ fn first(cfg: TrendConfig, per_second: f32) -> Option<(u32, Duration)> {
 #[test]
 fn a_fall_that_is_still_small_is_none() {
     let (index, _) = first(TrendConfig::default(), 0.0013).expect("it falls");
-    let fallen = 0.0013 * (STEP * index).as_secs_f32();
+    let fallen = 0.0013 * (STEP * index).as_secs_f64();
     assert!(fallen >= 0.15, "{fallen}");
     let sooner = TrendConfig::builder().least_drop(0.08).build();
     assert!(
@@ -302,7 +302,7 @@ fn a_trend_is_as_significant_as_asked_for() {
         let mut met = false;
         for index in 0..80 {
             let now = STEP * index;
-            trend.push(now, 0.7 - 0.0005 * now.as_secs_f32());
+            trend.push(now, 0.7 - 0.0005 * now.as_secs_f64());
             if let Verdict::Falling { significance, .. } = trend.verdict(now) {
                 assert!(significance >= asked, "{significance} of {asked}");
                 met = true;
@@ -336,9 +336,9 @@ fn samples_older_than_the_window_do_not_count() {
 #[test]
 fn settings_that_cannot_be_are_told_all_at_once() {
     let error = TrendConfig::builder()
-        .threshold(f32::NAN)
+        .threshold(f64::NAN)
         .least_drop(0.0)
-        .significance(f32::INFINITY)
+        .significance(f64::INFINITY)
         .horizon(Duration::ZERO)
         .window(Duration::ZERO)
         .spacing(Duration::MAX)

@@ -1,7 +1,8 @@
 //! What a pool says to a breaker, and a breaker to a pool.
 
-use pool_core::{CloseReason, Outcome, Phase, Reason};
+use pool_core::{Outcome, Phase, Reason};
 
+use super::super::tally::last_lease;
 use super::super::{Circuit, FailureClass};
 
 const fn because(text: &'static str) -> Reason {
@@ -22,36 +23,15 @@ pub(super) const fn reason(circuit: Circuit) -> &'static Reason {
     }
 }
 
-/// What the end of a request says about the server.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Said {
-    /// How a call ended.
-    Ended(Result<(), FailureClass>),
-    /// There was a call, and how it ended is told by others.
-    ByOthers,
-    /// Nothing: there may have been no call.
-    Nothing,
-}
-
-/// What it says that a request ended like this. `returns_count` tells whether a lease that ends
-/// without trouble is told of by nobody else.
-pub(super) const fn said(outcome: Outcome, returns_count: bool) -> Said {
+/// How the call of a request ended, by how that ended; `None` if there may have been no call, or
+/// nothing is known of it.
+pub(super) const fn said(outcome: Outcome) -> Option<Result<(), FailureClass>> {
     match outcome {
-        Outcome::Returned
-        | Outcome::Closed(CloseReason::Idle | CloseReason::Lifetime | CloseReason::Shrunk) => {
-            match returns_count {
-                true => Said::Ended(Ok(())),
-                false => Said::ByOthers,
-            }
-        }
-        Outcome::ConnectFailed
-        | Outcome::Closed(CloseReason::Broken | CloseReason::Invalid | CloseReason::ResetFailed) => {
-            Said::Ended(Err(FailureClass::Refused))
-        }
-        Outcome::TimedOut(Phase::Connecting | Phase::Checking) => {
-            Said::Ended(Err(FailureClass::Timeout))
-        }
+        Outcome::Returned => Some(Ok(())),
+        Outcome::Closed(reason) => last_lease(reason),
+        Outcome::ConnectFailed => Some(Err(FailureClass::Refused)),
+        Outcome::TimedOut(Phase::Connecting | Phase::Checking) => Some(Err(FailureClass::Timeout)),
         // Waiting is the doing of the pool's own callers, and the rest may have any cause.
-        _ => Said::Nothing,
+        _ => None,
     }
 }
