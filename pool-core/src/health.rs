@@ -24,14 +24,16 @@ use crate::{Candidate, CloseReason, ErrorClass, Pulse};
 
 /// Looks after the health of a pool's connections.
 ///
-/// A state machine without I/O, asked by the pool's driver and its background tasks, one at a time
-/// for [`review`](Self::review); the others may be called beside it. A panic in it is contained and
-/// counts as no answer.
+/// A state machine without I/O. [`review`](Self::review) is asked by the pool's driver, one at a time;
+/// the others are called beside it, where what they tell of happens: [`closed`](Self::closed) also by
+/// whoever gives a connection back that must be closed, and [`checked`](Self::checked) by a caller for
+/// whom it was checked. No lock of the pool is held meanwhile, but a policy that uses the pool from
+/// within one of them may be called again by that. A panic in it is contained and counts as no
+/// answer.
 pub trait HealthPolicy: Send + Sync + 'static {
     /// Looks at all open connections, in the order of their slots. `now` counts from the origin of
-    /// the pool's coarse clock, and is exact. Returns when to be asked again, from now; the pool
-    /// asks no sooner than after 10 ms, and not at all while nothing has been leased, checked or
-    /// closed since and `None` was returned.
+    /// the pool's coarse clock, and is exact. Returns when to be asked again, from now: no sooner than
+    /// after 10 ms, and in a second if it does not say.
     fn review(&self, now: Duration, subjects: &[Subject], orders: &mut Orders) -> Option<Duration>;
 
     /// How long a check may take, whoever asks for it, if the pool's `validation_timeout` is not less.

@@ -6,7 +6,10 @@
 //! the protocol allows, and bounded: a server that is slow to prepare must not look like one that
 //! takes no connections.
 
+use std::fmt;
 use std::time::Duration;
+
+use crate::config::MAX_TIME;
 
 /// Statements to run and to prepare on each new connection; see
 /// [`Builder::warm_up`](crate::Builder::warm_up).
@@ -19,12 +22,24 @@ use std::time::Duration;
 ///     .prepare("SELECT name FROM users WHERE id = $1");
 /// # let _ = plan;
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct WarmUp {
     execute: Vec<String>,
     prepare: Vec<String>,
     limit: Duration,
     on_failure: OnFailure,
+}
+
+impl fmt::Debug for WarmUp {
+    /// Shows no statements: they may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WarmUp")
+            .field("execute", &self.execute.len())
+            .field("prepare", &self.prepare.len())
+            .field("limit", &self.limit)
+            .field("on_failure", &self.on_failure)
+            .finish()
+    }
 }
 
 /// What becomes of a connection whose warm-up failed.
@@ -115,6 +130,12 @@ impl WarmUp {
     pub(crate) fn check(&self, problems: &mut Vec<String>) {
         if self.limit.is_zero() {
             problems.push("the limit of warm_up is 0; nothing could be done in it".to_owned());
+        }
+        if self.limit > MAX_TIME {
+            problems.push(format!(
+                "the limit of warm_up, {:?}, is above {MAX_TIME:?}",
+                self.limit
+            ));
         }
         let count = self.execute.len() + self.prepare.len();
         if count > MOST {

@@ -93,6 +93,7 @@ impl<M: Manager> Pool<M> {
             Evict::Idle => inner.evict_idle(),
             Evict::All => {
                 inner.queue.bump_epoch();
+                inner.drop_stale_checks();
                 inner.evict_idle()
             }
             Evict::Connection(id) => usize::from(inner.evict_one(id)),
@@ -107,6 +108,7 @@ impl<M: Manager> Pool<M> {
         inner.queue.bump_epoch();
         inner.failures().forgive();
         inner.pace(|limits| limits.connect_after = 0);
+        inner.drop_stale_checks();
         inner.evict_idle();
         inner.mailbox.call();
     }
@@ -326,6 +328,7 @@ impl<M: Manager> Inner<M> {
         let idle = self.queue.close(Some(Arc::clone(self)));
         for (berth, body) in idle {
             self.count_closed(body.id, CloseReason::PoolClosed);
+            self.tell_closed_at(&berth, body.id, CloseReason::PoolClosed);
             self.drop_connection(berth, body.conn);
         }
         self.mailbox.call();

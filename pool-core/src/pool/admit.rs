@@ -37,12 +37,12 @@ impl<M: Manager> Inner<M> {
         let Some(admission) = &self.admission else {
             return;
         };
+        let question = self.features.asked.fetch_add(1, Ordering::Relaxed) + 1;
         // Should it panic, it is asked about requests, which is right in any case.
         let mut stands_by = false;
         contained(|| stands_by = admission.stands_by() == Some(true));
         let others = self.features.prepares || self.features.observer || self.placement.is_some();
-        let on_acquire = &self.features.on_acquire;
-        on_acquire.store(others || !stands_by, Ordering::Relaxed);
+        self.features.set_on_acquire(question, others || !stands_by);
     }
 
     /// Gives a token back.

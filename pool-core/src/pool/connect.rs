@@ -319,9 +319,10 @@ impl<M: Manager> Connecting<M> {
                 });
                 if let Some(berth) = self.berth.take() {
                     let slot = berth.index();
-                    inner.install(berth, (conn, vitals), (id, epoch));
                     let connection = id;
+                    // Before anybody may have it, or it may be closed.
                     inner.tell_connected(took, Ok(Candidate { slot, connection }));
+                    inner.install(berth, (conn, vitals), (id, epoch));
                 }
                 inner.mailbox.call();
                 inner.announce_arrival();

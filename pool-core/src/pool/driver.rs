@@ -207,6 +207,7 @@ impl<M: Manager> Driver<M> {
         let revoke = inner.revoke(&mut self.sweep, now);
         inner.post_admission();
         let review = self.reviews.run(inner, now);
+        inner.succeed();
         let maintain = self.maintenance.run(inner, now);
         // Set by whatever began above, or by a connect that failed.
         let pause = inner.queue.limits().connect_after;

@@ -6,12 +6,12 @@
 //! there and ends in a change of the queue's revision; so the next close look, before anybody gets
 //! the connection or when it comes back, finds it.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::body::{Face, Loan};
-use super::mailbox::Restore;
+use super::body::{Berth, Face, Loan};
+use super::mailbox::{Chore, Restore};
 use super::{Inner, contained};
 use crate::mutant::mutant;
 use crate::queue::{Phase, Stage, Whereabouts};
@@ -25,6 +25,9 @@ pub(super) struct Health {
     policy: Arc<dyn HealthPolicy>,
     /// By slot. Taken before the lock of the queue, never after it.
     wards: Mutex<Vec<Ward>>,
+    /// Whether any row says something about its connection, so that nobody locks the table in vain.
+    /// Written under its lock, and before the revision that has it looked at.
+    special: AtomicBool,
 }
 
 /// What is known of a connection beside its slot.
@@ -48,6 +51,15 @@ impl Ward {
     /// Whether it is to go once its successor is there.
     const fn waits(&self) -> bool {
         self.succession.is_some() && self.doom.is_none()
+    }
+
+    fn standing(&self) -> Standing {
+        match (self.doom, self.quarantined, self.recycling) {
+            (Some(reason), ..) => Standing::Doomed(reason),
+            (None, true, _) => Standing::Quarantined,
+            (None, false, Recycling::Fast) => Standing::Free,
+            (None, false, recycling) => Standing::Recycled(recycling),
+        }
     }
 
     /// What a policy sees of it, but for its vital signs.
@@ -84,6 +96,7 @@ impl Health {
         Self {
             policy,
             wards: Mutex::new(Vec::new()),
+            special: AtomicBool::new(false),
         }
     }
 
@@ -98,12 +111,36 @@ impl Health {
         waiting.map(|_| 1).sum()
     }
 
+    /// The connections whose successors are there, now that so many were opened; and those that wait
+    /// for theirs, in their order.
+    fn heirs(&self, opened: u64) -> (Vec<Candidate>, Vec<Candidate>) {
+        let (mut due, mut waiting) = (Vec::new(), Vec::new());
+        for (slot, ward) in (0u32..).zip(self.wards().iter()) {
+            let (Some(before), None) = (ward.succession, ward.doom) else {
+                continue;
+            };
+            let connection = ward.connection;
+            let candidate = Candidate { slot, connection };
+            match opened > before || mutant(204) {
+                true => due.push(candidate),
+                false => waiting.push((before, candidate)),
+            }
+        }
+        waiting.sort_unstable_by_key(|(before, _)| *before);
+        let waiting = waiting.into_iter().map(|(_, candidate)| candidate);
+        (due, waiting.collect())
+    }
+
     /// Does something to the row of a connection, if it is in its slot still.
     fn with<T>(&self, connection: Candidate, act: impl FnOnce(&mut Ward) -> T) -> Option<T> {
         let mut wards = self.wards();
         let ward = wards.get_mut(connection.slot as usize)?;
         let same = ward.connection == connection.connection || mutant(203);
-        same.then(|| act(ward))
+        let acted = same.then(|| act(ward));
+        if ward.standing() != Standing::Free {
+            self.special.store(true, Ordering::Relaxed);
+        }
+        acted
     }
 }
 
@@ -137,13 +174,12 @@ impl Reviews {
             return u64::MAX;
         }
         let again = self.review(inner, health);
-        self.next = now + again.map_or(LATEST, super::millis).max(SOONEST);
+        self.next = now.saturating_add(again.map_or(LATEST, super::millis).max(SOONEST));
         inner.post_admission();
         inner.carry_out(health, self.orders.orders());
         for finding in self.orders.findings() {
             inner.observe(|| Event::Found(*finding));
         }
-        inner.succeed(health);
         self.next
     }
 
@@ -204,6 +240,8 @@ impl<M: Manager> Inner<M> {
         subjects.clear();
         vitals.clear();
         let wards = health.wards();
+        let special = wards.iter().any(|ward| ward.standing() != Standing::Free);
+        health.special.store(special, Ordering::Relaxed);
         self.queue.survey(|slot, place, face| {
             let place = match place {
                 Whereabouts::Idle => Place::Idle,
@@ -225,8 +263,13 @@ impl<M: Manager> Inner<M> {
 
     /// Writes all orders down, then has everybody look, then acts on what is idle.
     fn carry_out(self: &Arc<Self>, health: &Health, orders: &[Order]) {
+        let mut quarantined = Vec::new();
         for order in orders {
-            self.write_down(health, *order);
+            if self.write_down(health, *order)
+                && let Order::Quarantine(connection) = order
+            {
+                quarantined.push(connection.connection);
+            }
         }
         if orders
             .iter()
@@ -234,11 +277,13 @@ impl<M: Manager> Inner<M> {
         {
             self.queue.bump_revision();
         }
+        for connection in quarantined {
+            self.observe(|| Event::Quarantined { connection });
+        }
         for order in orders {
             match *order {
-                Order::Check(connection) | Order::Quarantine(connection) => {
-                    self.check_at(connection);
-                }
+                Order::Check(connection) => self.check_if_room(connection),
+                Order::Quarantine(connection) => self.check_at(connection),
                 Order::Evict(connection) => self.close_at(connection, CloseReason::Unhealthy),
                 Order::Replace(connection) => self.replace(health, connection),
                 Order::Flush => self.flush(),
@@ -247,16 +292,14 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    fn write_down(&self, health: &Health, order: Order) {
+    /// Notes an order where the next close look finds it; says whether a quarantine begins.
+    fn write_down(&self, health: &Health, order: Order) -> bool {
         match order {
             Order::Quarantine(connection) => {
                 let newly = health.with(connection, |ward| {
                     !std::mem::replace(&mut ward.quarantined, true)
                 });
-                if newly == Some(true) {
-                    let connection = connection.connection;
-                    self.observe(|| Event::Quarantined { connection });
-                }
+                return newly == Some(true);
             }
             Order::Release(connection) => self.clear(health, connection),
             Order::Evict(connection) => {
@@ -267,6 +310,7 @@ impl<M: Manager> Inner<M> {
             }
             Order::Check(_) | Order::Replace(_) | Order::Flush => {}
         }
+        false
     }
 
     /// Lifts a quarantine.
@@ -288,6 +332,13 @@ impl<M: Manager> Inner<M> {
         None
     }
 
+    /// Has an idle connection checked, unless as many are as may.
+    fn check_if_room(&self, connection: Candidate) {
+        if self.has_room_for_check() {
+            self.check_at(connection);
+        }
+    }
+
     fn check_at(&self, connection: Candidate) {
         if let Some(loan) = self.take_idle(connection) {
             self.restore(loan, Restore::CHECK);
@@ -300,26 +351,49 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// Opens a successor, if there is room; otherwise the old one goes first.
-    fn replace(self: &Arc<Self>, health: &Health, connection: Candidate) {
-        let opened = self.counters.opened.load(Ordering::Relaxed);
+    /// Has a connection go once a successor is there.
+    fn replace(&self, health: &Health, connection: Candidate) {
         // Each that is to go takes one of those that are opened from here on.
-        let before = opened + health.successions();
-        // An order that is repeated asks for another try, as the first connect may have failed.
-        let lacking = health.with(connection, |ward| {
-            ward.doom.is_none() && opened <= *ward.succession.get_or_insert(before)
+        let before = self.counters.opened.load(Ordering::Relaxed) + health.successions();
+        health.with(connection, |ward| {
+            ward.succession.get_or_insert(before);
         });
-        if lacking == Some(true) && !self.open_successor() {
+    }
+
+    /// Closes those whose successors have been opened, and has the others' opened.
+    pub(super) fn succeed(self: &Arc<Self>) {
+        let Some(health) = &self.health else { return };
+        let opened = self.counters.opened.load(Ordering::Relaxed);
+        let (due, waiting) = health.heirs(opened);
+        for connection in due {
             self.doom(health, connection, CloseReason::Replaced);
+        }
+        for (turn, connection) in waiting.into_iter().enumerate() {
+            if !self.open_successor(turn) {
+                if self.is_full() {
+                    // Without room the old one goes first.
+                    self.doom(health, connection, CloseReason::Replaced);
+                }
+                return;
+            }
         }
     }
 
-    /// Whether a connect for a successor could be begun.
-    fn open_successor(self: &Arc<Self>) -> bool {
+    /// Whether the connect for the successor whose turn it is runs, or could be begun. If not there
+    /// is no room, or connects are paced, and then it is tried again later.
+    fn open_successor(self: &Arc<Self>, turn: usize) -> bool {
+        if self.queue.census().connecting > turn {
+            return true;
+        }
+        let berth = self.queue.claim_for_refill(usize::MAX, self.now_millis());
+        berth.is_some_and(|berth| self.start_connect(berth, usize::MAX))
+    }
+
+    /// Whether all places are taken, and none is about to be free.
+    fn is_full(&self) -> bool {
         let census = self.queue.census();
-        let wanted = census.occupied - census.closing + 1;
-        let berth = self.queue.claim_for_refill(wanted, self.now_millis());
-        berth.is_some_and(|berth| self.start_connect(berth, wanted))
+        let full = census.occupied >= census.max && census.closing == 0;
+        full && self.queue.phase() == Phase::Open
     }
 
     /// Has a connection closed, at once if it is idle.
@@ -329,32 +403,12 @@ impl<M: Manager> Inner<M> {
         self.close_at(connection, reason);
     }
 
-    /// Closes those whose successors have been opened.
-    fn succeed(&self, health: &Health) {
-        let opened = self.counters.opened.load(Ordering::Relaxed);
-        let mut due = Vec::new();
-        for (slot, ward) in (0u32..).zip(health.wards().iter()) {
-            let succeeded = ward
-                .succession
-                .is_some_and(|before| opened > before || mutant(204));
-            if succeeded && ward.doom.is_none() {
-                let connection = ward.connection;
-                due.push(Candidate { slot, connection });
-            }
-        }
-        for connection in due {
-            self.doom(health, connection, CloseReason::Replaced);
-        }
-    }
-
     /// The endpoint went away: nothing that was opened until now is trusted.
     fn flush(self: &Arc<Self>) {
         self.queue.bump_epoch();
         let epoch = self.queue.epoch();
         self.observe(|| Event::Flushed { epoch });
-        for check in self.mailbox.take_checks() {
-            self.run_chore(check);
-        }
+        self.drop_stale_checks();
         for index in self.idle_slots() {
             if let Some(loan) = self.queue.take_at(index) {
                 match self.queue.is_current(loan.get().epoch) {
@@ -366,19 +420,28 @@ impl<M: Manager> Inner<M> {
         self.mailbox.call();
     }
 
+    /// Closes what waits for a check and is stale, as after a new epoch.
+    pub(super) fn drop_stale_checks(self: &Arc<Self>) {
+        for check in self.mailbox.take_checks() {
+            match check {
+                Chore::Restore(loan, _) if !self.queue.is_current(loan.get().epoch) => {
+                    self.close_loan(loan, CloseReason::Stale);
+                }
+                Chore::Restore(loan, restore) => self.restore(loan, restore),
+                chore => self.run_chore(chore),
+            }
+        }
+    }
+
     /// What the policy wants with a connection.
     pub(super) fn standing(&self, loan: &Loan<M>) -> Standing {
         let Some(health) = &self.health else {
             return Standing::Free;
         };
-        let standing = health.with(super::admit::candidate(loan), |ward| {
-            match (ward.doom, ward.quarantined, ward.recycling) {
-                (Some(reason), ..) => Standing::Doomed(reason),
-                (None, true, _) => Standing::Quarantined,
-                (None, false, Recycling::Fast) => Standing::Free,
-                (None, false, recycling) => Standing::Recycled(recycling),
-            }
-        });
+        if !health.special.load(Ordering::Relaxed) {
+            return Standing::Free;
+        }
+        let standing = health.with(super::admit::candidate(loan), |ward| ward.standing());
         standing.unwrap_or(Standing::Free)
     }
 
@@ -422,6 +485,15 @@ impl<M: Manager> Inner<M> {
         let now = self.since_origin();
         contained(|| health.policy.connected(now, took, outcome));
         self.post_admission();
+    }
+
+    /// The connection with this number is being closed.
+    pub(super) fn tell_closed_at(&self, berth: &Berth<M>, id: u64, reason: CloseReason) {
+        let connection = Candidate {
+            slot: berth.index(),
+            connection: id,
+        };
+        self.tell_closed(connection, berth.face(), reason);
     }
 
     /// A connection is being closed.

@@ -454,7 +454,11 @@ impl<M: Manager> Inner<M> {
         if loan.face().is_evicted(loan.get().id) {
             return self.close_loan(loan, CloseReason::Evicted);
         }
-        self.hand_over(loan);
+        match self.standing(&loan) {
+            Standing::Doomed(reason) => self.close_loan(loan, reason),
+            Standing::Quarantined => self.restore(loan, Restore::CHECK),
+            Standing::Free | Standing::Recycled(_) => self.hand_over(loan),
+        }
     }
 
     /// Brings a connection to the queue, whatever the queue makes of it.

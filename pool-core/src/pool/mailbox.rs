@@ -168,6 +168,11 @@ impl<M: Manager> Mailbox<M> {
         drop(old);
     }
 
+    /// How many checks wait.
+    pub(crate) fn checks_waiting(&self) -> usize {
+        self.lock().checks.len()
+    }
+
     /// All checks that wait.
     pub(crate) fn take_checks(&self) -> VecDeque<Chore<M>> {
         std::mem::take(&mut self.lock().checks)

@@ -181,6 +181,9 @@ impl<M: Manager> Inner<M> {
     }
 
     fn check_idle(&self, index: u32, now: u64) -> bool {
+        if !self.has_room_for_check() {
+            return false;
+        }
         let Some(loan) = self.queue.take_at(index) else {
             return false;
         };

@@ -35,7 +35,7 @@ mod throttle;
 
 use std::fmt;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Instant;
@@ -126,9 +126,12 @@ pub(crate) struct Inner<M: Manager> {
 /// What is switched on, decided at build time.
 #[derive(Debug)]
 struct Features {
-    /// Anything at all that an acquire must look at. Changes when an admission stands by or does so
-    /// no longer; all else is decided at build time.
-    on_acquire: AtomicBool,
+    /// In the lowest bit, whether there is anything at all that an acquire must look at. Changes when
+    /// an admission stands by or does so no longer; all else is decided at build time. Above that, the
+    /// number of the question whose answer it is: an older answer does not replace a newer one.
+    on_acquire: AtomicU64,
+    /// How often the admission was asked whether it stands by.
+    asked: AtomicU64,
     /// Anything at all that a return must look at.
     on_release: bool,
     /// Hooks run before a connection is given out.
@@ -153,7 +156,8 @@ impl Features {
         let switches = matches!(stands_by, Some(Some(_)));
         let always = observer || parts.placement.is_some() || matches!(stands_by, Some(None));
         Self {
-            on_acquire: AtomicBool::new(prepares || told),
+            on_acquire: AtomicU64::new(u64::from(prepares || told)),
+            asked: AtomicU64::new(0),
             on_release: restores || always,
             prepares,
             restores,
@@ -167,7 +171,14 @@ impl Features {
     #[inline(always)]
     fn on_acquire(&self) -> bool {
         // Relaxed: a request that misses a change is one that came before it.
-        self.on_acquire.load(Ordering::Relaxed)
+        self.on_acquire.load(Ordering::Relaxed) & 1 == 1
+    }
+
+    /// Notes the answer to a question; not if a later one was answered before.
+    fn set_on_acquire(&self, question: u64, answer: bool) {
+        let fresh = question << 1 | u64::from(answer);
+        // Release and Acquire are not needed: the value orders nothing.
+        self.on_acquire.fetch_max(fresh, Ordering::Relaxed);
     }
 }
 

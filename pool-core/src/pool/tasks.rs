@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::Inner;
 use super::admit::candidate;
 use super::body::{Berth, Body, Loan};
+use super::health::Standing;
 use super::lease::PooledConnection;
 use super::mailbox::{Chore, Restore};
 use super::stop::Level;
@@ -19,7 +20,7 @@ use crate::error::Cause;
 use crate::hooks::Hook;
 use crate::mutant::mutant;
 use crate::queue::{Stage, wake};
-use crate::{BoxFuture, Candidate, CloseReason, Condition, Manager};
+use crate::{BoxFuture, CloseReason, Condition, Manager};
 
 /// How the preparation of a connection for a caller ended.
 pub(super) enum Prepared<M: Manager> {
@@ -123,6 +124,18 @@ impl<M: Manager> Inner<M> {
         };
         match agreed {
             Ok(true) => {
+                // Decided while the hooks ran.
+                match self.standing(lease.loan()) {
+                    Standing::Doomed(reason) => {
+                        self.close_lease(lease, reason);
+                        return Prepared::Refused;
+                    }
+                    Standing::Quarantined => {
+                        self.restore(lease.into_loan(), Restore::CHECK);
+                        return Prepared::Refused;
+                    }
+                    Standing::Free | Standing::Recycled(_) => {}
+                }
                 lease.loan().enter(Stage::Open);
                 #[cfg(pool_mutant)]
                 if mutant(121) {
@@ -330,6 +343,11 @@ impl<M: Manager> Inner<M> {
         }
     }
 
+    /// Whether one more idle connection may be taken out to be checked: not if it would have to wait.
+    pub(super) fn has_room_for_check(&self) -> bool {
+        self.checks.load(Ordering::Relaxed) + self.mailbox.checks_waiting() < self.max_checks()
+    }
+
     /// Whether one more idle connection may be checked in the background now.
     pub(super) fn may_check(&self) -> bool {
         // All end at once when the pool closes.
@@ -348,11 +366,7 @@ impl<M: Manager> Inner<M> {
 
     pub(super) fn close_body(&self, berth: Berth<M>, body: Body<M>, reason: CloseReason) {
         self.count_closed(body.id, reason);
-        let connection = Candidate {
-            slot: berth.index(),
-            connection: body.id,
-        };
-        self.tell_closed(connection, berth.face(), reason);
+        self.tell_closed_at(&berth, body.id, reason);
         self.note_end(&body, berth.face().uses(), reason);
         let Body { conn, .. } = body;
         if self.stop.is(Level::Everything) {

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pool_facade::{
-    Builder, Candidate, CloseReason, ErrorClass, Event, Finding, HealthPolicy, Observer, Order,
-    Orders, Place, Pool, PooledConnection, Recycling, Subject, WeakPool,
+    Builder, Candidate, CloseReason, ErrorClass, Event, Finding, HealthPolicy, Hook, Observer,
+    Order, Orders, Place, Pool, PooledConnection, Recycling, Subject, WeakPool,
 };
-use pool_testkit::fake::{Action, Call, FakeBackend, FakeManager, Gate, Step};
+use pool_testkit::fake::{Action, Call, FakeBackend, FakeConn, FakeManager, Gate, Step};
+use tokio::sync::Semaphore;
 
 use super::doorman::{hush, ms};
 
@@ -378,18 +379,36 @@ async fn one_successor_replaces_one_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replacement_whose_connect_failed_is_tried_again_when_it_is_ordered_again() {
+async fn replacement_whose_connect_failed_is_tried_again() {
     let house = House::with(3, 1).await;
     house
         .backend
         .script(Step::Connect, [Action::fail(ErrorClass::Endpoint)]);
-    for connects in 2..=3 {
-        tokio::time::sleep(ms(2000)).await;
-        house.order(Order::Replace(house.candidate(1))).await;
-        assert_eq!(house.backend.calls(Step::Connect), connects);
-    }
+    house.order(Order::Replace(house.candidate(1))).await;
+    assert_eq!(house.closed(CloseReason::Replaced), 0, "it is all there is");
+    tokio::time::sleep(ms(2000)).await;
+    assert_eq!(house.backend.calls(Step::Connect), 3);
     assert_eq!(house.closed(CloseReason::Replaced), 1);
     assert_eq!(house.backend.counts().open, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replacement_waits_while_the_endpoint_takes_no_connections() {
+    let house = House::with(9, 3).await;
+    house
+        .backend
+        .rule(Step::Connect, |_| Action::fail(ErrorClass::Endpoint));
+    for connection in 1..=3 {
+        house
+            .puppet
+            .order(Order::Replace(house.candidate(connection)));
+    }
+    tokio::time::sleep(ms(10_000)).await;
+    assert_eq!(house.closed(CloseReason::Replaced), 0, "what works is kept");
+    house.backend.clear(Step::Connect);
+    tokio::time::sleep(ms(5000)).await;
+    assert_eq!(house.closed(CloseReason::Replaced), 3);
+    assert_eq!(house.pool.status().size, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -512,6 +531,83 @@ async fn order_about_a_connection_that_has_gone_means_nobody() {
     assert_eq!(number(&house.lease().await), 2, "the wrong one");
     assert_eq!(house.backend.calls(Step::Validate), 0);
     assert_eq!(house.pool.status().opened, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn order_for_a_connection_that_is_being_reset_holds_when_that_is_done() {
+    for (order, reason) in [
+        (
+            Order::Evict as fn(Candidate) -> Order,
+            CloseReason::Unhealthy,
+        ),
+        (Order::Replace, CloseReason::Replaced),
+    ] {
+        let house = House::with(2, 1).await;
+        let gate = Gate::new();
+        house
+            .backend
+            .script(Step::Reset, [Action::succeed().behind(&gate)]);
+        house.lease().await.dirty();
+        settle().await;
+        house.order(order(house.candidate(1))).await;
+        gate.open();
+        settle().await;
+        assert_eq!(house.closed(reason), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_quarantined_while_a_hook_looks_at_it_is_asked_before_it_is_given_out() {
+    let (backend, puppet) = (FakeBackend::new(), Arc::new(Puppet::default()));
+    let gate = Arc::new(Semaphore::new(0));
+    let waits = Arc::clone(&gate);
+    let hook = Hook::asynchronous(move |_: &mut FakeConn, _| {
+        let waits = Arc::clone(&waits);
+        Box::pin(async move {
+            drop(waits.acquire().await);
+            Ok(())
+        })
+    });
+    let pool = builder(&backend, 1)
+        .initial_size(1u32)
+        .before_acquire(hook)
+        .health(Arc::clone(&puppet) as _);
+    let pool = pool.build().await.unwrap();
+    settle().await;
+    let one = puppet.seen()[0].connection;
+    let waiting = tokio::spawn({
+        let pool = pool.clone();
+        async move { number(&pool.acquire().await.unwrap()) }
+    });
+    settle().await;
+    puppet.order(Order::Quarantine(one));
+    settle().await;
+    assert_eq!(backend.calls(Step::Validate), 0, "the hook has it");
+    gate.add_permits(9);
+    assert_eq!(waiting.await.unwrap(), 1);
+    assert_eq!(backend.calls(Step::Validate), 1);
+}
+
+/// Wants to be asked again at the end of time.
+struct Eternal;
+
+impl HealthPolicy for Eternal {
+    fn review(&self, _: Duration, _: &[Subject], _: &mut Orders) -> Option<Duration> {
+        Some(Duration::MAX)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn policy_that_need_not_be_asked_again_stops_nothing() {
+    let backend = FakeBackend::new();
+    let pool = builder(&backend, 1).health(Arc::new(Eternal));
+    let pool = pool.build().await.unwrap();
+    drop(pool.acquire().await.unwrap());
+    tokio::time::sleep(ms(5000)).await;
+    let held = pool.acquire().await.unwrap();
+    let within = pool.request().within(ms(50));
+    assert!(within.acquire().await.is_err(), "deadlines are kept");
+    drop(held);
 }
 
 #[tokio::test(start_paused = true)]
