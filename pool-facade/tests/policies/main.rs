@@ -9,6 +9,7 @@ mod admission;
 mod doorman;
 mod health;
 mod healthy;
+mod house;
 mod placement;
 mod sequences;
 mod standing_by;
