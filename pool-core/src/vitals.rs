@@ -10,8 +10,8 @@
 //!  driver ⇄ adapter ─ sent, heard, answered, failed ─▶ Vitals ─ pulse ─▶ HealthPolicy
 //! ```
 //!
-//! Writing takes a few relaxed operations on memory that belongs to one connection, and one look at
-//! the clock per request and per reply; nothing is allocated or locked.
+//! Writing takes a few atomic operations on memory that belongs to one connection, and one look at
+//! the clock per request and whenever something comes in; nothing is allocated or locked.
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,8 +42,8 @@ struct Signs {
     answered: AtomicU64,
     /// The adapter does not take what comes in.
     busy: AtomicBool,
-    /// When a request went out while none was outstanding, or something came in since, whichever is
-    /// later. Nanoseconds since the origin.
+    /// When a request went out while none was outstanding, something came in since, or the adapter
+    /// began to listen again, whichever is latest. Nanoseconds since the origin.
     waiting_since: AtomicU64,
     /// When the oldest outstanding request went out, or the reply before its own came.
     began: AtomicU64,
@@ -109,11 +109,16 @@ impl Vitals {
     }
 
     /// Whether the adapter takes what comes in, as it does at first. While it does not, because a user
-    /// is slow to read what he asked for, a silence is nobody's fault.
+    /// is slow to read what he asked for, a silence is nobody's fault and counts for nothing.
+    ///
+    /// To be noted after what came in, which ends the silence under way by what was so until then.
     pub fn listening(&self, listening: bool) {
-        if let Some(signs) = &self.0 {
-            signs.busy.store(!listening, Ordering::Relaxed);
+        let Some(signs) = &self.0 else { return };
+        if listening && signs.busy.load(Ordering::Relaxed) && signs.outstanding() > 0 {
+            signs.waiting_since.store(signs.now(), Ordering::Relaxed);
         }
+        // Release, for the Acquire in `pulse`: who sees that it listens sees since when.
+        signs.busy.store(!listening, Ordering::Release);
     }
 
     /// Something came in that does not end a reply.
@@ -127,8 +132,7 @@ impl Vitals {
     /// The reply to the oldest outstanding request is complete.
     pub fn answered(&self) {
         let Some(signs) = &self.0 else { return };
-        let answered = signs.answered.load(Ordering::Relaxed);
-        let outstanding = signs.sent.load(Ordering::Relaxed).saturating_sub(answered);
+        let outstanding = signs.outstanding();
         if outstanding == 0 {
             return;
         }
@@ -143,6 +147,7 @@ impl Vitals {
             // Which of those sent together is next is not kept.
             signs.begin(0, now);
         }
+        let answered = signs.answered.load(Ordering::Relaxed);
         signs.answered.store(answered + 1, Ordering::Release);
     }
 
@@ -162,7 +167,7 @@ impl Vitals {
         let answered = signs.answered.load(Ordering::Acquire);
         let sent = signs.sent.load(Ordering::Acquire);
         let outstanding = sent.saturating_sub(answered);
-        let waits = outstanding > 0 && !signs.busy.load(Ordering::Relaxed);
+        let waits = outstanding > 0 && !signs.busy.load(Ordering::Acquire);
         let waiting_since = signs.waiting_since.load(Ordering::Relaxed);
         let heard = signs.heard.load(Ordering::Relaxed);
         Pulse {
@@ -180,6 +185,13 @@ impl Vitals {
 }
 
 impl Signs {
+    /// How many replies are owed, to the writer.
+    fn outstanding(&self) -> u64 {
+        let answered = self.answered.load(Ordering::Relaxed);
+        let sent = self.sent.load(Ordering::Relaxed);
+        sent.saturating_sub(answered)
+    }
+
     /// The connection owes a reply from `now` on.
     fn begin(&self, kind: u32, now: u64) {
         self.kind.store(kind, Ordering::Relaxed);
@@ -191,7 +203,10 @@ impl Signs {
     /// Something has come at `now`. Returns the longest silence so far.
     fn end_silence(&self, now: u64) -> u64 {
         self.heard.store(now, Ordering::Relaxed);
-        let silence = now.saturating_sub(self.waiting_since.load(Ordering::Relaxed));
+        let silence = match self.busy.load(Ordering::Relaxed) {
+            true => 0,
+            false => now.saturating_sub(self.waiting_since.load(Ordering::Relaxed)),
+        };
         let longest = silence.max(self.longest.load(Ordering::Relaxed));
         self.longest.store(longest, Ordering::Relaxed);
         longest
@@ -226,9 +241,10 @@ pub struct Pulse {
     pub answered: u64,
     /// The kind of the last one.
     pub reply_kind: u32,
-    /// How long the last one took in all.
+    /// How long the last one took in all, with the time in which nobody listened.
     pub reply_took: Duration,
-    /// The longest time in that in which nothing came: what a silence is to be measured by.
+    /// The longest time in that in which nothing came while it was listened for: what a silence is to
+    /// be measured by.
     pub reply_silence: Duration,
     /// Errors so far.
     pub errors: Errors,

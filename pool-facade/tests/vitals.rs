@@ -51,6 +51,50 @@ fn silence_of_a_far_end_that_is_not_listened_to_does_not_count() {
 }
 
 #[test]
+fn time_in_which_nobody_listened_is_no_silence_of_the_reply_whatever_ends_it() {
+    let after_a_pause = |go_on: fn(&ManualClock, &Vitals)| {
+        let (clock, vitals) = vitals();
+        vitals.sent(1);
+        clock.advance(ms(100));
+        vitals.heard();
+        vitals.listening(false);
+        clock.advance(ms(60_000));
+        go_on(&clock, &vitals);
+        vitals.pulse().reply_silence
+    };
+    let more = after_a_pause(|_, vitals| {
+        vitals.heard();
+        vitals.answered();
+    });
+    let end = after_a_pause(|_, vitals| vitals.answered());
+    let wait = after_a_pause(|clock, vitals| {
+        vitals.listening(true);
+        clock.advance(ms(200));
+        vitals.answered();
+    });
+    assert_eq!([more, end, wait].map(|it| it.as_millis()), [100, 100, 200]);
+}
+
+#[test]
+fn silence_of_a_far_end_that_is_listened_to_again_counts_from_then() {
+    let (clock, vitals) = vitals();
+    vitals.sent(1);
+    clock.advance(ms(100));
+    vitals.heard();
+    vitals.listening(false);
+    clock.advance(ms(5000));
+    vitals.listening(true);
+    assert_eq!(vitals.pulse().waiting_since, Some(ms(6100)));
+    clock.advance(ms(50));
+    vitals.listening(true);
+    assert_eq!(
+        vitals.pulse().silence(ms(6150)),
+        ms(50),
+        "it listened all the time"
+    );
+}
+
+#[test]
 fn reply_is_told_with_its_kind_and_what_it_took() {
     let (clock, vitals) = vitals();
     vitals.sent(7);

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::error::Error;
 use crate::mailbox::Mailbox;
 use crate::session::Shared;
-use crate::vitals::{Request, kind_of};
+use crate::vitals::{kind_of, watched};
 use crate::worker::{self, Job, Worker};
 
 /// An SQLite connection on a thread of its own.
@@ -221,9 +221,9 @@ impl SqliteConnection {
         T: Send + 'static,
     {
         let (reply, outcome) = oneshot::channel();
-        let request = Request::new(&self.vitals, kind);
+        let vitals = self.vitals.clone();
         let job: Job = Box::new(move |worker| {
-            let outcome = worker.attempt(|worker| request.run(|| work(worker)));
+            let outcome = worker.attempt(|worker| watched(&vitals, kind, || work(worker)));
             drop(reply.send(outcome));
         });
         self.mailbox.post(job).map_err(|(_job, error)| error)?;

@@ -3,45 +3,43 @@
 //! A job on the connection's thread is a request, and its end the reply: a disk that hangs is seen
 //! as a silent server is. A job is of the kind of its SQL where that is known; what a closure does is
 //! not.
+//!
+//! All of it is noted on the thread, from the moment at which the job begins, so that the vital signs
+//! have one writer, and a job that never begins (refused, because another is under way, or given up)
+//! leaves no trace: its end must not pass for the reply to the one that runs.
 
 use pool_core::{ErrorClass, Vitals};
 
 use crate::error::Error;
 
-/// A job that was handed to the thread. It is answered when it goes, whether it has run or not, and
-/// before the connection takes the next, so that its vital signs have one writer.
-pub(crate) struct Request {
-    vitals: Vitals,
-    runs: bool,
+/// Runs a job of a kind and notes that it began, how it ended, and that it did; to be called before
+/// the connection takes the next.
+pub(crate) fn watched<T>(
+    vitals: &Vitals,
+    kind: u32,
+    work: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    vitals.sent(kind);
+    let mut request = Request {
+        vitals,
+        failure: Some(ErrorClass::Connection),
+    };
+    let outcome = work();
+    request.failure = outcome.as_ref().err().map(Error::class);
+    outcome
 }
 
-impl Request {
-    /// Notes that a job of a kind is about to be handed over.
-    pub(crate) fn new(vitals: &Vitals, kind: u32) -> Self {
-        vitals.sent(kind);
-        Self {
-            vitals: vitals.clone(),
-            runs: false,
-        }
-    }
-
-    /// Runs the job and notes how it ended.
-    pub(crate) fn run<T>(mut self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-        self.runs = true;
-        let outcome = work();
-        self.runs = false;
-        if let Err(error) = &outcome {
-            self.vitals.failed(error.class());
-        }
-        outcome
-    }
+/// A job under way, which is answered when it goes.
+struct Request<'a> {
+    vitals: &'a Vitals,
+    /// What is wrong if it goes now: at first that it has panicked, which ends the connection.
+    failure: Option<ErrorClass>,
 }
 
-impl Drop for Request {
+impl Drop for Request<'_> {
     fn drop(&mut self) {
-        if self.runs {
-            // It has panicked, which ends the connection.
-            self.vitals.failed(ErrorClass::Connection);
+        if let Some(class) = self.failure {
+            self.vitals.failed(class);
         }
         self.vitals.answered();
     }

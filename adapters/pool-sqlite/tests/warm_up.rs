@@ -1,14 +1,10 @@
 //! What is done with a new connection, and what becomes of it.
 
 use std::error::Error as _;
-use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::Duration;
 
-use pool_core::{
-    Clock, Condition, ConnectCtx, ErrorClass, Manager, Pool, TokioClock, Vitals, WarmUp,
-};
-use pool_sqlite::{Error, SqliteConnection, SqliteManager};
+use pool_core::{Condition, ErrorClass, Manager, Pool, WarmUp};
+use pool_sqlite::{SqliteConnection, SqliteManager};
 use tempfile::TempDir;
 
 async fn database() -> (TempDir, SqliteManager, SqliteConnection) {
@@ -182,58 +178,4 @@ async fn pool_gives_out_warm_connections_again_and_again() {
             .expect("a pragma");
     }
     pool.close(Duration::from_secs(5)).await;
-}
-
-/// A connection whose vital signs are read.
-async fn watched(manager: &SqliteManager) -> (SqliteConnection, Vitals) {
-    let clock = Arc::new(TokioClock::new());
-    let mut cx = ConnectCtx::standalone(clock.now(), Duration::from_secs(20));
-    cx.vitals = Vitals::new(Arc::clone(&clock) as _, clock.now());
-    let conn = manager.connect(&cx).await.expect("a connection");
-    (conn, cx.vitals)
-}
-
-#[tokio::test]
-async fn call_is_outstanding_while_it_runs() {
-    let manager = SqliteManager::in_memory().expect("a manager");
-    let (mut conn, vitals) = watched(&manager).await;
-    let (go_on, waits) = mpsc::channel::<()>();
-    {
-        let mut call = std::pin::pin!(conn.call(move |_| {
-            let _ = waits.recv();
-            Ok(())
-        }));
-        assert!(futures_poll(&mut call).is_pending());
-        assert_eq!(vitals.pulse().outstanding, 1);
-        go_on.send(()).expect("it waits");
-        call.await.expect("it ends");
-    }
-    let pulse = vitals.pulse();
-    assert_eq!((pulse.outstanding, pulse.answered), (0, 1));
-    assert_eq!(pulse.kind, 0, "what a closure does is not known");
-}
-
-fn futures_poll<F: Future>(future: &mut std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    future.as_mut().poll(&mut cx)
-}
-
-#[tokio::test]
-async fn same_sql_is_of_one_kind_and_its_errors_are_told() {
-    let manager = SqliteManager::in_memory().expect("a manager");
-    let (mut conn, vitals) = watched(&manager).await;
-    let mut kinds = Vec::new();
-    for sql in ["SELECT 1", "SELECT 2", "SELECT 1", "nonsense"] {
-        let outcome = conn.execute_batch(sql).await;
-        assert_eq!(outcome.is_ok(), sql != "nonsense");
-        kinds.push(vitals.pulse().reply_kind);
-    }
-    assert_eq!(kinds[0], kinds[2]);
-    assert!(kinds[0] != kinds[1] && !kinds.contains(&0));
-    assert_eq!(vitals.pulse().errors.of(ErrorClass::Harmless), 1);
-    let panicked = conn.call(|_| -> rusqlite::Result<()> { panic!("as wanted") });
-    assert!(matches!(panicked.await, Err(Error::Panicked { .. })));
-    let pulse = vitals.pulse();
-    assert_eq!(pulse.errors.of(ErrorClass::Connection), 1);
-    assert_eq!((pulse.outstanding, pulse.answered), (0, 5));
 }

@@ -65,10 +65,16 @@ impl Reader {
 
     /// The driver has been given `bytes`; none means the end.
     pub(super) fn read(&mut self, bytes: &[u8]) {
-        self.listens(false);
         if bytes.is_empty() {
-            return self.end();
+            self.end();
+        } else {
+            self.take_in(bytes);
         }
+        // Last: whether it listened until now says what the silence before the bytes was.
+        self.listens(false);
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) {
         let mut reading = Reading {
             reader: &mut self.server,
             findings: &mut self.findings,

@@ -109,6 +109,44 @@ fn server_is_not_silent_while_a_user_does_not_read_his_rows() {
 }
 
 #[test]
+fn pause_of_a_user_who_then_reads_on_is_no_silence_of_the_server() {
+    let row = message(b'D', b"row");
+    let end = ready(b'I');
+    let rests = [
+        vec![row.clone(), end.clone()],
+        vec![end.clone()],
+        vec![[row, end].concat()],
+    ];
+    for rest in rests {
+        let mut patient = Patient::new();
+        patient.reader.wrote(&query("SELECT * FROM large"));
+        patient.later();
+        patient.reader.read(&message(b'D', b"row"));
+        patient.clock.advance(60_000 * MILLISECOND);
+        for bytes in &rest {
+            patient.reader.read(bytes);
+        }
+        assert_eq!(patient.outstanding(), 0);
+        let silence = patient.vitals.pulse().reply_silence;
+        assert_eq!(silence, MILLISECOND, "{} reads", rest.len());
+    }
+}
+
+#[test]
+fn server_that_has_nothing_more_for_a_user_who_reads_on_is_silent_from_then() {
+    let mut patient = Patient::new();
+    patient.reader.wrote(&query("SELECT * FROM large"));
+    patient.reader.read(&message(b'D', b"row"));
+    patient.clock.advance(60 * MILLISECOND);
+    patient.reader.listens(true);
+    let since = patient.vitals.pulse().waiting_since;
+    assert_eq!(since, Some(60 * MILLISECOND));
+    patient.later();
+    patient.reader.read(&ready(b'I'));
+    assert_eq!(patient.vitals.pulse().reply_silence, MILLISECOND);
+}
+
+#[test]
 fn same_text_is_of_one_kind_and_another_of_another() {
     let mut patient = Patient::new();
     let one = patient.kind_of(&query("SELECT 1"));
