@@ -179,7 +179,11 @@ async fn replaced_connection_goes_once_its_successor_is_there() {
         .backend
         .script(Step::Connect, [Action::succeed().behind(&gate)]);
     house.order(Order::Replace(house.candidate(1))).await;
-    assert_eq!(house.backend.calls(Step::Connect), 2);
+    assert_eq!(
+        house.backend.calls(Step::Connect),
+        2,
+        "no successor is on its way"
+    );
     drop(house.lease().await);
     assert_eq!(
         house.closed(CloseReason::Replaced),
