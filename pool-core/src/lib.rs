@@ -81,18 +81,19 @@
 //! | the thread's home word | 4 |
 //! | look at the word, lowest bit, CAS | 23 |
 //! | from the bit to the slot | 7 |
-//! | may it be given out: revision, age and bypass window, features | 7 |
+//! | may it be given out: revision, age and bypass window, features | 8 |
 //! | note site, time and use; result; end of the future | 15 |
 //! | on return: pool, time, good until when | 8 |
 //! | features, doom, revision, age, panicking | 15 |
 //! | note the time, CAS | 14 |
-//! | make and move the future | 15 |
+//! | make and move the future | 16 |
 //!
 //! Everything that is rare about a connection (it was evicted, opened before a reopen, is under
 //! suspicion) ends in a change of one number, the queue's revision. A connection that was last
 //! looked at under another revision gets the close look, which costs some 70 more; so does every
-//! lease of a pool with hooks on acquire or release. An observer costs some 170 for both of its
-//! events, an [`Admission`] and a [`Placement`] some 140 more for being asked and told.
+//! lease of a pool with hooks on acquire or release. An observer costs some 180 for both of its
+//! events, an [`Admission`] and a [`Placement`] some 140 more for being asked and told; an
+//! admission that stands by and a [`HealthPolicy`] nothing.
 
 mod mutant;
 
