@@ -109,4 +109,12 @@ async fn plan_that_makes_no_sense_is_refused_as_a_whole_and_shows_no_statement()
         assert!(text.contains(part), "{text}");
     }
     assert!(!text.contains("secret"));
+
+    let eternal = WarmUp::new().prepare("secret").within(Duration::MAX);
+    assert!(!format!("{eternal:?}").contains("secret"));
+    let error = pool(&FakeBackend::new(), eternal)
+        .build()
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("limit"), "{error}");
 }

@@ -465,3 +465,27 @@ const MAX_RESOLUTION: std::time::Duration = std::time::Duration::from_millis(250
 pub(crate) fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_answer_to_an_early_question_does_not_replace_a_newer_one() {
+        let features = Features {
+            on_acquire: AtomicU64::new(1),
+            asked: AtomicU64::new(2),
+            on_release: false,
+            prepares: false,
+            restores: false,
+            observer: false,
+            told: true,
+            switches: true,
+        };
+        features.set_on_acquire(2, true);
+        features.set_on_acquire(1, false);
+        assert!(features.on_acquire());
+        features.set_on_acquire(3, false);
+        assert!(!features.on_acquire());
+    }
+}

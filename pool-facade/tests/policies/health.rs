@@ -150,6 +150,41 @@ async fn those_that_wait_for_their_check_when_all_are_flushed_are_not_asked_any_
 }
 
 #[tokio::test(start_paused = true)]
+async fn connection_whose_check_would_have_to_wait_stays_idle() {
+    let house = House::with(6, 6).await;
+    house.backend.rule(Step::Validate, |_| Action::hang());
+    for subject in house.puppet.seen() {
+        house.puppet.order(Order::Check(subject.connection));
+    }
+    settle().await;
+    let status = house.pool.status();
+    assert_eq!((status.checking, status.idle), (2, 4));
+    assert!(house.pool.try_acquire().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn reopen_closes_those_that_wait_for_their_check_at_once() {
+    let house = House::with(6, 6).await;
+    house.backend.rule(Step::Validate, |_| Action::hang());
+    for subject in house.puppet.seen() {
+        house.puppet.order(Order::Quarantine(subject.connection));
+    }
+    settle().await;
+    house.pool.reopen();
+    settle().await;
+    assert_eq!(house.closed(CloseReason::Stale), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn policy_is_told_of_each_connection_first_when_it_opens_and_last_when_it_goes() {
+    let house = House::with(2, 0).await;
+    drop(house.lease().await);
+    drop(house.pool);
+    tokio::task::yield_now().await;
+    assert_eq!(house.puppet.told(), ["1 opened", "1 pool_closed"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn evicted_connection_is_closed_if_idle_and_else_when_it_comes_back() {
     let house = House::with(2, 2).await;
     let lease = house.lease().await;
