@@ -1,6 +1,7 @@
 //! What a health policy is shown, and what the pool does of what it orders: nobody gets a connection
 //! in quarantine, no lease is cut short, and the maximum holds.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -448,22 +449,25 @@ async fn connection_that_is_quarantined_while_a_hook_looks_at_it_is_asked_before
     let one = puppet.seen()[0].connection;
     let waiting = tokio::spawn({
         let pool = pool.clone();
-        async move { number(&pool.acquire().await.unwrap()) }
+        async move { pool.acquire().await.unwrap() }
     });
     settle().await;
     puppet.order(Order::Quarantine(one));
     settle().await;
     assert_eq!(backend.calls(Step::Validate), 0, "the hook has it");
     gate.add_permits(9);
-    assert_eq!(waiting.await.unwrap(), 1);
-    assert_eq!(backend.calls(Step::Validate), 1);
+    let lease = waiting.await.unwrap();
+    assert_eq!(number(&lease), 1);
+    assert_eq!(backend.calls(Step::Validate), 1, "before it was given out");
 }
 
 /// Wants to be asked again at the end of time.
-struct Eternal;
+#[derive(Default)]
+struct Eternal(AtomicU32);
 
 impl HealthPolicy for Eternal {
     fn review(&self, _: Duration, _: &[Subject], _: &mut Orders) -> Option<Duration> {
+        self.0.fetch_add(1, Ordering::Relaxed);
         Some(Duration::MAX)
     }
 }
@@ -471,13 +475,15 @@ impl HealthPolicy for Eternal {
 #[tokio::test(start_paused = true)]
 async fn policy_that_need_not_be_asked_again_stops_nothing() {
     let backend = FakeBackend::new();
-    let pool = builder(&backend, 1).health(Arc::new(Eternal));
+    let eternal = Arc::new(Eternal::default());
+    let pool = builder(&backend, 1).health(Arc::clone(&eternal) as _);
     let pool = pool.build().await.unwrap();
     drop(pool.acquire().await.unwrap());
     tokio::time::sleep(ms(5000)).await;
     let held = pool.acquire().await.unwrap();
     let within = pool.request().within(ms(50));
     assert!(within.acquire().await.is_err(), "deadlines are kept");
+    assert_eq!(eternal.0.load(Ordering::Relaxed), 1, "reviews");
     drop(held);
 }
 
