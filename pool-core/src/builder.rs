@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use crate::error::BuildError;
+use crate::extensions::Extensions;
 use crate::hooks::{Hook, Hooks};
 use crate::pool::{Parts, Pool};
 use crate::{Admission, Clock, Config, HealthPolicy, Manager, Observer, Placement, Spawn, WarmUp};
@@ -22,6 +23,7 @@ pub struct Builder<M: Manager> {
     placement: Option<Arc<dyn Placement>>,
     health: Option<Arc<dyn HealthPolicy>>,
     warm_up: Option<WarmUp>,
+    extensions: Extensions,
     clock: Option<Arc<dyn Clock>>,
     spawner: Option<Arc<dyn Spawn>>,
 }
@@ -37,6 +39,7 @@ impl<M: Manager> Builder<M> {
             placement: None,
             health: None,
             warm_up: None,
+            extensions: Extensions::default(),
             clock: None,
             spawner: None,
         }
@@ -102,6 +105,12 @@ impl<M: Manager> Builder<M> {
         self
     }
 
+    /// Keeps `value` with the pool, for [`Pool::extension`]; instead of an earlier one of its type.
+    pub fn extension<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.extensions.insert(value);
+        self
+    }
+
     /// Takes the time from `clock`. Default: tokio's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -135,6 +144,7 @@ impl<M: Manager> Builder<M> {
             placement: self.placement,
             health: self.health,
             warm_up: self.warm_up,
+            extensions: self.extensions,
             clock: self
                 .clock
                 .or_else(default_clock)

@@ -113,6 +113,8 @@ mod config;
 #[cfg(not(pool_loom))]
 mod error;
 #[cfg(not(pool_loom))]
+mod extensions;
+#[cfg(not(pool_loom))]
 mod health;
 #[cfg(not(pool_loom))]
 mod hooks;
@@ -120,6 +122,8 @@ mod hooks;
 mod placement;
 #[cfg(not(pool_loom))]
 mod pool;
+#[cfg(not(pool_loom))]
+mod profile;
 #[cfg(not(pool_loom))]
 mod request;
 #[cfg(not(pool_loom))]
@@ -146,6 +150,7 @@ pub use self::{
     hooks::{Hook, Refused},
     placement::{Candidate, Candidates, Placement},
     pool::{Acquire, InFlight, Pool, PooledConnection, WeakPool},
+    profile::{Labels, Profile},
     request::{Priority, Request, RequestInfo},
     status::{CloseReport, ConnectionInfo, Evict, Holder, OnSuspend, PoolPhase, Status},
     vitals::{Errors, Pulse, Vitals},

@@ -8,6 +8,7 @@
 //! times, and then takes whatever is there.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crate::request::RequestInfo;
 
@@ -103,15 +104,62 @@ pub trait Placement: Send + Sync + 'static {
     fn released(&self, request: &RequestInfo, connection: Candidate) {
         let _ = (request, connection);
     }
+
+    /// The holder of `connection` has left a statement in its cache.
+    fn cached(&self, connection: Candidate, statement: u32) {
+        let _ = (connection, statement);
+    }
+
+    /// The holder of `connection` has dropped a statement from its cache, or all of them if none is
+    /// named.
+    fn uncached(&self, connection: Candidate, statement: Option<u32>) {
+        let _ = (connection, statement);
+    }
 }
 
 /// A connection, and where it lives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Candidate {
     /// The dense index of its slot, below the pool's `max_size_ceiling`.
     pub slot: u32,
     /// The connection's number.
     pub connection: u64,
+    /// What [state it carries](crate::PooledConnection::set_label); 0 for none.
+    pub label: u32,
+}
+
+impl Candidate {
+    /// A connection without a label.
+    #[must_use]
+    pub const fn new(slot: u32, connection: u64) -> Self {
+        Self {
+            slot,
+            connection,
+            label: 0,
+        }
+    }
+
+    /// With this label.
+    #[must_use]
+    pub const fn labelled(mut self, label: u32) -> Self {
+        self.label = label;
+        self
+    }
+}
+
+/// Two are equal if they are the same connection: the label is what it carried at the moment.
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        (self.slot, self.connection) == (other.slot, other.connection)
+    }
+}
+
+impl Eq for Candidate {}
+
+impl Hash for Candidate {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.slot, self.connection).hash(state);
+    }
 }
 
 /// Connections that are idle at the moment: a look at the pool, not a hold on anything.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::Manager;
 use crate::pool::{Acquire, Pool};
+use crate::profile::Profile;
 
 /// How urgent a request is. Waiting ages a request: one is overtaken only by those of a higher
 /// priority that come within the difference of the two offsets after it, where a plain
@@ -55,6 +56,8 @@ pub struct RequestInfo {
     pub tags: BTreeMap<String, String>,
     /// How urgent it was.
     pub priority: Priority,
+    /// What it would like of its connection, whose state it knows how to put right.
+    pub profile: Option<Profile>,
 }
 
 impl RequestInfo {
@@ -63,6 +66,7 @@ impl RequestInfo {
         user: None,
         tags: BTreeMap::new(),
         priority: Priority::Normal,
+        profile: None,
     };
 }
 
@@ -110,6 +114,13 @@ impl<'a, M: Manager> Request<'a, M> {
     /// How urgent it is. Default [`Priority::Normal`].
     pub fn priority(mut self, priority: Priority) -> Self {
         self.info.priority = priority;
+        self
+    }
+
+    /// What the request would like of its connection. Whoever says so may get a connection that is
+    /// labelled, and puts its state right before relying on it; all others get one without a label.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.info.profile = Some(profile);
         self
     }
 

@@ -79,7 +79,7 @@ impl<T> Slots<T> {
             let next = open.peek();
             place.take_if(|entry| {
                 let connection = entry.connection;
-                next != Some(&Candidate { slot, connection })
+                next != Some(&Candidate::new(slot, connection))
             });
         }
     }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     const fn at(slot: u32, connection: u64) -> Candidate {
-        Candidate { slot, connection }
+        Candidate::new(slot, connection)
     }
 
     fn open(connections: &[Candidate]) -> Vec<Subject> {

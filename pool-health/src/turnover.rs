@@ -75,10 +75,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     const fn at(slot: u32) -> Candidate {
-        Candidate {
-            slot,
-            connection: 1,
-        }
+        Candidate::new(slot, 1)
     }
 
     #[test]

@@ -188,7 +188,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         if inner.features.told && !inner.features.prepares && inner.is_fit(&mut lease, now) {
             return Some(lease);
         }
-        match inner.look(lease, now) {
+        match inner.look(lease, self.info(), now) {
             Look::Ready(lease) => Some(lease),
             Look::Gone => None,
             Look::Prepare(lease) => {

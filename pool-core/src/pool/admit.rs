@@ -136,6 +136,7 @@ pub(super) fn candidate<M: Manager>(loan: &Loan<M>) -> Candidate {
     Candidate {
         slot: loan.index(),
         connection: loan.get().id,
+        label: loan.face().label(),
     }
 }
 

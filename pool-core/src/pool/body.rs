@@ -78,6 +78,8 @@ pub(crate) struct Face {
     uses: AtomicU64,
     /// Errors so far, its users' and those of checks and resets.
     errors: AtomicU32,
+    /// What state was left on the connection on purpose; 0 for none. Written by its holder alone.
+    label: AtomicU32,
 }
 
 impl Default for Face {
@@ -93,6 +95,7 @@ impl Default for Face {
             succeeded: AtomicBool::new(false),
             uses: AtomicU64::new(0),
             errors: AtomicU32::new(0),
+            label: AtomicU32::new(0),
         }
     }
 }
@@ -129,6 +132,16 @@ impl Face {
         self.errors.load(Ordering::Relaxed)
     }
 
+    /// The connection's label.
+    pub(crate) fn label(&self) -> u32 {
+        self.label.load(Ordering::Relaxed)
+    }
+
+    /// Labels the connection. Whoever holds it next has taken it from the holder by an Acquire.
+    pub(crate) fn set_label(&self, label: u32) {
+        self.label.store(label, Ordering::Relaxed);
+    }
+
     /// Counts an error.
     pub(crate) fn note_error(&self) {
         let errors = self.errors.load(Ordering::Relaxed);
@@ -158,6 +171,7 @@ impl Face {
         self.succeeded.store(false, Ordering::Relaxed);
         self.uses.store(0, Ordering::Relaxed);
         self.errors.store(0, Ordering::Relaxed);
+        self.label.store(0, Ordering::Relaxed);
     }
 }
 

@@ -186,10 +186,7 @@ impl<M: Manager> Inner<M> {
         };
         self.counters.opened.fetch_add(1, Ordering::Relaxed);
         berth.face().renew(&body, now);
-        let connection = Candidate {
-            slot: berth.index(),
-            connection: id,
-        };
+        let connection = Candidate::new(berth.index(), id);
         self.enrol(connection, vitals, now);
         let loan = berth.fill(body);
         if self.queue.is_current(epoch) || mutant(109) {
@@ -321,7 +318,7 @@ impl<M: Manager> Connecting<M> {
                     let slot = berth.index();
                     let connection = id;
                     // Before anybody may have it, or it may be closed.
-                    inner.tell_connected(took, Ok(Candidate { slot, connection }));
+                    inner.tell_connected(took, Ok(Candidate::new(slot, connection)));
                     inner.install(berth, (conn, vitals), (id, epoch));
                 }
                 inner.mailbox.call();

@@ -120,7 +120,7 @@ impl Health {
                 continue;
             };
             let connection = ward.connection;
-            let candidate = Candidate { slot, connection };
+            let candidate = Candidate::new(slot, connection);
             match opened > before || mutant(204) {
                 true => due.push(candidate),
                 false => waiting.push((before, candidate)),
@@ -257,7 +257,7 @@ impl<M: Manager> Inner<M> {
                 return;
             }
             vitals.push(ward.vitals.clone());
-            subjects.push(ward.subject(Candidate { slot, connection }, place, face));
+            subjects.push(ward.subject(Candidate::new(slot, connection), place, face));
         });
     }
 
@@ -489,10 +489,7 @@ impl<M: Manager> Inner<M> {
 
     /// The connection with this number is being closed.
     pub(super) fn tell_closed_at(&self, berth: &Berth<M>, id: u64, reason: CloseReason) {
-        let connection = Candidate {
-            slot: berth.index(),
-            connection: id,
-        };
+        let connection = Candidate::new(berth.index(), id);
         self.tell_closed(connection, berth.face(), reason);
     }
 

@@ -17,7 +17,7 @@ use crate::mutant::mutant;
 use crate::queue::{Given, Held, Phase, Queue, wake};
 use crate::request::RequestInfo;
 use crate::status::ConnectionInfo;
-use crate::{CloseReason, Condition, ErrorClass, Manager, Outcome, Recycling};
+use crate::{Candidate, CloseReason, Condition, ErrorClass, Manager, Outcome, Recycling};
 
 /// A leased connection. Derefs to the manager's connection; goes back when dropped.
 ///
@@ -119,6 +119,42 @@ impl<M: Manager> PooledConnection<M> {
             }
         }
         class
+    }
+
+    /// Which connection it is, and its label.
+    #[must_use]
+    pub fn candidate(this: &Self) -> Candidate {
+        candidate(&this.loan)
+    }
+
+    /// Leaves a mark on the connection: it carries state on purpose, for which `label` stands, 0 for
+    /// none. Requests with a [profile](crate::Request::profile) may get it as it is; for any other it
+    /// is [reset](Manager::reset) first, which takes the label off.
+    pub fn set_label(this: &mut Self, label: u32) {
+        this.loan.face().set_label(label);
+        if label != 0 {
+            // Whoever gives it back or gets it next must look at it closely.
+            this.body_mut().seen = NEVER_SEEN;
+        }
+    }
+
+    /// Tells the pool's [`Placement`] that a statement was left in the connection's cache.
+    pub fn note_cached(this: &Self, statement: u32) {
+        if let Some(placement) = &this.loan.get().home.inner().placement {
+            placement.cached(Self::candidate(this), statement);
+        }
+    }
+
+    /// Tells the pool's [`Placement`] that a statement was dropped from the connection's cache, or all
+    /// of them if none is named.
+    pub fn note_uncached(this: &Self, statement: Option<u32>) {
+        if let Some(placement) = &this.loan.get().home.inner().placement {
+            placement.uncached(Self::candidate(this), statement);
+        }
+    }
+
+    pub(super) fn is_labelled(&self) -> bool {
+        self.loan.face().label() != 0
     }
 
     #[inline(always)]
@@ -329,6 +365,7 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
     let revision = inner.queue.revision();
     let evicted = loan.face().is_evicted(loan.get().id);
     let standing = inner.standing(loan);
+    let labelled = loan.face().label() != 0;
     let body = loan.get_mut();
     if let Standing::Doomed(reason) = standing {
         body.condemn(reason);
@@ -343,8 +380,8 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
     if standing == Standing::Recycled(Recycling::Replace) {
         return Way::Close(CloseReason::Replaced);
     }
-    // What came back after a suspicion is no longer suspect.
-    if standing == Standing::Free && now >= inner.suspect_before() {
+    // What came back after a suspicion is no longer suspect. One with a label is not for everybody.
+    if standing == Standing::Free && now >= inner.suspect_before() && !labelled {
         body.seen = revision;
     }
     let condition = condition(inner, body);

@@ -46,7 +46,12 @@ impl<M: Manager> Inner<M> {
     /// Looks at a connection that was taken for a caller: usable as it is, to be checked first, or
     /// not usable and sent away.
     #[inline(never)]
-    pub(super) fn look(&self, mut lease: PooledConnection<M>, now: u64) -> Look<M> {
+    pub(super) fn look(
+        &self,
+        mut lease: PooledConnection<M>,
+        request: &RequestInfo,
+        now: u64,
+    ) -> Look<M> {
         // Before the look at anything: what is decided after it shows in the next revision.
         let revision = self.queue.revision();
         if lease.loan().face().is_evicted(lease.loan().get().id) {
@@ -56,6 +61,7 @@ impl<M: Manager> Inner<M> {
         if let Standing::Doomed(reason) = standing {
             return self.send_away(lease, reason);
         }
+        let labelled = lease.is_labelled();
         let body = lease.body_mut();
         if !self.queue.is_current(body.epoch) && !mutant(108) {
             return self.send_away(lease, CloseReason::Stale);
@@ -68,9 +74,12 @@ impl<M: Manager> Inner<M> {
             self.restore(lease.into_loan(), Restore::CHECK);
             return Look::Gone;
         }
+        if labelled && request.profile.is_none() && !mutant(213) {
+            return self.send_to_reset(lease);
+        }
         let doubtful = self.is_doubtful(body, now);
-        // One that is recycled in a way of its own is looked at closely each time.
-        if !doubtful && standing == Standing::Free {
+        // One that is recycled in a way of its own, or labelled, is looked at closely each time.
+        if !doubtful && standing == Standing::Free && !labelled {
             body.seen = revision;
         }
         if !self.features.prepares {
@@ -160,7 +169,7 @@ impl<M: Manager> Inner<M> {
         lease: PooledConnection<M>,
         now: u64,
     ) -> Option<PooledConnection<M>> {
-        match self.look(lease, now) {
+        match self.look(lease, RequestInfo::NOTHING, now) {
             Look::Ready(lease) => Some(lease),
             // Its fate is decided in the background if it takes waiting; one at a time, or a single
             // call would take all idle connections out.
@@ -176,7 +185,7 @@ impl<M: Manager> Inner<M> {
             if !self.features.prepares && self.is_fit(&mut lease, now) {
                 return Some(lease);
             }
-            match self.look(lease, now) {
+            match self.look(lease, RequestInfo::NOTHING, now) {
                 Look::Ready(lease) => return Some(lease),
                 Look::Prepare(lease) => return self.prepare_at_once(lease),
                 Look::Gone => {}

@@ -52,6 +52,7 @@ use self::mailbox::Mailbox;
 use self::preparation::rough_timeout;
 use self::stop::Stop;
 use self::throttle::Throttle;
+use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::mutant::mutant;
 use crate::queue::{Limits, Queue};
@@ -105,6 +106,7 @@ pub(crate) struct Inner<M: Manager> {
     placement: Option<Arc<dyn Placement>>,
     health: Option<Health>,
     pub(crate) warm_up: Option<WarmUp>,
+    extensions: Extensions,
     pub(crate) clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawn>,
     handles: AtomicUsize,
@@ -203,6 +205,7 @@ pub(crate) struct Parts<M: Manager> {
     pub(crate) placement: Option<Arc<dyn Placement>>,
     pub(crate) health: Option<Arc<dyn HealthPolicy>>,
     pub(crate) warm_up: Option<WarmUp>,
+    pub(crate) extensions: Extensions,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) spawner: Arc<dyn Spawn>,
 }
@@ -264,6 +267,27 @@ impl<M: Manager> Pool<M> {
     #[must_use]
     pub fn manager(&self) -> &M {
         &self.inner.manager
+    }
+
+    /// What time it is to the pool.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// What runs the pool's background work.
+    #[must_use]
+    pub fn spawner(&self) -> &Arc<dyn Spawn> {
+        &self.inner.spawner
+    }
+
+    /// Something that another crate keeps with the pool, one value of each type: the one that it was
+    /// [built with](Builder::extension), else the one made now. It lives as long as the pool, and so
+    /// must not hold a handle of it.
+    ///
+    /// `make` must not ask for an extension itself.
+    pub fn extension<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        self.inner.extensions.obtain(make)
     }
 
     /// A handle that does not keep the pool open.
@@ -350,6 +374,7 @@ impl<M: Manager> Inner<M> {
             placement,
             health,
             warm_up,
+            extensions,
             clock,
             spawner,
         } = parts;
@@ -403,6 +428,7 @@ impl<M: Manager> Inner<M> {
             placement,
             health: health.map(Health::new),
             warm_up,
+            extensions,
             clock,
             spawner,
         }

@@ -46,7 +46,7 @@ impl<M: Manager> Idle for Inner<M> {
         let mut count = 0;
         self.queue.peek(home(), |slot, face| {
             let connection = face.id.load(Ordering::Relaxed);
-            into[count] = Candidate { slot, connection };
+            into[count] = Candidate::new(slot, connection).labelled(face.label());
             count += 1;
             count < into.len()
         });
@@ -56,6 +56,6 @@ impl<M: Manager> Idle for Inner<M> {
     fn find(&self, slot: u32) -> Option<Candidate> {
         let face = self.queue.peek_at(slot)?;
         let connection = face.id.load(Ordering::Relaxed);
-        Some(Candidate { slot, connection })
+        Some(Candidate::new(slot, connection).labelled(face.label()))
     }
 }

@@ -256,7 +256,11 @@ impl<M: Manager> Inner<M> {
         };
         body.finish();
         let cause = match outcome {
-            Ok(Ok(())) => return self.manager.condition(&mut body.conn) == Condition::Clean,
+            Ok(Ok(())) => {
+                let clean = self.manager.condition(&mut body.conn) == Condition::Clean;
+                PooledConnection::set_label(lease, 0);
+                return clean;
+            }
             Ok(Err(error)) => Cause::Manager(Arc::new(error)),
             Err(cut) => cut.into_cause(limit),
         };

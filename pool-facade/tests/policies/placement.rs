@@ -220,10 +220,7 @@ async fn books_are_told_of_each_lease_once_with_slot_connection_and_request() {
         .build()
         .await
         .unwrap();
-    let lease = |connection| Candidate {
-        slot: 0,
-        connection,
-    };
+    let lease = |connection| Candidate::new(0, connection);
     let (acquired, released) = (Told::Acquired, Told::Released);
     let alice = Some(Arc::<str>::from("alice"));
     let held = pool.request().user("alice").acquire().await.unwrap();

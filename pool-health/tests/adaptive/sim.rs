@@ -55,7 +55,7 @@ impl Sim {
 
     pub(crate) fn open(&mut self, slot: u32, connection: u64) {
         let subject = Subject {
-            connection: Candidate { slot, connection },
+            connection: Candidate::new(slot, connection),
             place: Place::Idle,
             opened: self.now,
             used: self.now,

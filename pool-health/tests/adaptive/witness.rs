@@ -52,10 +52,7 @@ fn close(sim: &mut Sim, index: usize, reason: CloseReason) {
 }
 
 fn connect(sim: &Sim, outcome: Result<(), ErrorClass>) {
-    let new = Candidate {
-        slot: 9,
-        connection: 99,
-    };
+    let new = Candidate::new(9, 99);
     let outcome = outcome.map(|()| new);
     sim.health.connected(sim.now, TOOK, outcome);
 }

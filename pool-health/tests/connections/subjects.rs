@@ -5,7 +5,7 @@ use std::time::Duration;
 use pool_core::{Candidate, ErrorClass, Errors, Place, Pulse, Subject};
 
 pub(crate) const fn connection(slot: u32, connection: u64) -> Candidate {
-    Candidate { slot, connection }
+    Candidate::new(slot, connection)
 }
 
 /// An idle connection that was opened at the origin and never used.

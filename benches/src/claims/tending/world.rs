@@ -221,10 +221,7 @@ impl World {
             return;
         }
         self.lives += 1;
-        let candidate = Candidate {
-            slot: u32::try_from(slot).unwrap_or(u32::MAX),
-            connection: self.lives,
-        };
+        let candidate = Candidate::new(u32::try_from(slot).unwrap_or(u32::MAX), self.lives);
         let vitals = Vitals::new(Arc::new(self.clock.clone()), self.origin);
         self.slots[slot] = Some(Connection::new(candidate, now, vitals));
         if let Some(policy) = self.care.policy() {
