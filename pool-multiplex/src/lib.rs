@@ -3,6 +3,7 @@
 mod effect;
 mod pins;
 mod transaction;
+pub mod transfer;
 
 pub use effect::Effect;
 pub use pins::{PinReason, Pins};
