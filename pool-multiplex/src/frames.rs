@@ -297,6 +297,14 @@ impl Frames {
         }
     }
 
+    /// The session has come to a connection with these settings, which no rollback takes back.
+    pub(crate) fn arrive(&mut self, physical: &Settings) {
+        let open = self.open.iter_mut().flat_map(|open| open.scopes());
+        for scope in open.chain([&mut self.committed]) {
+            scope.physical = physical.clone();
+        }
+    }
+
     /// The connection is gone, and with it the transaction and everything that was there only.
     pub fn abandon(&mut self) {
         self.open = None;

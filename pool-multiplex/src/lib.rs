@@ -1,25 +1,45 @@
 //! Sessions: many of them on few connections, each with its state intact.
 
+mod carry;
+mod config;
+mod driver;
 mod effect;
+mod error;
+mod expiry;
 mod frames;
 mod interner;
+mod label;
 mod names;
 mod pins;
+mod registry;
+mod run;
+mod session;
+mod sessions;
 mod settings;
+mod slot;
 mod state;
 mod statements;
+mod statistics;
 mod table;
 mod tags;
 mod transaction;
 pub mod transfer;
 
+pub use config::{SessionConfig, SessionOptions};
+pub use driver::{Done, Failed, Failure, Prelude, Residue, SessionManager};
 pub use effect::Effect;
+pub use error::Error;
 pub use frames::{Frames, Scope, TooManySavepoints};
 pub use interner::Interner;
+pub use label::Label;
 pub use names::{Names, Temporaries};
 pub use pins::{PinReason, Pins};
+pub use run::Work;
+pub use session::Session;
+pub use sessions::{ConnectionDrain, SessionInfo, SessionPool, Sessions};
 pub use settings::{Difference, Settings};
 pub use state::State;
 pub use statements::{Catalogue, SessionStatements, Statement};
+pub use statistics::SessionStatistics;
 pub use tags::{Tag, TagError, TagName, Tags};
 pub use transaction::{Access, Isolation, Modes, TransactionContext, TransactionStatus};

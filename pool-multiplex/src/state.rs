@@ -103,7 +103,17 @@ impl State {
         &self.frames.current().physical
     }
 
-    /// The connection has these: it was just attached, or they were replayed. In a transaction, its
+    /// The session has come to a connection that has these. A transaction that it is in begins there.
+    pub fn arrive(&mut self, physical: &Settings) {
+        self.frames.arrive(physical);
+    }
+
+    /// The session wants these and no others from now on.
+    pub(crate) fn want_all(&mut self, wanted: Settings) {
+        self.frames.current_mut().wanted = wanted;
+    }
+
+    /// The connection has these: they were replayed. In a transaction, its
     /// rollback takes that back.
     pub fn set_physical(&mut self, settings: Settings) {
         self.frames.current_mut().physical = settings;

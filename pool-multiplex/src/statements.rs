@@ -219,6 +219,14 @@ impl SessionStatements {
         evicted
     }
 
+    /// Keeps a statement that was run so often elsewhere, as the one used last.
+    pub(crate) fn restore(&mut self, statement: &Arc<Statement>, executions: u64) {
+        self.touch(statement);
+        if let Some(at) = self.position(statement.id()) {
+            self.used[at].executions = executions;
+        }
+    }
+
     /// How often the session ran it since it was kept; 0 if it is not kept.
     #[must_use]
     pub fn executions(&self, id: u32) -> u64 {

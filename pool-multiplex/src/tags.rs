@@ -23,7 +23,7 @@ pub enum TagName {
 }
 
 impl TagName {
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Self::Application => "application",
             Self::Schema => "schema",

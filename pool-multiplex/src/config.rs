@@ -1,0 +1,130 @@
+//! What the sessions of a pool may be.
+
+use crate::tags::Tags;
+use std::time::Duration;
+
+/// How many sessions there may be, and for how long. Each value has a default that says why.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    pub(crate) max_sessions: usize,
+    pub(crate) max_pinned: usize,
+    pub(crate) session_timeout: Option<Duration>,
+    pub(crate) idle_in_transaction_timeout: Option<Duration>,
+    pub(crate) statement_cache_size: usize,
+    pub(crate) catalogue_size: usize,
+    pub(crate) max_interned: usize,
+    pub(crate) audit: bool,
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            max_sessions: 10_000,
+            max_pinned: usize::MAX,
+            session_timeout: Some(Duration::from_secs(300)),
+            idle_in_transaction_timeout: None,
+            statement_cache_size: 100,
+            catalogue_size: 10_000,
+            max_interned: 20_000,
+            audit: false,
+        }
+    }
+}
+
+impl SessionConfig {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The most sessions, suspended ones included. Default 10,000: some tens of megabytes.
+    #[must_use]
+    pub const fn max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions;
+        self
+    }
+
+    /// The most sessions that may be pinned to a connection for anything but a transaction: each takes
+    /// one away from all others. Default: no limit but the pool's.
+    #[must_use]
+    pub const fn max_pinned(mut self, sessions: usize) -> Self {
+        self.max_pinned = sessions;
+        self
+    }
+
+    /// For how long a session may be unused before it ends. Default 300 s; `None` for ever.
+    #[must_use]
+    pub const fn session_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.session_timeout = timeout;
+        self
+    }
+
+    /// For how long a session may leave a transaction idle before it is rolled back and its connection
+    /// goes to others; the session lives on. Default: for ever, as on a connection of one's own.
+    #[must_use]
+    pub const fn idle_in_transaction_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.idle_in_transaction_timeout = timeout;
+        self
+    }
+
+    /// How many statements each session remembers. Default 100, some 2 KiB.
+    #[must_use]
+    pub const fn statement_cache_size(mut self, statements: usize) -> Self {
+        self.statement_cache_size = statements;
+        self
+    }
+
+    /// How many different statements all sessions share; more are not shared. Default 10,000.
+    #[must_use]
+    pub const fn catalogue_size(mut self, statements: usize) -> Self {
+        self.catalogue_size = statements;
+        self
+    }
+
+    /// How many different lists of settings are kept once each; more are kept by each session for
+    /// itself, and found by nobody else. Default 20,000: two for each session.
+    #[must_use]
+    pub const fn max_interned(mut self, lists: usize) -> Self {
+        self.max_interned = lists;
+        self
+    }
+
+    /// Whether each connection is asked for hidden state, which a function may have left, before
+    /// another session gets it; costs a round trip each time. What is found costs the connection.
+    /// Default: not.
+    #[must_use]
+    pub const fn audit(mut self, audit: bool) -> Self {
+        self.audit = audit;
+        self
+    }
+}
+
+/// What one session begins with.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    pub(crate) baseline: Vec<(String, String)>,
+    pub(crate) tags: Tags,
+}
+
+impl SessionOptions {
+    /// A session like any other.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A setting that the session begins with, and that a reset gives back to it.
+    #[must_use]
+    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.baseline.push((name.into(), value.into()));
+        self
+    }
+
+    /// What the session says about itself, for placements.
+    #[must_use]
+    pub fn tags(mut self, tags: Tags) -> Self {
+        self.tags = tags;
+        self
+    }
+}

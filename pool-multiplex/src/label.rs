@@ -1,0 +1,54 @@
+//! What a connection carries.
+
+use crate::settings::Settings;
+
+/// What sessions have left on a connection, kept beside it by its adapter.
+///
+/// The label says what is true of the connection at this moment, or the connection is closed: there
+/// is no third case. Whoever resets the connection [clears](Self::clear) it.
+#[derive(Debug, Default)]
+pub struct Label {
+    settings: Settings,
+    open: bool,
+}
+
+impl Label {
+    /// The label of a connection as it was opened.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether the connection is as it was opened.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.settings.is_empty()
+    }
+
+    /// The settings that differ from those that the connection was opened with.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The connection was reset.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether a session is on the connection, or has left it without saying what it left: the
+    /// connection must be reset before anybody else gets it.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.open
+    }
+
+    pub(crate) const fn open(&mut self) {
+        self.open = true;
+    }
+
+    pub(crate) fn stamp(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.open = false;
+    }
+}

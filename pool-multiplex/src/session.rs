@@ -1,0 +1,318 @@
+//! One session, as its adapter's wrapper uses it.
+
+use crate::driver::SessionManager;
+use crate::effect::Effect;
+use crate::error::Error;
+use crate::pins::{PinReason, Pins};
+use crate::run::Work;
+use crate::sessions::Sessions;
+use crate::slot::{Checkout, Place, Slot};
+use crate::state::State;
+use crate::statistics::count;
+use crate::transaction::{Modes, TransactionContext, TransactionStatus};
+use crate::transfer::{Blob, Exporter, Keys, UnixSeconds};
+use pool_core::{Candidate, PooledConnection};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A session: what one user of a connection would have on it, kept apart from any connection.
+///
+/// It is on a connection only while something runs, and while something pins it. Adapters wrap it in
+/// a type that speaks their dialect; what can be done without one is here.
+///
+/// Dropping it ends it. An open transaction is rolled back, and a connection that carries something
+/// of it is made clean, in the background.
+pub struct Session<M: SessionManager> {
+    pub(crate) sessions: Sessions<M>,
+    /// `None` once it has been handed over: suspended, or ended otherwise than by a drop.
+    pub(crate) slot: Option<Arc<Slot<M>>>,
+}
+
+impl<M: SessionManager> Session<M> {
+    pub(crate) const fn new(sessions: Sessions<M>, slot: Arc<Slot<M>>) -> Self {
+        Self {
+            sessions,
+            slot: Some(slot),
+        }
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<Slot<M>> {
+        self.slot
+            .as_ref()
+            .unwrap_or_else(|| unreachable!("taken only by what consumes the session"))
+    }
+
+    /// Its number, unique among the sessions of the pool.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.slot().id
+    }
+
+    /// The sessions that it is one of.
+    #[must_use]
+    pub const fn sessions(&self) -> &Sessions<M> {
+        &self.sessions
+    }
+
+    /// Looks at the session's state, as it is between two operations.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`].
+    pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, Error<M::Error>> {
+        let out = self.check_out()?;
+        Ok(look(&out.state))
+    }
+
+    /// Changes the session's own books: tags, statements. What belongs to a connection changes by
+    /// effects alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`].
+    pub fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut State) -> T,
+    ) -> Result<T, Error<M::Error>> {
+        let mut out = self.check_out()?;
+        let changed = change(&mut out.state);
+        out.recount();
+        Ok(changed)
+    }
+
+    /// Notes what was done for the session without the help of its connection: a subscription that is
+    /// served aside.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`].
+    pub fn note(&mut self, effect: &Effect) -> Result<(), Error<M::Error>> {
+        let now = self.sessions.registry().instant();
+        self.change(|state| state.apply(effect, now))
+    }
+
+    /// What pins the session to its connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`].
+    pub fn pins(&self) -> Result<Pins, Error<M::Error>> {
+        self.look(State::pins)
+    }
+
+    /// The transaction that the session is in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`].
+    pub fn transaction_context(&self) -> Result<Option<TransactionContext>, Error<M::Error>> {
+        self.look(State::transaction)
+    }
+
+    /// The connection that the session is on, or was on last.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`].
+    pub fn connection(&self) -> Result<Option<Candidate>, Error<M::Error>> {
+        let out = self.check_out()?;
+        let here = out.lease.as_ref().map(PooledConnection::candidate);
+        Ok(here.or(out.last))
+    }
+
+    /// Begins a transaction, of which the server learns with the first operation in it: until then it
+    /// costs neither a round trip nor a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InTransaction`], [`Error::Expired`], and what happened to an earlier transaction.
+    pub fn begin(&mut self, modes: Modes) -> Result<(), Error<M::Error>> {
+        let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
+        if out.in_transaction() {
+            return Err(Error::InTransaction);
+        }
+        let now = out.registry.instant();
+        out.state.apply(&Effect::Begin(modes), now);
+        out.begun = false;
+        out.recount();
+        Ok(())
+    }
+
+    /// Ends a transaction of which the server knows nothing yet; false if it knows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTransaction`], [`Error::Expired`], and what happened to the transaction.
+    pub fn end_unbegun(&mut self, commit: bool) -> Result<bool, Error<M::Error>> {
+        let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
+        if !out.in_transaction() {
+            return Err(Error::NoTransaction);
+        }
+        if out.begun {
+            return Ok(false);
+        }
+        let now = out.registry.instant();
+        let effect = match commit {
+            true => Effect::Commit { chain: false },
+            false => Effect::Rollback { chain: false },
+        };
+        out.state.apply(&effect, now);
+        out.recount();
+        Ok(true)
+    }
+
+    /// Keeps the session on its connection from here on, for a reason of its user's own, and puts its
+    /// state there now.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn attach(&mut self) -> Result<(), Error<M::Error>> {
+        let work = Work::default().pins(Pins::NONE.with(PinReason::Manual));
+        self.note(&Effect::Pin(PinReason::Manual))?;
+        let attached = self.run(M::nothing(), work).await.map(drop);
+        if attached.is_err() {
+            self.note(&Effect::Unpin(PinReason::Manual))?;
+        }
+        attached
+    }
+
+    /// Lets go of the connection, unless something else pins the session.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn detach(&mut self) -> Result<(), Error<M::Error>> {
+        self.note(&Effect::Unpin(PinReason::Manual))?;
+        self.leave_connection().await
+    }
+
+    /// Moves the session to another connection than the one that it had last, and puts its state
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Pinned`]; [`Error::Pool`] if there is no other connection in time; else as
+    /// [`run`](Self::run).
+    pub async fn migrate(&mut self) -> Result<(), Error<M::Error>> {
+        self.leave_and_attach_elsewhere().await?;
+        count(&self.sessions.registry().counters.migrated);
+        Ok(())
+    }
+
+    /// Leaves the session to itself, without a connection, until it is [resumed](Sessions::resume) by
+    /// its number or times out.
+    ///
+    /// # Errors
+    ///
+    /// The session as it was, and [`Error::Pinned`] or [`Error::Expired`].
+    pub fn suspend(mut self) -> Result<u64, (Self, Error<M::Error>)> {
+        match self.mark_suspended() {
+            Ok(id) => {
+                self.slot = None;
+                Ok(id)
+            }
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    fn mark_suspended(&self) -> Result<u64, Error<M::Error>> {
+        let mut out = self.check_out()?;
+        unpinned(out.state.pins())?;
+        out.suspended = true;
+        let suspended = &self.sessions.registry().counters.suspended;
+        suspended.fetch_add(1, Ordering::Relaxed);
+        Ok(self.id())
+    }
+
+    /// Ends the session here and gives back all that another process needs to go on with it, signed
+    /// with a key of `keys`.
+    ///
+    /// The blob is signed and not encrypted: whoever sees it can read the session's settings.
+    ///
+    /// # Errors
+    ///
+    /// The session as it was, and [`Error::Transfer`] with everything that pins it or what is too large
+    /// for a blob, or [`Error::Expired`].
+    pub fn export(
+        self,
+        exporter: &Exporter,
+        keys: &Keys,
+        now: UnixSeconds,
+    ) -> Result<Blob, (Self, Error<M::Error>)> {
+        match self.seal(exporter, keys, now) {
+            Ok(blob) => {
+                count(&self.sessions.registry().counters.exported);
+                drop(self);
+                Ok(blob)
+            }
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    fn seal(
+        &self,
+        exporter: &Exporter,
+        keys: &Keys,
+        now: UnixSeconds,
+    ) -> Result<Blob, Error<M::Error>> {
+        let identity = self.sessions.pool().manager().identity();
+        let out = self.check_out()?;
+        Exporter::permit(out.state.pins())?;
+        let snapshot = out.registry.snapshot(&out.state, self.id(), identity, now);
+        Ok(exporter.seal(&snapshot, keys, unique())?)
+    }
+
+    /// Whether the session has ended by its timeout.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        matches!(&*self.slot().lock(), Place::Expired)
+    }
+
+    /// Where the session stands.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`].
+    pub fn status(&self) -> Result<TransactionStatus, Error<M::Error>> {
+        self.look(|state| state.frames().status())
+    }
+
+    pub(crate) fn check_out(&self) -> Result<Checkout<M>, Error<M::Error>> {
+        Checkout::take(self.sessions.registry(), self.slot())
+    }
+}
+
+/// A number that was not used before: 128 bits of two hashes under random keys.
+fn unique() -> u128 {
+    let [high, low] = [0, 1].map(|half: u8| RandomState::new().hash_one(half));
+    u128::from(high) << 64 | u128::from(low)
+}
+
+/// Refuses what a pinned session cannot do.
+pub(crate) fn unpinned<E: std::error::Error>(reasons: Pins) -> Result<(), Error<E>> {
+    match reasons.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Pinned { reasons }),
+    }
+}
+
+impl<M: SessionManager> Drop for Session<M> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.sessions.registry().leave(&slot);
+            count(&self.sessions.registry().counters.destroyed);
+        }
+    }
+}
+
+impl<M: SessionManager> fmt::Debug for Session<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.slot.as_ref().map(|slot| slot.id))
+            .field("pins", &self.pins().ok())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,217 @@
+//! Where a session is kept between two operations, and taken out of for one.
+//!
+//! A session is used by one task at a time, but looked at by others: whoever counts, and whoever ends
+//! what was idle for too long. So it lies in a place of its own behind a short lock. An operation
+//! takes it out and puts it back; meanwhile the place says that it is busy, and nobody else touches
+//! it. An operation that is given up half way puts it back too, without the connection, of which
+//! nothing is known any more.
+
+use crate::driver::SessionManager;
+use crate::error::Error;
+use crate::pins::Pins;
+use crate::registry::Registry;
+use crate::state::State;
+use crate::statistics::count;
+use crate::transaction::TransactionStatus;
+use pool_core::{Candidate, PooledConnection};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A session's place.
+pub(crate) struct Slot<M: SessionManager> {
+    pub(crate) id: u64,
+    place: Mutex<Place<M>>,
+    /// When it was used last, in milliseconds of the registry's time.
+    used: AtomicU64,
+}
+
+/// What is in it.
+pub(crate) enum Place<M: SessionManager> {
+    /// Between two operations.
+    Here(Box<Inside<M>>),
+    /// In one.
+    Busy,
+    /// The session timed out.
+    Expired,
+}
+
+/// A session.
+pub(crate) struct Inside<M: SessionManager> {
+    pub(crate) state: State,
+    /// The connection that it cannot leave, or is just on.
+    pub(crate) lease: Option<PooledConnection<M>>,
+    /// The connection that it had last.
+    pub(crate) last: Option<Candidate>,
+    /// The server knows of the transaction that the session is in.
+    pub(crate) begun: bool,
+    /// Handed out by `suspend`, and nobody's until it is resumed.
+    pub(crate) suspended: bool,
+    /// What happened to it behind its user's back.
+    pub(crate) notice: Option<Notice>,
+    /// The reasons that are counted for it.
+    pub(crate) counted: Pins,
+    /// It has one of the places for sessions that keep a connection beyond a transaction.
+    pub(crate) placed: bool,
+}
+
+/// What a user must be told at the next operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Notice {
+    IdleInTransaction(Duration),
+    Interrupted,
+}
+
+impl Notice {
+    pub(crate) const fn into_error<E: std::error::Error + 'static>(self) -> Error<E> {
+        match self {
+            Self::IdleInTransaction(limit) => Error::IdleInTransaction(limit),
+            Self::Interrupted => Error::Interrupted,
+        }
+    }
+}
+
+impl<M: SessionManager> Slot<M> {
+    pub(crate) fn new(id: u64, inside: Box<Inside<M>>, now: u64) -> Self {
+        Self {
+            id,
+            place: Mutex::new(Place::Here(inside)),
+            used: AtomicU64::new(now),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Place<M>> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is in it, if nobody is just at it.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Place<M>>> {
+        self.place.try_lock().ok()
+    }
+
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+impl<M: SessionManager> Inside<M> {
+    pub(crate) fn new(state: State) -> Box<Self> {
+        Box::new(Self {
+            state,
+            lease: None,
+            last: None,
+            begun: false,
+            suspended: false,
+            notice: None,
+            counted: Pins::NONE,
+            placed: false,
+        })
+    }
+
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.state.frames().status() != TransactionStatus::Idle
+    }
+
+    /// The connection is gone, and what was on it.
+    pub(crate) fn lose(&mut self) -> Option<PooledConnection<M>> {
+        self.state.lost();
+        self.begun = false;
+        self.lease.take()
+    }
+}
+
+/// A session that is taken out for an operation. Puts it back when dropped.
+pub(crate) struct Checkout<M: SessionManager> {
+    pub(crate) registry: Arc<Registry<M>>,
+    slot: Arc<Slot<M>>,
+    inside: Option<Box<Inside<M>>>,
+    /// The connection is at work: if this is dropped now, nothing is known of it.
+    pub(crate) flying: bool,
+}
+
+impl<M: SessionManager> Checkout<M> {
+    /// Takes a session out, if it is there.
+    pub(crate) fn take(
+        registry: &Arc<Registry<M>>,
+        slot: &Arc<Slot<M>>,
+    ) -> Result<Self, Error<M::Error>> {
+        let mut place = slot.lock();
+        match std::mem::replace(&mut *place, Place::Busy) {
+            Place::Here(inside) => {
+                drop(place);
+                Ok(Self {
+                    registry: Arc::clone(registry),
+                    slot: Arc::clone(slot),
+                    inside: Some(inside),
+                    flying: false,
+                })
+            }
+            // A handle is used by one task at a time, so this one is only ever looked at.
+            Place::Busy => Err(Error::Interrupted),
+            Place::Expired => {
+                *place = Place::Expired;
+                Err(Error::Expired)
+            }
+        }
+    }
+
+    /// As [`take`](Self::take), and tells the user what has happened since the last operation.
+    pub(crate) fn begin(
+        registry: &Arc<Registry<M>>,
+        slot: &Arc<Slot<M>>,
+    ) -> Result<Self, Error<M::Error>> {
+        let mut out = Self::take(registry, slot)?;
+        match out.notice.take() {
+            Some(notice) => Err(notice.into_error()),
+            None => Ok(out),
+        }
+    }
+
+    /// Counts what pins the session now.
+    pub(crate) fn recount(&mut self) {
+        let registry = Arc::clone(&self.registry);
+        registry.recount(self);
+    }
+
+    fn inside_mut(&mut self) -> &mut Inside<M> {
+        self.inside
+            .as_deref_mut()
+            .unwrap_or_else(|| unreachable!("it is there until this is dropped"))
+    }
+}
+
+impl<M: SessionManager> std::ops::Deref for Checkout<M> {
+    type Target = Inside<M>;
+
+    fn deref(&self) -> &Inside<M> {
+        self.inside
+            .as_deref()
+            .unwrap_or_else(|| unreachable!("it is there until this is dropped"))
+    }
+}
+
+impl<M: SessionManager> std::ops::DerefMut for Checkout<M> {
+    fn deref_mut(&mut self) -> &mut Inside<M> {
+        self.inside_mut()
+    }
+}
+
+impl<M: SessionManager> Drop for Checkout<M> {
+    fn drop(&mut self) {
+        if self.flying {
+            if self.in_transaction() {
+                self.notice = Some(Notice::Interrupted);
+                count(&self.registry.counters.transactions_lost);
+            }
+            let lease = self.lose();
+            self.registry.detached(lease.is_some());
+            self.recount();
+            // It goes back as it is; whoever looks at it next finds it open.
+            drop(lease);
+        }
+        if let Some(inside) = self.inside.take() {
+            self.slot.used.store(self.registry.now(), Ordering::Relaxed);
+            *self.slot.lock() = Place::Here(inside);
+        }
+    }
+}
