@@ -6,7 +6,7 @@ use crate::statements::{Sql, Statements};
 use crate::tls::Tls;
 use crate::transport::{AlreadyConnected, Endpoint, driver_config};
 use crate::warm_up::{Extent, perform};
-use crate::watch::{Look, Status, Taint, Watch};
+use crate::watch::{Look, Status, Taint, Watch, WireCounts};
 use pool_core::{CacheStats, WarmUp};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -195,6 +195,12 @@ impl PostgresConnection {
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.watch.work()
+    }
+
+    /// Messages sent over this connection, by kind.
+    #[must_use]
+    pub fn wire_counts(&self) -> WireCounts {
+        self.watch.wire_counts()
     }
 
     /// Runs `call`, which is done when the server is ready again. Relaxed counters: they are read

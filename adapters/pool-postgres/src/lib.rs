@@ -56,9 +56,16 @@ mod connection;
 mod driver;
 mod dsn;
 mod error;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "sessions, which are to come, are what it is for")
+)]
+mod exchange;
 mod hosts;
 mod manager;
 mod reset;
+#[cfg(test)]
+mod server;
 mod statements;
 mod tls;
 mod transport;
@@ -74,3 +81,4 @@ pub use reset::Reset;
 pub use rustls;
 pub use statements::Sql;
 pub use tokio_postgres;
+pub use watch::WireCounts;

@@ -157,6 +157,11 @@ impl Ledger {
         self.answered
     }
 
+    /// Whether anything but Close was sent since the last Sync.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open_work || self.open_brief
+    }
+
     /// Whether the server has finished the startup.
     pub(super) const fn has_started(&self) -> bool {
         !matches!(self.status, Status::Unknown)

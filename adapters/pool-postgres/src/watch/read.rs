@@ -1,7 +1,9 @@
 //! What the two directions of the stream say.
 
+use super::counts::WireCounts;
 use super::frame::Visit;
 use super::ledger::Ledger;
+use super::record::Recorder;
 use super::scan::{Found, Scanner};
 use super::signs::Signs;
 use super::taint::{Taint, TaintingStatements};
@@ -193,6 +195,9 @@ pub(super) struct Findings {
     pub(super) process_id: i32,
     /// None while nobody wants to know.
     pub(super) signs: Option<Box<Signs>>,
+    /// The same.
+    pub(super) recorder: Option<Box<Recorder>>,
+    pub(super) counts: WireCounts,
 }
 
 impl Findings {
@@ -210,6 +215,9 @@ impl Findings {
     fn ready(&mut self, status: u8) {
         self.ledger.ready(status);
         self.answered();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.answered(self.ledger.answers(), self.ledger.status());
+        }
     }
 
     fn copy_in(&mut self) {
@@ -235,8 +243,22 @@ pub(super) struct Reading<'a, R> {
 
 impl Visit for Reading<'_, Client> {
     fn begin(&mut self, kind: u8) {
-        let Findings { ledger, signs, .. } = &mut *self.findings;
+        let findings = &mut *self.findings;
+        let only_closes = kind == b'S' && !findings.ledger.is_open();
+        let Findings {
+            ledger,
+            signs,
+            recorder,
+            counts,
+            ..
+        } = findings;
         ledger.sent(kind);
+        counts.sent(kind);
+        if let Some(recorder) = recorder
+            && only_closes
+        {
+            recorder.closes(ledger.requests());
+        }
         if let Some(signs) = signs {
             signs.sent(kind, ledger.requests());
         }
@@ -257,6 +279,9 @@ impl Visit for Reading<'_, Client> {
 impl Visit for Reading<'_, Server> {
     fn begin(&mut self, kind: u8) {
         (self.reader.kind, self.reader.filled) = (kind, 0);
+        if let Some(recorder) = &mut self.findings.recorder {
+            recorder.begin(kind);
+        }
         match kind {
             b'G' => self.findings.copy_in(),
             // CopyBoth: replication, which nobody pools.
@@ -273,6 +298,9 @@ impl Visit for Reading<'_, Server> {
         let kept = bytes.len().min(KEPT - *filled);
         start[*filled..*filled + kept].copy_from_slice(&bytes[..kept]);
         *filled += kept;
+        if let Some(recorder) = &mut self.findings.recorder {
+            recorder.body(bytes);
+        }
     }
 
     fn end(&mut self) {
