@@ -63,12 +63,27 @@ mod error;
 mod exchange;
 mod hosts;
 mod manager;
+mod pipeline;
 mod reset;
 #[cfg(test)]
 mod server;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "sessions, which are to come, are what it is for")
+)]
+mod settings;
 mod statements;
 mod tls;
 mod transport;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "sessions, which are to come, are what it is for"
+    )
+)]
+mod unit;
 mod warm_up;
 mod watch;
 

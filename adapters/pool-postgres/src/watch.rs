@@ -78,9 +78,7 @@ mod taint;
 
 pub use counts::WireCounts;
 pub(crate) use ledger::Status;
-pub(crate) use record::Record;
-#[cfg(test)]
-pub(crate) use record::Tag;
+pub(crate) use record::{Answer, Kind, Record, Tag};
 pub(crate) use stream::WatchedStream;
 pub(crate) use taint::Taint;
 

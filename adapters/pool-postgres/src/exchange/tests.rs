@@ -1,5 +1,6 @@
 //! Records of a real server's answers.
 
+use super::Said;
 use crate::server::{open, poll_once};
 use crate::watch::{Look, Record, Status, Tag};
 use std::pin::pin;
@@ -24,7 +25,7 @@ async fn commit_of_a_failed_transaction_is_recorded_as_a_rollback() {
     );
     assert!(begin.is_ok() && query.is_err());
     assert!(commit.is_ok(), "the driver says that the COMMIT went well");
-    let (look, record) = exchange.recorded().await;
+    let Said { look, record, .. } = exchange.recorded().await;
     assert_eq!(look, Look::Settled(Status::Idle));
     assert_eq!(
         tags(&record),
@@ -53,7 +54,7 @@ async fn record_of_a_failed_request_is_complete_without_another_one() {
         conn.run("SET work_mem = '8MB'; SELECT nonsense")
             .await
             .unwrap_err();
-        let (look, record) = exchange.recorded().await;
+        let Said { look, record, .. } = exchange.recorded().await;
         assert_eq!(look, Look::Settled(Status::Idle));
         assert_eq!(record.answers.len(), 1);
         assert_eq!(record.answers[0].status, Status::Idle);
@@ -68,7 +69,7 @@ async fn reported_parameters_are_recorded_with_the_servers_own_spelling() {
     conn.run("SET datestyle = 'german'; SET application_name = 'a'; SET work_mem = '5MB'")
         .await
         .unwrap();
-    let (_, record) = exchange.recorded().await;
+    let record = exchange.recorded().await.record;
     let told: Vec<_> = record.answers[0]
         .parameters
         .iter()
@@ -90,7 +91,7 @@ async fn closing_of_statements_is_not_recorded() {
     let exchange = conn.exchange();
     drop(statement);
     conn.execute("SELECT 2", &[]).await.unwrap();
-    let (_, record) = exchange.recorded().await;
+    let record = exchange.recorded().await.record;
     // The statement is prepared, and then run.
     assert_eq!(tags(&record), [&[][..], &[Tag::Select]]);
 }
@@ -101,11 +102,11 @@ async fn a_record_ends_with_its_exchange_and_the_next_one_begins_empty() {
     drop(conn.exchange());
     conn.run("SELECT 1").await.unwrap();
     let exchange = conn.exchange();
-    let (_, record) = exchange.recorded().await;
+    let record = exchange.recorded().await.record;
     assert_eq!(record, Record::default());
     let exchange = conn.exchange();
     conn.run("").await.unwrap();
-    let (_, record) = exchange.recorded_now().unwrap();
+    let record = exchange.finished().await.record;
     assert_eq!(tags(&record), [&[Tag::Empty][..]]);
 }
 
@@ -117,7 +118,7 @@ async fn a_lost_connection_ends_the_wait_and_keeps_what_was_answered() {
     conn.run("SELECT pg_terminate_backend(pg_backend_pid())")
         .await
         .unwrap_err();
-    let (look, record) = exchange.recorded().await;
+    let Said { look, record, .. } = exchange.recorded().await;
     assert_eq!(look, Look::Lost);
     assert_eq!(tags(&record), [&[Tag::Select][..]]);
     assert!(conn.answered().await.is_err());
@@ -131,7 +132,7 @@ async fn an_answer_that_nobody_awaits_is_waited_for() {
         let mut dropped = pin!(conn.run("BEGIN; SELECT pg_sleep(0.05)"));
         poll_once(&mut dropped);
     }
-    let (look, record) = exchange.recorded().await;
+    let Said { look, record, .. } = exchange.recorded().await;
     assert_eq!(look, Look::Settled(Status::Transaction));
     assert_eq!(tags(&record), [&[Tag::Begin, Tag::Select][..]]);
 }
@@ -146,7 +147,7 @@ async fn copy_is_recorded_as_one_request() {
     let mut sink = pin!(conn.copy_in::<_, &'static [u8]>(&copy).await.unwrap());
     sink.send(&b"1\n2\n"[..]).await.unwrap();
     sink.as_mut().finish().await.unwrap();
-    let (_, record) = exchange.recorded().await;
+    let record = exchange.recorded().await.record;
     assert_eq!(tags(&record), [&[Tag::Other][..]]);
 }
 

@@ -30,6 +30,21 @@ pub struct WireCounts {
 }
 
 impl WireCounts {
+    /// What was sent after `earlier`.
+    #[must_use]
+    pub const fn since(&self, earlier: &Self) -> Self {
+        Self {
+            requests: self.requests.wrapping_sub(earlier.requests),
+            turns: self.turns.wrapping_sub(earlier.turns),
+            parses: self.parses.wrapping_sub(earlier.parses),
+            binds: self.binds.wrapping_sub(earlier.binds),
+            executes: self.executes.wrapping_sub(earlier.executes),
+            queries: self.queries.wrapping_sub(earlier.queries),
+            syncs: self.syncs.wrapping_sub(earlier.syncs),
+            closes: self.closes.wrapping_sub(earlier.closes),
+        }
+    }
+
     /// The client has sent the header of a message.
     pub(super) const fn sent(&mut self, kind: u8) {
         match kind {

@@ -1,6 +1,7 @@
 //! Which requests are unanswered, and what the server last said about its transaction.
 
 use super::frame::STARTUP;
+use super::record::Kind;
 
 /// The transaction status of the last ReadyForQuery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,9 +158,13 @@ impl Ledger {
         self.answered
     }
 
-    /// Whether anything but Close was sent since the last Sync.
-    pub(super) const fn is_open(&self) -> bool {
-        self.open_work || self.open_brief
+    /// What a Sync would end now.
+    pub(super) const fn open(&self) -> Kind {
+        match (self.open_work, self.open_brief) {
+            (true, _) => Kind::Run,
+            (false, true) => Kind::Preparation,
+            (false, false) => Kind::Close,
+        }
     }
 
     /// Whether the server has finished the startup.

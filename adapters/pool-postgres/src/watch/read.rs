@@ -3,7 +3,7 @@
 use super::counts::WireCounts;
 use super::frame::Visit;
 use super::ledger::Ledger;
-use super::record::Recorder;
+use super::record::{Kind, Recorder};
 use super::scan::{Found, Scanner};
 use super::signs::Signs;
 use super::taint::{Taint, TaintingStatements};
@@ -198,12 +198,18 @@ pub(super) struct Findings {
     /// The same.
     pub(super) recorder: Option<Box<Recorder>>,
     pub(super) counts: WireCounts,
+    /// The server has said that the session is over.
+    pub(super) farewell: bool,
 }
 
 impl Findings {
     fn failed(&mut self, code: &str, is_farewell: bool) {
         if is_farewell {
             self.ledger.confuse();
+            self.farewell = true;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.farewell();
+            }
         } else {
             self.ledger.failed();
         }
@@ -225,6 +231,9 @@ impl Findings {
         self.ledger.copy_in();
         if self.ledger.answers() > before {
             self.answered();
+            if let Some(recorder) = &mut self.recorder {
+                recorder.swallowed();
+            }
         }
     }
 
@@ -244,7 +253,11 @@ pub(super) struct Reading<'a, R> {
 impl Visit for Reading<'_, Client> {
     fn begin(&mut self, kind: u8) {
         let findings = &mut *self.findings;
-        let only_closes = kind == b'S' && !findings.ledger.is_open();
+        let request = match kind {
+            b'S' => Some(findings.ledger.open()),
+            b'Q' | b'F' => Some(Kind::Query),
+            _ => None,
+        };
         let Findings {
             ledger,
             signs,
@@ -254,10 +267,8 @@ impl Visit for Reading<'_, Client> {
         } = findings;
         ledger.sent(kind);
         counts.sent(kind);
-        if let Some(recorder) = recorder
-            && only_closes
-        {
-            recorder.closes(ledger.requests());
+        if let (Some(recorder), Some(request)) = (recorder, request) {
+            recorder.sent(request);
         }
         if let Some(signs) = signs {
             signs.sent(kind, ledger.requests());

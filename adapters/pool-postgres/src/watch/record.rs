@@ -39,8 +39,8 @@ pub(super) const NAME: usize = 64;
 /// Longest value of a parameter, in bytes.
 pub(super) const VALUE: usize = 1024;
 
-/// Most requests that only close something and are unanswered.
-const CLOSES: usize = 64;
+/// Most unanswered requests that are told apart.
+const UNANSWERED: usize = 128;
 
 /// What the tag of a completed statement says it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,20 @@ impl Tag {
     }
 }
 
+/// What a request consists of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A simple query.
+    #[default]
+    Query,
+    /// Something is run by the extended protocol.
+    Run,
+    /// A statement is prepared, and nothing run.
+    Preparation,
+    /// A statement or portal is closed.
+    Close,
+}
+
 /// An ErrorResponse, without its words, which may quote what is secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -107,6 +121,8 @@ pub(crate) struct Parameter {
 /// What the server said to one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
+    /// What it answers; never [`Kind::Close`].
+    pub(crate) kind: Kind,
     /// The statements that were completed, in order.
     pub(crate) tags: Vec<Tag>,
     /// The error that ended it.
@@ -127,12 +143,19 @@ pub(crate) struct Record {
     pub(crate) answers: Vec<Answer>,
     /// More was said than is kept: neither answers nor tags are complete.
     pub(crate) overflow: bool,
+    /// The server has ended the session, with an error that says so. What was not answered by then
+    /// was not begun, except for the first such request.
+    pub(crate) farewell: bool,
+    /// It had done so before the first request was written, and none was begun.
+    pub(crate) too_late: bool,
 }
 
 impl Record {
     fn append(&mut self, more: &mut Self) {
         self.answers.append(&mut more.answers);
         self.overflow |= std::mem::take(&mut more.overflow);
+        self.farewell |= std::mem::take(&mut more.farewell);
+        self.too_late |= std::mem::take(&mut more.too_late);
     }
 }
 
@@ -150,6 +173,8 @@ impl Shared {
             record: Record {
                 answers: Vec::new(),
                 overflow: false,
+                farewell: false,
+                too_late: false,
             },
         }
     }
@@ -203,8 +228,10 @@ pub(super) struct Recorder {
     epoch: u32,
     /// Requests sent when it began; their answers are not recorded.
     before: u64,
-    /// Numbers of unanswered requests that only close something.
-    closes: VecDeque<u64>,
+    /// Unanswered requests behind these, oldest first.
+    unanswered: VecDeque<Kind>,
+    /// There were too many of them to tell whose the next answer is.
+    lost_count: bool,
     section: Section,
     text: Vec<u8>,
     too_long: bool,
@@ -218,31 +245,48 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// Begins behind so many requests.
-    pub(super) fn new(epoch: u32, before: u64) -> Self {
+    /// Begins behind so many requests, and perhaps behind the end of the session.
+    pub(super) fn new(epoch: u32, before: u64, too_late: bool) -> Self {
         Self {
             epoch,
             before,
-            closes: VecDeque::new(),
+            unanswered: VecDeque::new(),
+            lost_count: false,
             section: Section::Rest,
             text: Vec::new(),
             too_long: false,
             name: None,
             failure: Failure::default(),
             open: Answer::default(),
-            finished: Record::default(),
+            finished: Record {
+                farewell: too_late,
+                too_late,
+                ..Record::default()
+            },
             requests: 0,
             statements: 0,
         }
     }
 
-    /// The request with this number only closes something.
-    pub(super) fn closes(&mut self, request: u64) {
-        if self.closes.len() < CLOSES {
-            self.closes.push_back(request);
+    /// A request has been sent.
+    pub(super) fn sent(&mut self, kind: Kind) {
+        if self.unanswered.len() < UNANSWERED && !self.lost_count {
+            self.unanswered.push_back(kind);
         } else {
+            self.lost_count = true;
             self.finished.overflow = true;
         }
+    }
+
+    /// The Sync of the oldest unanswered request was swallowed: a copy begins, and the answer comes
+    /// with the Sync behind it.
+    pub(super) fn swallowed(&mut self) {
+        self.unanswered.pop_front();
+    }
+
+    /// The server says that the session is over.
+    pub(super) fn farewell(&mut self) {
+        self.finished.farewell = true;
     }
 
     /// The server has sent the header of a message.
@@ -355,21 +399,26 @@ impl Recorder {
 
     /// The request with this number has been answered to the end.
     pub(super) fn answered(&mut self, request: u64, status: Status) {
-        let answer = Answer {
-            status,
-            ..std::mem::take(&mut self.open)
-        };
+        let said = std::mem::take(&mut self.open);
         if request <= self.before {
             self.statements = 0;
             self.finished.overflow = false;
-        } else if self.closes.front() == Some(&request) {
-            self.closes.pop_front();
-        } else if self.requests < REQUESTS {
-            self.requests += 1;
-            self.finished.answers.push(answer);
-        } else {
-            self.finished.overflow = true;
+            return;
         }
+        let kind = self.unanswered.pop_front().unwrap_or_default();
+        if kind == Kind::Close || self.lost_count {
+            return;
+        }
+        if self.requests == REQUESTS {
+            self.finished.overflow = true;
+            return;
+        }
+        self.requests += 1;
+        self.finished.answers.push(Answer {
+            kind,
+            status,
+            ..said
+        });
     }
 
     /// Under which number it records.
@@ -379,7 +428,7 @@ impl Recorder {
 
     /// Whether there is something to hand over.
     pub(super) fn has_news(&self) -> bool {
-        self.finished.overflow || !self.finished.answers.is_empty()
+        self.finished.overflow || self.finished.farewell || !self.finished.answers.is_empty()
     }
 
     /// Hands over what is finished, if it is still wanted.

@@ -109,7 +109,9 @@ impl Reader {
     /// Records from here on, under another number than before; zero ends it.
     pub(super) fn record(&mut self, epoch: u32) {
         let before = self.findings.ledger.requests();
-        self.findings.recorder = (epoch != 0).then(|| Box::new(Recorder::new(epoch, before)));
+        let too_late = self.findings.farewell;
+        let begun = || Box::new(Recorder::new(epoch, before, too_late));
+        self.findings.recorder = (epoch != 0).then(begun);
     }
 
     /// Under which number it records.

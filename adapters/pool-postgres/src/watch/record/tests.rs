@@ -1,5 +1,5 @@
 use super::super::tests::{close, message, parse, query, ready, run, started};
-use super::{NAME, PARAMETERS, REQUESTS, Record, STATEMENTS, Shared, Tag, VALUE};
+use super::{Kind, NAME, PARAMETERS, REQUESTS, Record, STATEMENTS, Shared, Tag, UNANSWERED, VALUE};
 use crate::watch::Status;
 use crate::watch::stream::Reader;
 use proptest::prelude::*;
@@ -94,8 +94,18 @@ fn the_answer_to_a_close_is_left_out_wherever_it_stands() {
     let said = [ready(b'I'), run, ready(b'E'), ready(b'I'), ready(b'T')];
     reader.read(&said.concat());
     let record = recorded(&mut reader);
-    let statuses: Vec<_> = record.answers.iter().map(|answer| answer.status).collect();
-    assert_eq!(statuses, [Status::Transaction, Status::Idle]);
+    let told: Vec<_> = record
+        .answers
+        .iter()
+        .map(|answer| (answer.kind, answer.status))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Kind::Run, Status::Transaction),
+            (Kind::Preparation, Status::Idle)
+        ]
+    );
 }
 
 #[test]
@@ -167,6 +177,33 @@ fn more_statements_than_are_kept_overflow() {
     let record = answered(&mut recording(), &vec![done("SET"); STATEMENTS + 1]);
     assert_eq!(record.answers[0].tags.len(), STATEMENTS);
     assert!(record.overflow);
+}
+
+#[test]
+fn more_unanswered_requests_than_are_told_apart_end_the_record() {
+    let mut reader = recording();
+    for _ in 0..=UNANSWERED {
+        reader.wrote(&close("s"));
+    }
+    reader.wrote(&query("x"));
+    for _ in 0..=UNANSWERED + 1 {
+        reader.read(&ready(b'I'));
+    }
+    let record = recorded(&mut reader);
+    assert!(record.overflow && record.answers.is_empty());
+}
+
+#[test]
+fn a_farewell_is_recorded_ahead_of_any_answer() {
+    let mut reader = recording();
+    reader.wrote(&query("x"));
+    reader.read(&message(b'E', b"SFATAL\0VFATAL\0C57P01\0\0"));
+    let record = recorded(&mut reader);
+    assert!(record.farewell && !record.too_late && record.answers.is_empty());
+    reader.record(1);
+    reader.wrote(&query("y"));
+    let record = recorded(&mut reader);
+    assert!(record.farewell && record.too_late);
 }
 
 #[test]
