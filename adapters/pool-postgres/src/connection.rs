@@ -6,7 +6,7 @@ use crate::statements::{Sql, Statements};
 use crate::tls::Tls;
 use crate::transport::{AlreadyConnected, Endpoint, driver_config};
 use crate::warm_up::{Extent, perform};
-use crate::watch::{Look, Status, Taint, Watch};
+use crate::watch::{Look, Status, Taint, Watch, WireCounts};
 use pool_core::{CacheStats, WarmUp};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -197,6 +197,12 @@ impl PostgresConnection {
         self.watch.work()
     }
 
+    /// Messages sent over this connection, by kind.
+    #[must_use]
+    pub fn wire_counts(&self) -> WireCounts {
+        self.watch.wire_counts()
+    }
+
     /// Runs `call`, which is done when the server is ready again. Relaxed counters: they are read
     /// by whoever owns the connection, after the calls.
     async fn call<S: Sql + ?Sized, T>(
@@ -204,16 +210,35 @@ impl PostgresConnection {
         sql: &S,
         call: impl AsyncFnOnce(Statement) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, tokio_postgres::Error> {
-        self.unsure.open_calls.fetch_add(1, Ordering::Relaxed);
+        self.begin_call();
         let statement = self.statements.resolve(&self.client, sql).await?;
         let answer = call(statement).await;
         match &answer {
-            Ok(_) => {
-                self.unsure.open_calls.fetch_sub(1, Ordering::Relaxed);
-            }
+            Ok(_) => self.end_call(),
             Err(error) => self.statements.learn(error),
         }
         answer
+    }
+
+    /// The driver's client, for callers who keep count of their calls: see
+    /// [`begin_call`](Self::begin_call).
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Something is to be sent, until [`end_call`](Self::end_call) says that it was answered to the
+    /// end.
+    pub(crate) fn begin_call(&self) {
+        self.unsure.open_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn end_call(&self) {
+        self.unsure.open_calls.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The statements that are kept.
+    pub(crate) const fn statements(&self) -> &Statements {
+        &self.statements
     }
 
     /// What can be said of the connection without I/O.

@@ -56,12 +56,34 @@ mod connection;
 mod driver;
 mod dsn;
 mod error;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "sessions, which are to come, are what it is for")
+)]
+mod exchange;
 mod hosts;
 mod manager;
+mod pipeline;
 mod reset;
+#[cfg(test)]
+mod server;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "sessions, which are to come, are what it is for")
+)]
+mod settings;
 mod statements;
 mod tls;
 mod transport;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "sessions, which are to come, are what it is for"
+    )
+)]
+mod unit;
 mod warm_up;
 mod watch;
 
@@ -74,3 +96,4 @@ pub use reset::Reset;
 pub use rustls;
 pub use statements::Sql;
 pub use tokio_postgres;
+pub use watch::WireCounts;
