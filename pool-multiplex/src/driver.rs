@@ -7,7 +7,7 @@
 use crate::effect::Effect;
 use crate::label::Label;
 use crate::session::Session;
-use crate::settings::Difference;
+use crate::settings::{Difference, Settings};
 use crate::transaction::{Modes, TransactionStatus};
 use pool_core::Manager;
 use std::future::Future;
@@ -68,7 +68,11 @@ pub trait SessionManager: Manager + Sized {
 /// What must be true before an operation runs.
 #[derive(Debug, Default)]
 pub struct Prelude {
-    /// Settings to change.
+    /// What the connection has.
+    pub has: Settings,
+    /// What the session wants.
+    pub wants: Settings,
+    /// Settings to change so that the connection has it.
     pub settings: Difference,
     /// The transaction to begin, if the session has begun one that the server knows nothing of yet.
     pub begin: Option<Modes>,
@@ -94,6 +98,10 @@ pub struct Done<R, E> {
     pub effects: Vec<Effect>,
     /// Where the server says that the connection stands; `None` if it did not say.
     pub status: Option<TransactionStatus>,
+    /// Statements that the connection has in its cache since.
+    pub cached: Vec<u32>,
+    /// Statements that it has no more.
+    pub uncached: Vec<u32>,
 }
 
 impl<R, E> Done<R, E> {
@@ -104,6 +112,8 @@ impl<R, E> Done<R, E> {
             holds: true,
             effects: Vec::new(),
             status: Some(status),
+            cached: Vec::new(),
+            uncached: Vec::new(),
         }
     }
 
@@ -114,6 +124,8 @@ impl<R, E> Done<R, E> {
             holds: false,
             effects: Vec::new(),
             status: None,
+            cached: Vec::new(),
+            uncached: Vec::new(),
         }
     }
 

@@ -193,8 +193,11 @@ impl<M: SessionManager> Checkout<M> {
     /// What must be put right before an operation.
     fn prelude(&self) -> Prelude {
         let deferred = self.in_transaction() && !self.begun;
+        let (has, wants) = (self.state.physical().clone(), self.state.wanted().clone());
         Prelude {
-            settings: Difference::between(self.state.physical(), self.state.wanted()),
+            settings: Difference::between(&has, &wants),
+            has,
+            wants,
             begin: deferred.then(|| self.state.frames().modes()),
         }
     }
@@ -206,7 +209,10 @@ impl<M: SessionManager> Checkout<M> {
             holds,
             effects,
             status,
+            cached,
+            uncached,
         } = done;
+        self.note_cache(&cached, &uncached);
         let was_in_transaction = self.in_transaction();
         let lost = matches!(
             result,
@@ -246,6 +252,20 @@ impl<M: SessionManager> Checkout<M> {
             Failure::Prelude => Error::Prelude(failed.error),
             _ => Error::Operation(failed.error),
         })
+    }
+
+    /// Tells the pool's placement which statements are where.
+    fn note_cache(&self, cached: &[u32], uncached: &[u32]) {
+        let Some(lease) = &self.lease else {
+            return;
+        };
+        for statement in uncached {
+            PooledConnection::note_uncached(lease, Some(*statement));
+        }
+        for statement in cached {
+            count(&self.registry.counters.replayed_statements);
+            PooledConnection::note_cached(lease, *statement);
+        }
     }
 
     fn conclude_loss(
