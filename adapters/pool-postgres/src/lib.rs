@@ -59,6 +59,15 @@ mod error;
 mod hosts;
 mod manager;
 mod reset;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the sessions that read texts with it come next"
+    )
+)]
+mod sql;
 mod statements;
 mod tls;
 mod transport;
