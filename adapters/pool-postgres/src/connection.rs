@@ -2,7 +2,7 @@
 
 use crate::driver::{Driver, DriverTask};
 use crate::error::Error;
-use crate::statements::{Sql, Statements};
+use crate::statements::{Sql, Statements, Wanted};
 use crate::tls::Tls;
 use crate::transport::{AlreadyConnected, Endpoint, driver_config};
 use crate::warm_up::{Extent, perform};
@@ -113,7 +113,8 @@ impl PostgresConnection {
         text: &str,
         types: &[Type],
     ) -> Result<Statement, tokio_postgres::Error> {
-        self.statements.prepare(&self.client, text, types).await
+        let wanted = Wanted::plain(text, types);
+        self.statements.prepare(&self.client, wanted).await
     }
 
     /// All rows of a query.
@@ -261,7 +262,10 @@ impl PostgresConnection {
 
     /// Leaves the statement for `text` in the cache.
     pub(crate) async fn prepare_for_later(&self, text: &str) -> Result<(), tokio_postgres::Error> {
-        let prepared = self.statements.prepare(&self.client, text, &[]).await;
+        let prepared = self
+            .statements
+            .prepare(&self.client, Wanted::plain(text, &[]))
+            .await;
         prepared.map(drop)
     }
 

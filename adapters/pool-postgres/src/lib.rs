@@ -56,10 +56,6 @@ mod connection;
 mod driver;
 mod dsn;
 mod error;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "sessions, which are to come, are what it is for")
-)]
 mod exchange;
 mod hosts;
 mod manager;
@@ -67,22 +63,12 @@ mod pipeline;
 mod reset;
 #[cfg(test)]
 mod server;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "sessions, which are to come, are what it is for")
-)]
+mod session;
 mod settings;
+mod sql;
 mod statements;
 mod tls;
 mod transport;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "sessions, which are to come, are what it is for"
-    )
-)]
 mod unit;
 mod warm_up;
 mod watch;

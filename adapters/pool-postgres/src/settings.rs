@@ -165,6 +165,13 @@ fn is_identifier(part: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$')
 }
 
+/// A value as a literal.
+pub(crate) fn literal(value: &str) -> String {
+    let mut text = String::with_capacity(value.len() + 2);
+    push_literal(&mut text, value);
+    text
+}
+
 fn push_literal(text: &mut String, value: &str) {
     let escapes = value.contains('\\');
     text.push_str(if escapes { "E'" } else { "'" });

@@ -211,7 +211,7 @@ pub(crate) async fn run<T>(
     conn: &PostgresConnection,
     frame: Frame<'_>,
     operation: Operation<impl Future<Output = Result<T, Error>>>,
-    later: Option<(&str, &[Type])>,
+    later: Option<Wanted<'_>>,
 ) -> Outcome<T> {
     let facts = Facts {
         shape: Shape::of(&frame),

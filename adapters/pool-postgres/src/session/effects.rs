@@ -52,9 +52,14 @@ pub(crate) fn follow(script: &Script, parameters: Parameters<'_>, answer: &Answe
         let calls = script.set_config.iter().filter(|call| call.statement == at);
         calls.for_each(|call| followed.set_config(call, parameters));
     }
-    let end = match answer.failure {
-        Some(_) => Effect::Failed,
-        None => Effect::CommitImplicit,
+    let done = answer.tags.len();
+    let end = match (&answer.failure, script.statements.get(done)) {
+        (None, _) => Effect::CommitImplicit,
+        (Some(_), failed) => {
+            // What outlives a rollback outlives an error.
+            followed.marks(failed.map_or(Marks::NONE, |statement| statement.marks));
+            Effect::Failed
+        }
     };
     followed.effects.push(end);
     followed.take_reported(answer);
