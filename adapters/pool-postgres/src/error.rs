@@ -98,6 +98,13 @@ pub enum Error {
     /// The reset ran and left a transaction open.
     #[error("the reset did not leave the connection idle; it has to be closed")]
     StillDirty,
+    /// The server has rolled a transaction back that was to be committed, because a statement in it
+    /// had failed.
+    #[error("the transaction had failed, and was rolled back instead of committed; see the error of the statement that failed")]
+    RolledBack,
+    /// A setting cannot be written down.
+    #[error("{0}")]
+    Setting(String),
     /// There is no tokio runtime for the driver's task.
     #[error("no tokio runtime is running here; connect from within one")]
     NoRuntime,

@@ -129,6 +129,12 @@ impl Settings {
         self.text.push_str("SET ROLE NONE; ");
     }
 
+    /// Has the connection forget the values that sequences gave to others.
+    pub(crate) fn forget_sequences(&mut self) {
+        self.close();
+        self.text.push_str("DISCARD SEQUENCES; ");
+    }
+
     fn close(&mut self) {
         if std::mem::take(&mut self.columns) > 0 {
             self.text.push_str("; ");

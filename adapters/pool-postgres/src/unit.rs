@@ -42,6 +42,7 @@ pub(crate) use report::{End, Report};
 
 use crate::connection::PostgresConnection;
 use crate::pipeline::four;
+use crate::statements::Wanted;
 use futures_util::TryStreamExt as _;
 use futures_util::future::OptionFuture;
 use opening::values;
@@ -256,7 +257,7 @@ async fn send<T>(
     conn: &PostgresConnection,
     frame: &Frame<'_>,
     operation: impl Future<Output = Result<T, Error>>,
-    later: Option<(&str, &[Type])>,
+    later: Option<Wanted<'_>>,
 ) -> Result<Sent<T>, Error> {
     let (opening, commits) = match frame {
         Frame::Bare | Frame::After(_) => (None, false),
@@ -267,7 +268,7 @@ async fn send<T>(
         Frame::After(text) => values(conn, text).await?,
         _ => Vec::new(),
     };
-    let prepare = |(text, types)| conn.statements().prepare(conn.client(), text, types);
+    let prepare = |wanted| conn.statements().prepare(conn.client(), wanted);
     let (opening, operation, commit, prepared) = four(
         OptionFuture::from(opening.map(|opening| opening.send(conn))),
         operation,
