@@ -72,7 +72,7 @@ fn a_key_is_that_of_what_is_said_and_never_changes() {
 }
 
 /// Other processes and versions have it, too.
-const KEY_OF_SHOP_AND_EU: u64 = 0;
+const KEY_OF_SHOP_AND_EU: u64 = 0x1460_77c5_34c8_5b71;
 
 #[test]
 fn what_both_say_counts_by_its_weight_here() {
