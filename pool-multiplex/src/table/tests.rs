@@ -56,3 +56,19 @@ fn a_thing_made_while_an_equal_one_goes_stays_in_the_table() {
     assert_eq!(table.len(), 1);
     assert!(Arc::ptr_eq(&came, &share(&table, 1, 1)));
 }
+
+/// What another thread could do meanwhile, the making itself does: no lock is held.
+#[test]
+fn of_two_equal_things_made_at_once_the_first_is_the_one_that_both_get() {
+    let table = Arc::new(Table::new(8));
+    let mut first = None;
+    let make = |key, ticket| {
+        first = Some(share(&table, 1, 1));
+        Thing(key, ticket)
+    };
+    let second = table.share(1, 1, |thing, key| thing.0 == *key, make);
+    let first = first.unwrap();
+    assert!(Arc::ptr_eq(&first, &second));
+    assert!(Arc::ptr_eq(&first, &share(&table, 1, 1)));
+    assert_eq!(table.len(), 1);
+}
