@@ -37,6 +37,9 @@ pub trait SessionManager: Manager + Sized {
     /// An operation that does nothing: it is run for its prelude.
     fn nothing<'a>() -> Self::Operation<'a>;
 
+    /// An operation that rolls the transaction back.
+    fn rollback<'a>() -> Self::Operation<'a>;
+
     /// Whose sessions these are: the user and the database, without secrets. A session that was
     /// exported by one can be imported by the same only.
     fn identity(&self) -> String;
@@ -58,10 +61,11 @@ pub trait SessionManager: Manager + Sized {
     ) -> impl Future<Output = Done<Self::Reply, Self::Error>> + Send;
 
     /// Looks for state that is on the connection and in nobody's books: what a function has set, say.
-    /// Asked when sessions are [audited](crate::SessionConfig), and never in a transaction.
+    /// `expected` are the settings that ought to be there. Asked when sessions are [audited](crate::SessionConfig), and never in a transaction.
     fn probe(
         &self,
         conn: &mut Self::Connection,
+        expected: &Settings,
     ) -> impl Future<Output = Result<Residue, Self::Error>> + Send;
 }
 

@@ -69,6 +69,23 @@ impl<M: SessionManager> Session<M> {
     /// Before it has a connection, dropping the future loses nothing. After that the connection is
     /// closed, and a transaction with it, which the next operation reports.
     pub async fn run(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
+        self.settle_debt().await?;
+        self.run_now(operation, work).await
+    }
+
+    /// Tells the server of a transaction that was given up, if it has not been told.
+    pub(crate) async fn settle_debt(&mut self) -> Result<(), Error<M::Error>> {
+        let owes = {
+            let mut out = self.check_out()?;
+            std::mem::take(&mut out.owes_rollback)
+        };
+        match owes {
+            true => self.run_now(M::rollback(), Work::default()).await.map(drop),
+            false => Ok(()),
+        }
+    }
+
+    async fn run_now(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         out.reserve_place(work.pins)?;
         let done = self.run_in(&mut out, operation, work).await;
@@ -127,9 +144,10 @@ impl<M: SessionManager> Session<M> {
             return None;
         }
         let manager = self.sessions.pool().manager();
+        let expected = out.state.physical().clone();
         out.flying = true;
         let residue = match &mut out.lease {
-            Some(lease) => manager.probe(lease).await,
+            Some(lease) => manager.probe(lease, &expected).await,
             None => return None,
         };
         out.flying = false;

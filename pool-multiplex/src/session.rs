@@ -128,7 +128,8 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// [`Error::InTransaction`], [`Error::Expired`], and what happened to an earlier transaction.
-    pub fn begin(&mut self, modes: Modes) -> Result<(), Error<M::Error>> {
+    pub async fn begin(&mut self, modes: Modes) -> Result<(), Error<M::Error>> {
+        self.settle_debt().await?;
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         if out.in_transaction() {
             return Err(Error::InTransaction);
@@ -161,6 +162,38 @@ impl<M: SessionManager> Session<M> {
         out.state.apply(&effect, now);
         out.recount();
         Ok(true)
+    }
+
+    /// Gives the transaction up, without waiting for the server. Its connection goes to be made clean;
+    /// one that the session cannot leave is rolled back before anything else runs.
+    pub fn abandon_transaction(&mut self) {
+        let Ok(mut out) = self.check_out() else {
+            return;
+        };
+        if !out.in_transaction() {
+            return;
+        }
+        if !out.begun {
+            let now = out.registry.instant();
+            out.state.apply(&Effect::Rollback { chain: false }, now);
+        } else if !out.state.pins().without(PinReason::Transaction).is_empty() {
+            out.owes_rollback = true;
+        } else {
+            let lease = out.lose();
+            out.registry.detached(lease.is_some());
+            drop(lease);
+        }
+        out.recount();
+    }
+
+    /// Leaves the connection if nothing pins the session any more, after a change that was
+    /// [noted](Self::note).
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn let_go(&mut self) -> Result<(), Error<M::Error>> {
+        self.leave_connection().await
     }
 
     /// Keeps the session on its connection from here on, for a reason of its user's own, and puts its

@@ -8,6 +8,7 @@ use crate::transport::{AlreadyConnected, Endpoint, driver_config};
 use crate::warm_up::{Extent, perform};
 use crate::watch::{Look, Status, Taint, Watch, WireCounts};
 use pool_core::{CacheStats, WarmUp};
+use pool_multiplex::Label;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -44,6 +45,11 @@ pub struct PostgresConnection {
     unsure: Unsure,
     /// What was done with it when it was new, as far as that succeeded.
     warmth: WarmUp,
+    /// What sessions have left on it.
+    label: Label,
+    /// Settings that it was opened with and that the server counts as set by a session: those of the
+    /// warm-up.
+    baseline: Vec<(String, String)>,
     /// That may have taken prepared statements along (or loaded a library, which looks alike).
     warmth_deallocates: bool,
 }
@@ -87,6 +93,8 @@ impl PostgresConnection {
             clean_at: 0,
             unsure: Unsure::default(),
             warmth: WarmUp::new(),
+            label: Label::new(),
+            baseline: Vec::new(),
             warmth_deallocates: false,
         };
         connection.mark_clean();
@@ -300,6 +308,24 @@ impl PostgresConnection {
 
     async fn perform_again(&self, script: &str, extent: Extent) -> Result<(), Error> {
         perform(self, Some(script), &self.warmth, extent).await.1
+    }
+
+    /// What sessions have left on it.
+    pub(crate) const fn label(&self) -> &Label {
+        &self.label
+    }
+
+    pub(crate) const fn label_mut(&mut self) -> &mut Label {
+        &mut self.label
+    }
+
+    /// Settings that are there from the start.
+    pub(crate) fn baseline(&self) -> &[(String, String)] {
+        &self.baseline
+    }
+
+    pub(crate) fn set_baseline(&mut self, settings: Vec<(String, String)>) {
+        self.baseline = settings;
     }
 
     pub(crate) fn watch(&self) -> &Watch {

@@ -100,8 +100,15 @@ pub enum Error {
     StillDirty,
     /// The server has rolled a transaction back that was to be committed, because a statement in it
     /// had failed.
-    #[error("the transaction had failed, and was rolled back instead of committed; see the error of the statement that failed")]
+    #[error(
+        "the transaction had failed, and was rolled back instead of committed; see the error of the statement that failed"
+    )]
     RolledBack,
+    /// A statement returned another number of rows than was asked for.
+    #[error(
+        "the statement returned {0} rows where one was expected; ask for as many as there can be"
+    )]
+    Rows(usize),
     /// A setting cannot be written down.
     #[error("{0}")]
     Setting(String),

@@ -80,6 +80,9 @@ pub use manager::PostgresManager;
 pub use reset::Reset;
 #[cfg(feature = "tls")]
 pub use rustls;
+pub use session::{
+    AsStatement, Begin, Operation, Prepared, Reply, Session, SessionError, Tables, Transaction,
+};
 pub use statements::Sql;
 pub use tokio_postgres;
 pub use watch::WireCounts;

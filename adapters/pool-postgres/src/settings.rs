@@ -88,6 +88,15 @@ impl Settings {
         Ok(())
     }
 
+    /// Sets `name`, which may be `role`.
+    pub(crate) fn set_or_role(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+        match name.eq_ignore_ascii_case("role") {
+            true if value.eq_ignore_ascii_case("none") => Ok(self.no_role()),
+            true => self.role(value),
+            false => self.set(name, value),
+        }
+    }
+
     /// Sets `name` to what it was when the connection began.
     pub(crate) fn reset(&mut self, name: &str) -> Result<(), SettingError> {
         check_name(name)?;

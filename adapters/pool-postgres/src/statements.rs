@@ -178,7 +178,10 @@ impl Statements {
     pub(crate) fn lookup(&self, wanted: Wanted<'_>) -> Option<Statement> {
         let key: &dyn KeyView = &wanted;
         let mut cache = self.lock();
-        cache.statements.get(key).map(|cached| cached.statement.clone())
+        cache
+            .statements
+            .get(key)
+            .map(|cached| cached.statement.clone())
     }
 
     /// The statement that `sql` names.

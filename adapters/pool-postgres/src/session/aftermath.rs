@@ -28,7 +28,10 @@ pub(crate) async fn read(
     aftermath: &Aftermath,
     wanted: &Settings,
 ) -> Result<Vec<Effect>, Error> {
-    let rows = conn.client().simple_query(&question(aftermath, wanted)).await?;
+    let rows = conn
+        .client()
+        .simple_query(&question(aftermath, wanted))
+        .await?;
     let mut found = Found::default();
     for message in &rows {
         if let SimpleQueryMessage::Row(row) = message {
@@ -45,12 +48,17 @@ fn question(aftermath: &Aftermath, wanted: &Settings) -> String {
     let mut text = String::new();
     let mut ask = |name: &str| {
         let name = literal(name);
-        let _ = write!(text, "SELECT 's', {name}, pg_catalog.current_setting({name}, true);");
+        let _ = write!(
+            text,
+            "SELECT 's', {name}, pg_catalog.current_setting({name}, true);"
+        );
     };
     aftermath.settings.iter().for_each(|name| ask(name));
     if aftermath.all_settings {
         let made_up = wanted.iter().map(|(name, _)| name);
-        made_up.filter(|name| name.contains('.')).for_each(|name| ask(name));
+        made_up
+            .filter(|name| name.contains('.'))
+            .for_each(|name| ask(name));
         ask("role");
         text.push_str(ALL_SETTINGS);
     }

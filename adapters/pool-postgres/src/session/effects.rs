@@ -6,8 +6,10 @@
 //! [`Aftermath`] says which.
 
 use super::operation::Parameters;
-use crate::sql::{Argument, Assignment, Isolation, Kind, Marks, Modes, Script, SetConfig, SetValue};
-use crate::watch::{Answer, Tag};
+use crate::sql::{
+    Argument, Assignment, Isolation, Kind, Marks, Modes, Script, SetConfig, SetValue,
+};
+use crate::watch::{Answer, Status, Tag};
 use pool_multiplex::{Access, Effect, PinReason};
 use std::sync::Arc;
 
@@ -58,7 +60,11 @@ pub(crate) fn follow(script: &Script, parameters: Parameters<'_>, answer: &Answe
         (Some(_), failed) => {
             // What outlives a rollback outlives an error.
             followed.marks(failed.map_or(Marks::NONE, |statement| statement.marks));
-            Effect::Failed
+            // A COMMIT that fails has ended the transaction all the same.
+            match answer.status {
+                Status::Idle => Effect::Rollback { chain: false },
+                _ => Effect::Failed,
+            }
         }
     };
     followed.effects.push(end);
@@ -237,10 +243,14 @@ impl Followed {
 
     /// Puts the last value that a setting got as the server spells it.
     fn spell(&mut self, setting: &str, spelled: &str) {
-        let last = self.effects.iter_mut().rev().find_map(|effect| match effect {
-            Effect::Set { name, value } if name.eq_ignore_ascii_case(setting) => Some(value),
-            _ => None,
-        });
+        let last = self
+            .effects
+            .iter_mut()
+            .rev()
+            .find_map(|effect| match effect {
+                Effect::Set { name, value } if name.eq_ignore_ascii_case(setting) => Some(value),
+                _ => None,
+            });
         if let Some(value) = last {
             *value = spelled.into();
         }

@@ -21,7 +21,12 @@ pub(crate) fn settings(prelude: &Prelude) -> Result<Settings, SettingError> {
     for name in prelude.settings.reset.iter().filter(|name| !is_role(name)) {
         text.reset(name)?;
     }
-    for (name, value) in prelude.settings.set.iter().filter(|(name, _)| !is_role(name)) {
+    for (name, value) in prelude
+        .settings
+        .set
+        .iter()
+        .filter(|(name, _)| !is_role(name))
+    {
         text.set(name, value)?;
     }
     if let Some(role) = wants {

@@ -19,6 +19,8 @@ pub struct Reply(pub(crate) Got);
 pub(crate) enum Ask<'a> {
     /// Nothing: the prelude is what matters.
     Nothing,
+    /// The transaction is rolled back.
+    Rollback,
     /// A setting gets a value, and the server says how it spells that.
     Set { name: &'a str, value: &'a str },
     /// One statement with parameters.

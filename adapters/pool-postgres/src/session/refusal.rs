@@ -78,7 +78,10 @@ pub(crate) fn check_setting(name: &str, value: Option<&SetValue>) -> Result<(), 
         _ => false,
     };
     if name.eq_ignore_ascii_case("client_encoding") && !value.is_none_or(utf8) {
-        return refuse("a client_encoding other than UTF8", "convert in the program");
+        return refuse(
+            "a client_encoding other than UTF8",
+            "convert in the program",
+        );
     }
     Ok(())
 }

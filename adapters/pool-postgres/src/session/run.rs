@@ -11,12 +11,12 @@ use super::refusal::in_stead;
 use super::scope::scope;
 use crate::connection::PostgresConnection;
 use crate::error::Error;
-use crate::sql::{Kind, Marks, Script};
+use crate::sql::{Kind, Marks, Script, classify};
 use crate::statements::{Wanted, is_outdated};
 use crate::unit::{self, Effect, End, Frame, Operation, Outcome, Part, Report};
 use crate::watch::{Answer, Status};
-use pool_multiplex::{Done, Effect as Follows, Failed, Failure, Prelude, TransactionStatus};
 use pool_multiplex::Statement as Shared;
+use pool_multiplex::{Done, Effect as Follows, Failed, Failure, Prelude, TransactionStatus};
 use std::future::Future;
 use tokio_postgres::types::Type;
 
@@ -29,6 +29,11 @@ const WORTH_A_NAME: u64 = 1;
 pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'_>) -> Ran {
     let mut ran = match ask {
         Ask::Nothing => Run::new(conn, prelude).bare().await,
+        Ask::Rollback => {
+            const ROLLBACK: &str = "ROLLBACK";
+            let run = Run::new(conn, prelude);
+            run.batch(ROLLBACK, &classify(ROLLBACK)).await
+        }
         Ask::Ask(text) => Run::new(conn, prelude).ask(text).await,
         Ask::Set { name, value } => Run::new(conn, prelude).set(name, value).await,
         Ask::Batch {
@@ -39,7 +44,9 @@ pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'
             let run = Run::new(conn, prelude).sequences(script, own_sequences);
             run.batch(text, script).await
         }
-        Ask::Prepare { statement, known } => Run::new(conn, prelude).prepare(statement, known).await,
+        Ask::Prepare { statement, known } => {
+            Run::new(conn, prelude).prepare(statement, known).await
+        }
         Ask::Query {
             statement,
             known,
@@ -122,13 +129,14 @@ impl<'a> Run<'a> {
             Got::Value(spelled.unwrap_or_else(|| value.to_owned()))
         });
         if let Ok(Reply(Got::Value(spelled))) = &done.result {
-            done.effects.push(match super::effects::is_no_role(name, spelled) {
-                true => Follows::Reset(name.into()),
-                false => Follows::Set {
-                    name: name.into(),
-                    value: spelled.as_str().into(),
-                },
-            });
+            done.effects
+                .push(match super::effects::is_no_role(name, spelled) {
+                    true => Follows::Reset(name.into()),
+                    false => Follows::Set {
+                        name: name.into(),
+                        value: spelled.as_str().into(),
+                    },
+                });
         }
         done
     }
@@ -210,8 +218,8 @@ impl<'a> Run<'a> {
             let operation = unit::prepared(self.conn, &prepared, &plain, effect);
             return self.rows(operation, query, None).await;
         }
-        let later = (query.executions >= WORTH_A_NAME && query.known.script.is_plain())
-            .then_some(wanted);
+        let later =
+            (query.executions >= WORTH_A_NAME && query.known.script.is_plain()).then_some(wanted);
         let operation = unit::typed(self.conn, wanted.text, parameters, effect);
         self.rows(operation, query, later).await
     }
@@ -234,13 +242,15 @@ impl<'a> Run<'a> {
             wants: self.prelude.wants.clone(),
             ..Prelude::default()
         };
-        let next = Self {
+        let next = Run {
+            conn: self.conn,
             prelude: &settled,
-            ..self
+            foreign_sequences: self.foreign_sequences,
         };
         let operation = unit::prepared(self.conn, &prepared, parameters, effect);
         let mut ran = next.rows(operation, query, None).await;
-        ran.holds = before.holds && (ran.holds || ran.status == Some(TransactionStatus::Idle));
+        ran.holds = before.holds;
+        ran.effects.splice(..0, before.effects);
         ran
     }
 
@@ -251,7 +261,9 @@ impl<'a> Run<'a> {
         known: &Known,
     ) -> Result<(tokio_postgres::Statement, Ran), Ran> {
         let operation = unit::batch(self.conn, "", Effect::Reads);
-        let mut ran = self.frame(operation, &Script::default(), Some(wanted)).await;
+        let mut ran = self
+            .frame(operation, &Script::default(), Some(wanted))
+            .await;
         let prepared = ran.prepared.take();
         let done = ran.conclude(|_| Got::Nothing);
         if done.result.is_err() {
@@ -264,7 +276,11 @@ impl<'a> Run<'a> {
             }
             Some(Err(error)) => {
                 let failed = matches!(done.status, Some(TransactionStatus::Failed));
-                let effects = if failed { vec![Follows::Failed] } else { Vec::new() };
+                let effects = if failed {
+                    vec![Follows::Failed]
+                } else {
+                    Vec::new()
+                };
                 let (holds, status) = (done.holds, done.status);
                 let failure = match status {
                     Some(_) => Failure::Operation,
@@ -376,9 +392,9 @@ impl<'a, T> Framed<'a, T> {
     fn new(run: Run<'a>, shape: Shape, outcome: Outcome<T>) -> Self {
         let Outcome {
             result,
+            values,
             prepared,
             report,
-            ..
         } = outcome;
         let status = report.status().and_then(status_of);
         let opened = report.opening.iter().all(|answer| answer.failure.is_none());
@@ -389,8 +405,12 @@ impl<'a, T> Framed<'a, T> {
                 Shape::Whole => report.end() == End::Committed,
             };
         let result = outcome_of(result, &report);
-        let mut effects = Vec::new();
-        if !opened && shape == Shape::Opened || (!opened && status == Some(TransactionStatus::Failed))
+        let mut effects = match holds {
+            true => spelled(run.prelude, &values),
+            false => Vec::new(),
+        };
+        if !opened && shape == Shape::Opened
+            || (!opened && status == Some(TransactionStatus::Failed))
         {
             effects.push(Follows::Failed);
         }
@@ -461,6 +481,20 @@ impl<'a, T> Framed<'a, T> {
     }
 }
 
+/// The values of a prelude that the server spells otherwise.
+fn spelled(prelude: &Prelude, values: &[String]) -> Vec<Follows> {
+    let set = prelude.settings.set.iter();
+    let set = set.filter(|(name, _)| !super::frame::is_role(name));
+    let other = set
+        .zip(values)
+        .filter(|((_, value), spelled)| **value != ***spelled);
+    let effects = other.map(|((name, _), spelled)| Follows::Set {
+        name: name.clone(),
+        value: spelled.as_str().into(),
+    });
+    effects.collect()
+}
+
 /// What the first error means, if there was one.
 fn outcome_of<T>(
     result: Result<T, (Part, tokio_postgres::Error)>,
@@ -528,7 +562,7 @@ fn ends_transactions(script: &Script) -> bool {
 /// The types that a statement was declared with.
 fn declared(statement: &Shared) -> Vec<Type> {
     let types = statement.types().iter();
-    types.filter_map(|oid| Type::from_oid(*oid)).collect()
+    types.map_while(|oid| Type::from_oid(*oid)).collect()
 }
 
 fn wanted<'a>(statement: &'a Shared, types: &'a [Type], scope: &'a str) -> Wanted<'a> {

@@ -30,7 +30,13 @@ mod tests {
         let of = |settings: &[(&str, &str)]| scope(&interner.intern(settings.iter().copied()));
         assert_eq!(of(&[("work_mem", "1MB"), ("app.id", "7")]), "");
         assert_ne!(of(&[("search_path", "a")]), of(&[("search_path", "b")]));
-        assert_ne!(of(&[("search_path", "a"), ("role", "b")]), of(&[("search_path", "a")]));
-        assert_ne!(of(&[("search_path", "arole=b")]), of(&[("search_path", "a"), ("role", "b")]));
+        assert_ne!(
+            of(&[("search_path", "a"), ("role", "b")]),
+            of(&[("search_path", "a")])
+        );
+        assert_ne!(
+            of(&[("search_path", "arole=b")]),
+            of(&[("search_path", "a"), ("role", "b")])
+        );
     }
 }

@@ -1,0 +1,70 @@
+//! What is on a connection and in nobody's books.
+
+use crate::connection::PostgresConnection;
+use crate::error::Error;
+use pool_multiplex::{Residue, Settings};
+use tokio_postgres::SimpleQueryMessage;
+
+/// Everything that the catalogues tell, in one query.
+const PROBE: &str = "\
+    SELECT 'setting', name, pg_catalog.current_setting(name) FROM pg_catalog.pg_settings \
+        WHERE source = 'session' \
+    UNION ALL SELECT 'setting', 'role', pg_catalog.current_setting('role') \
+        WHERE current_user <> session_user \
+    UNION ALL SELECT 'prepared statement', name, '' FROM pg_catalog.pg_prepared_statements \
+        WHERE from_sql \
+    UNION ALL SELECT 'cursor', name, '' FROM pg_catalog.pg_cursors \
+    UNION ALL SELECT 'channel', channel, '' FROM pg_catalog.pg_listening_channels() AS channel \
+    UNION ALL SELECT DISTINCT 'advisory lock', '', '' FROM pg_catalog.pg_locks \
+        WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() \
+    UNION ALL SELECT 'temporary object', relname::text, '' FROM pg_catalog.pg_class \
+        WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'v', 'S', 'p', 'f')";
+
+/// Asks for settings alone.
+const SETTINGS: &str = "SELECT 'setting', name, pg_catalog.current_setting(name) \
+    FROM pg_catalog.pg_settings WHERE source = 'session'";
+
+/// What the books, in which are `expected`, know nothing of.
+pub(crate) async fn find(conn: &PostgresConnection, expected: &Settings) -> Result<Residue, Error> {
+    let found = rows(conn, PROBE).await?;
+    let unknown = found
+        .into_iter()
+        .filter(|[kind, name, value]| kind != "setting" || !is_known(conn, expected, name, value));
+    let unknown = unknown.map(|[kind, name, _]| match name.is_empty() {
+        true => kind,
+        false => format!("{kind} {name}"),
+    });
+    Ok(Residue::new(unknown.collect()))
+}
+
+fn is_known(conn: &PostgresConnection, expected: &Settings, name: &str, value: &str) -> bool {
+    let labelled = expected.get(name);
+    let baseline = conn.baseline().iter();
+    let mut baseline = baseline.filter(|(known, _)| known == name);
+    match labelled {
+        Some(labelled) => **labelled == *value,
+        None => baseline.any(|(_, known)| known == value),
+    }
+}
+
+/// What is set on a connection beyond what it was opened with.
+pub(crate) async fn all_settings(
+    conn: &PostgresConnection,
+) -> Result<Vec<(String, String)>, Error> {
+    let found = rows(conn, SETTINGS).await?;
+    Ok(found
+        .into_iter()
+        .map(|[_, name, value]| (name, value))
+        .collect())
+}
+
+async fn rows(conn: &PostgresConnection, query: &str) -> Result<Vec<[String; 3]>, Error> {
+    let messages = conn.client().simple_query(query).await?;
+    let rows = messages.into_iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some([0, 1, 2].map(|column| row.get(column).unwrap_or_default().to_owned()))
+        }
+        _ => None,
+    });
+    Ok(rows.collect())
+}
