@@ -1,13 +1,14 @@
 //! The shell that stands between this process and its server.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal as NixSignal;
 
-use super::cluster::Cluster;
-use super::error::ServerError;
+use super::account::Account;
+use super::error::{ServerError, log_tail};
 use super::process;
 use super::server::StopMode;
 use super::wait;
@@ -28,19 +29,25 @@ if [ "$orphaned" = yes ]; then rm -rf "$folder"; fi
 
 /// The shell between this process and the server.
 #[derive(Debug)]
-pub(super) struct Guardian {
+pub(crate) struct Guardian {
     shell: Child,
     orders: ChildStdin,
     server: u32,
 }
 
 impl Guardian {
-    pub(super) fn start(cluster: &Cluster, port: u16) -> Result<Self, ServerError> {
-        let mut shell = cluster
-            .command("/bin/sh")
+    /// Starts `server`, a program and its arguments, which logs to `log` and lives in `folder`.
+    pub(crate) fn start(
+        account: Account,
+        folder: &Path,
+        log: &Path,
+        server: &[PathBuf],
+    ) -> Result<Self, ServerError> {
+        let mut shell = account
+            .command("/bin/sh", folder)
             .args(["-c", GUARDIAN, "guardian"])
-            .args([cluster.folder(), &cluster.log()])
-            .args(cluster.server(port))
+            .args([folder, log])
+            .args(server)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -52,9 +59,10 @@ impl Guardian {
         BufReader::new(told)
             .read_line(&mut line)
             .map_err(ServerError::run("/bin/sh"))?;
-        let server = line.trim().parse().map_err(|_| ServerError::Start {
-            log: cluster.log_tail(),
-        })?;
+        let server = line
+            .trim()
+            .parse()
+            .map_err(|_| ServerError::Start { log: log_tail(log) })?;
         Ok(Self {
             shell,
             orders,
@@ -63,12 +71,12 @@ impl Guardian {
     }
 
     /// The server's process number.
-    pub(super) const fn server(&self) -> u32 {
+    pub(crate) const fn server(&self) -> u32 {
         self.server
     }
 
     /// Whether the server has ended by itself within `limit`; otherwise it was killed.
-    pub(super) fn stop(mut self, mode: StopMode, limit: Duration) -> bool {
+    pub(crate) fn stop(mut self, mode: StopMode, limit: Duration) -> bool {
         let order = match mode {
             StopMode::Fast => "INT\n",
             StopMode::Immediate => "QUIT\n",
