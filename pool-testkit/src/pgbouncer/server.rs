@@ -13,7 +13,7 @@ use super::options::PgBouncerOptions;
 use super::program;
 use crate::postgres::account::Account;
 use crate::postgres::error::log_tail;
-use crate::postgres::guardian::Guardian;
+use crate::postgres::guardian::{Abrupt, Guardian};
 use crate::postgres::start::on_free_port;
 use crate::postgres::{ServerError, StopMode, process, wait};
 
@@ -99,6 +99,7 @@ impl PgBouncer {
             account,
             self.folder.path(),
             &log,
+            Abrupt::Kill,
             &command,
         )?);
         let answers = wait::until(self.time_limit, || match self.pid() {
@@ -122,7 +123,7 @@ impl PgBouncer {
     }
 
     fn end(&mut self) {
-        // SIGQUIT, since what the other signals mean differs from version to version.
+        // Killed, since what its signals mean differs from version to version, and it keeps nothing.
         let guardian = self.guardian.take();
         if guardian.is_some_and(|guardian| !guardian.stop(StopMode::Immediate, self.time_limit)) {
             eprintln!("pool-testkit: PgBouncer did not stop in time and was killed");

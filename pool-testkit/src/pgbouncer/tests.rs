@@ -19,20 +19,26 @@ fn start(server: &PrivateServer, pool_mode: &str) -> Option<Result<PgBouncer, Se
     }
 }
 
-/// Everything that comes back for `select 6 * 7` until the connection ends.
+/// Everything that comes back for `select 6 * 7`.
 fn ask(port: u16) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(30)))
         .unwrap();
-    let messages: [&[u8]; 3] = [
-        b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0",
-        b"Q\0\0\0\x11select 6 * 7\0",
-        b"X\0\0\0\x04",
-    ];
-    stream.write_all(&messages.concat()).unwrap();
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
+    for message in [
+        &b"\0\0\0\x29\0\x03\0\0user\0postgres\0database\0postgres\0\0"[..],
+        b"Q\0\0\0\x11select 6 * 7\0",
+    ] {
+        stream.write_all(message).unwrap();
+        answer.clear();
+        let mut part = [0; 4096];
+        while !answer.ends_with(b"Z\0\0\0\x05I") {
+            let length = stream.read(&mut part).unwrap();
+            assert!(length > 0, "it hung up: {}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&part[..length]);
+        }
+    }
     answer
 }
 

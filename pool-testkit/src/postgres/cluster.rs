@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::account::Account;
 use super::binaries;
 use super::error::{ServerError, log_tail, tail};
-use super::guardian::Guardian;
+use super::guardian::{Abrupt, Guardian};
 use super::options::ServerOptions;
 use super::process;
 
@@ -88,7 +88,8 @@ impl Cluster {
 
     /// Starts the server under a guardian.
     pub(super) fn guarded(&self, port: u16) -> Result<Guardian, ServerError> {
-        Guardian::start(self.account, self.folder(), &self.log(), &self.server(port))
+        let (log, server) = (self.log(), self.server(port));
+        Guardian::start(self.account, self.folder(), &log, Abrupt::Quit, &server)
     }
 
     /// How far the server with that process number has come, by its own lock file: the eighth

@@ -16,16 +16,35 @@ use super::wait;
 /// Runs the server, waits for an order (or for its owner's end) and passes it on. The server is
 /// not collected before that, so its number stays its own.
 const GUARDIAN: &str = r#"
-folder=$1 log=$2; shift 2
+folder=$1 log=$2 abrupt=$3; shift 3
 "$@" </dev/null >>"$log" 2>&1 &
 server=$!
 echo "$server"
-if read -r order; then orphaned=no; else order=QUIT orphaned=yes; fi
+if read -r order; then orphaned=no; else order=$abrupt orphaned=yes; fi
 kill -s "$order" "$server" 2>/dev/null
 kill -s CONT "$server" 2>/dev/null
 wait "$server"
 if [ "$orphaned" = yes ]; then rm -rf "$folder"; fi
 "#;
+
+/// How a server is ended at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abrupt {
+    /// It ends its children, and itself.
+    Quit,
+    /// It has nothing to tidy up. A shell starts what runs in the background deaf to `SIGQUIT`, and a
+    /// server that does not ask for it stays so.
+    Kill,
+}
+
+impl Abrupt {
+    const fn signal(self) -> &'static str {
+        match self {
+            Self::Quit => "QUIT",
+            Self::Kill => "KILL",
+        }
+    }
+}
 
 /// The shell between this process and the server.
 #[derive(Debug)]
@@ -33,6 +52,7 @@ pub(crate) struct Guardian {
     shell: Child,
     orders: ChildStdin,
     server: u32,
+    abrupt: Abrupt,
 }
 
 impl Guardian {
@@ -41,12 +61,13 @@ impl Guardian {
         account: Account,
         folder: &Path,
         log: &Path,
+        abrupt: Abrupt,
         server: &[PathBuf],
     ) -> Result<Self, ServerError> {
         let mut shell = account
             .command("/bin/sh", folder)
             .args(["-c", GUARDIAN, "guardian"])
-            .args([folder, log])
+            .args([folder, log, Path::new(abrupt.signal())])
             .args(server)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -67,6 +88,7 @@ impl Guardian {
             shell,
             orders,
             server,
+            abrupt,
         })
     }
 
@@ -78,11 +100,11 @@ impl Guardian {
     /// Whether the server has ended by itself within `limit`; otherwise it was killed.
     pub(crate) fn stop(mut self, mode: StopMode, limit: Duration) -> bool {
         let order = match mode {
-            StopMode::Fast => "INT\n",
-            StopMode::Immediate => "QUIT\n",
+            StopMode::Fast => "INT",
+            StopMode::Immediate => self.abrupt.signal(),
         };
         // A guardian that is gone has closed the pipe; its server is then looked after below.
-        let _ = self.orders.write_all(order.as_bytes());
+        let _ = writeln!(self.orders, "{order}");
         let has_ended = |shell: &mut Child| shell.try_wait().ok().flatten().is_some();
         if wait::until(limit, || has_ended(&mut self.shell).then_some(())).is_some() {
             return true;
