@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Clients work in a closed loop without a pause, so that all of them always compete. What they do is
-//! in [`work`], statements and all; a [contestant](contestant) only says how a statement gets to the
+//! in [`work`], statements and all; a [contestant] only says how a statement gets to the
 //! server. **All are pipelined alike**: BEGIN, and whatever settings have to come with it, travel with
 //! the first statement in one round trip; every further statement, COMMIT included, waits for the
 //! reply before it, as a program that looks at what it has read must.
@@ -43,4 +43,6 @@ pub mod work;
 mod backends;
 mod clients;
 mod limits;
+#[cfg(test)]
+mod tests;
 mod usage;

@@ -35,7 +35,11 @@ fn ask(port: u16) -> Vec<u8> {
         let mut part = [0; 4096];
         while !answer.ends_with(b"Z\0\0\0\x05I") {
             let length = stream.read(&mut part).unwrap();
-            assert!(length > 0, "it hung up: {}", String::from_utf8_lossy(&answer));
+            assert!(
+                length > 0,
+                "it hung up: {}",
+                String::from_utf8_lossy(&answer)
+            );
             answer.extend_from_slice(&part[..length]);
         }
     }
