@@ -81,6 +81,11 @@ pub use counts::WireCounts;
 pub(crate) use ledger::Status;
 pub(crate) use notify::NotificationSender;
 pub(crate) use record::{Answer, Kind, Record, Tag};
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "sessions, which are to come, read them")
+)]
+pub(crate) use record::{Failure, Parameter};
 pub(crate) use stream::WatchedStream;
 pub(crate) use taint::Taint;
 
