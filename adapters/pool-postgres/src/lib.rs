@@ -58,6 +58,11 @@ mod dsn;
 mod error;
 mod exchange;
 mod hosts;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "sessions, which are to come, are what it is for")
+)]
+mod listener;
 mod manager;
 mod pipeline;
 mod reset;
