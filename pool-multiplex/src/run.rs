@@ -307,10 +307,11 @@ impl<M: SessionManager> Checkout<M> {
     }
 
     /// Closes the connection, of which something is not known.
-    fn forsake(&mut self) {
+    pub(crate) fn forsake(&mut self) {
         let lease = self.lose();
         self.registry.detached(lease.is_some());
         count(&self.registry.counters.tainted);
+        self.recount();
         if let Some(lease) = lease {
             PooledConnection::discard(lease);
         }

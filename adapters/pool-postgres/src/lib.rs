@@ -58,10 +58,6 @@ mod dsn;
 mod error;
 mod exchange;
 mod hosts;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "sessions, which are to come, are what it is for")
-)]
 mod listener;
 mod manager;
 mod pipeline;
@@ -86,7 +82,8 @@ pub use reset::Reset;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use session::{
-    AsStatement, Begin, Operation, Prepared, Reply, Session, SessionError, Tables, Transaction,
+    AsStatement, Begin, Heard, Operation, Prepared, Reply, Session, SessionError, Tables,
+    Transaction,
 };
 pub use statements::Sql;
 pub use tokio_postgres;
