@@ -1,10 +1,12 @@
-//! What a hostile blob can make an importer allocate.
+//! What a hostile blob can make an importer allocate, and a large session an exporter.
 //!
 //! The envelope is written by hand here, from the documented table, as somebody would who knows the
 //! secret and means no good; without the secret nothing is allocated at all.
 
 use hmac::{Hmac, KeyInit, Mac};
-use pool_multiplex::transfer::{Importer, Keys, TransferError, UnixSeconds};
+use pool_multiplex::transfer::{
+    Exporter, Importer, Keys, MAX_BLOB, PreparedStatement, Snapshot, TransferError, UnixSeconds,
+};
 use pool_testkit::alloc::{CountingAllocator, measure};
 use proptest::prelude::*;
 use sha2::Sha256;
@@ -106,7 +108,7 @@ fn many_small_things_cost_no_more_than_a_small_multiple_of_their_bytes() {
     let full = format!(r#"{{"text":"","types":{types},"scope":"","executions":0}}"#);
     let full = format!(
         "[{}, {}]",
-        vec![&*full; 6].join(","),
+        [&*full; 6].join(","),
         &typed[1..typed.len() - 1]
     );
     let hostile = [
@@ -140,6 +142,24 @@ fn depth_and_escapes_cost_no_more_either() {
     for content in [deep, skipped, escapes] {
         assert!(import_signed(content.as_bytes()).is_some());
     }
+}
+
+#[test]
+fn an_export_that_does_not_fit_stops_at_the_limit() {
+    let keys = Keys::new(7, SECRET).expect("the secret is 32 bytes long");
+    let mut session = Snapshot::new("app@shop", 1, NOW);
+    let statement = PreparedStatement {
+        text: "x".repeat(1000).into(),
+        types: Vec::new(),
+        scope: "".into(),
+        executions: 0,
+    };
+    session.statements = vec![statement; 10_000];
+    let (blob, cost) = measure(|| Exporter::new().seal(&session, &keys, 1));
+    let most = MAX_BLOB;
+    assert_eq!(blob, Err(TransferError::DoesNotFit { most }));
+    // With every size that the buffer had while it grew.
+    assert!(cost.bytes <= 4 * MAX_BLOB as u64, "{} bytes", cost.bytes);
 }
 
 proptest! {

@@ -4,6 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
+use super::super::ledger::Ledger;
 use super::super::{Blob, Exporter, Import, Importer, TransferError, UnixSeconds};
 use super::{LIFETIME, NOW, SKEW, WHO, keys, sealed, session};
 
@@ -72,6 +73,27 @@ fn of_imports_at_the_same_time_exactly_one_wins() {
         assert_eq!(won, 1, "blob {id}");
     }
     assert_eq!(importer.remembered(), 50);
+}
+
+#[test]
+fn looking_a_blob_up_and_keeping_it_are_one_step() {
+    const BLOBS: u128 = 5_000;
+    for _ in 0..10 {
+        let (ledger, barrier) = (Ledger::new(BLOBS as usize), Barrier::new(4));
+        let race = || {
+            barrier.wait();
+            let reserve = |id| ledger.reserve((UnixSeconds(NOW.0 + 1), id), NOW).ok();
+            (0..BLOBS).filter_map(reserve).collect::<Vec<_>>()
+        };
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(race)).collect();
+            let won: Vec<_> = threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect();
+            assert_eq!(won.iter().map(Vec::len).sum::<usize>(), BLOBS as usize);
+        });
+    }
 }
 
 #[test]
