@@ -8,5 +8,6 @@
     reason = "a test that cannot go on has failed; the lint only knows test functions"
 )]
 
+mod listening;
 mod support;
 mod variables;
