@@ -9,7 +9,7 @@ use crate::label::Label;
 use crate::session::Session;
 use crate::settings::{Difference, Settings};
 use crate::transaction::{Modes, TransactionStatus};
-use pool_core::Manager;
+use pool_core::{BoxFuture, Manager};
 use std::future::Future;
 
 /// A manager whose connections sessions can share.
@@ -30,7 +30,7 @@ pub trait SessionManager: Manager + Sized {
     /// What a session is to its user: a wrapper that speaks the dialect.
     type Session: From<Session<Self>> + Send;
     /// Something to run.
-    type Operation<'a>: Send;
+    type Operation<'a>: Send + 'a;
     /// What comes of it.
     type Reply: Send;
 
@@ -53,12 +53,15 @@ pub trait SessionManager: Manager + Sized {
     fn accounted(&self, conn: &mut Self::Connection);
 
     /// Runs `operation` behind `prelude`.
-    fn run(
-        &self,
-        conn: &mut Self::Connection,
+    ///
+    /// Boxed, because the compiler cannot tell yet that a future of this kind is `Send` whatever the
+    /// lifetimes in it are; and large enough to be better off there.
+    fn run<'a, 'b: 'a>(
+        &'a self,
+        conn: &'a mut Self::Connection,
         prelude: Prelude,
-        operation: Self::Operation<'_>,
-    ) -> impl Future<Output = Done<Self::Reply, Self::Error>> + Send;
+        operation: Self::Operation<'b>,
+    ) -> BoxFuture<'a, Done<Self::Reply, Self::Error>>;
 
     /// Looks for state that is on the connection and in nobody's books: what a function has set, say.
     /// `expected` are the settings that ought to be there. Asked when sessions are [audited](crate::SessionConfig), and never in a transaction.

@@ -51,7 +51,9 @@ use crate::manager::PostgresManager;
 use crate::sql::{Kind, Marks, Script, SetValue};
 use operation::{Ask, Got, Known, Parameters};
 use pool_multiplex::transfer::{Blob, Exporter, Keys, UnixSeconds};
-use pool_multiplex::{Effect, Modes, PinReason, Pins, Raw, State, Statement, TransactionContext, Work};
+use pool_multiplex::{
+    Effect, Modes, PinReason, Pins, Raw, State, Statement, TransactionContext, Work,
+};
 use refusal::{Refusal, check, check_setting, may_pin};
 use std::fmt;
 use std::sync::Arc;
@@ -212,6 +214,23 @@ impl Session {
         let statement = self.shared(sql, &types)?;
         let ran = self.run_statement(&statement, Parameters::Typed(parameters));
         Ok(ran.await?.0)
+    }
+
+    /// Runs a statement whose parameters are of these types, always in one round trip; how many rows it
+    /// changed or returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query).
+    pub async fn execute_typed(
+        &mut self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<u64, SessionError> {
+        let types: Vec<u32> = parameters.iter().map(|(_, of)| of.oid()).collect();
+        let statement = self.shared(sql, &types)?;
+        let ran = self.run_statement(&statement, Parameters::Typed(parameters));
+        Ok(ran.await?.1.unwrap_or(0))
     }
 
     /// Runs a statement; how many rows it changed or returned. Without parameters, one that does

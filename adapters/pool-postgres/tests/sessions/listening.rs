@@ -9,7 +9,11 @@ use tokio::time::timeout;
 /// The payload of the next notification.
 async fn payload(session: &mut Session) -> String {
     let limit = Duration::from_secs(20);
-    match timeout(limit, session.notification()).await.unwrap().unwrap() {
+    match timeout(limit, session.notification())
+        .await
+        .unwrap()
+        .unwrap()
+    {
         Some(Heard::Notification(notification)) => notification.payload().to_owned(),
         other => panic!("{other:?}"),
     }
@@ -27,7 +31,10 @@ async fn a_notification_right_after_listen_is_heard_without_a_connection() {
         assert_eq!(payload(&mut a).await, round.to_string());
         a.batch("UNLISTEN news").await.unwrap();
     }
-    assert!(a.notification().await.unwrap().is_none(), "it listens to nothing");
+    assert!(
+        a.notification().await.unwrap().is_none(),
+        "it listens to nothing"
+    );
 }
 
 #[tokio::test]
@@ -104,9 +111,7 @@ async fn the_connection_that_listens_counts_and_is_given_back() {
     a.query_one("SELECT 1", &[]).await.unwrap_err();
     assert_eq!(pool.status().size, 1);
     a.unlisten("one").await.unwrap();
-    let working = async {
-        while a.query_one("SELECT 1", &[]).await.is_err() {}
-    };
+    let working = async { while a.query_one("SELECT 1", &[]).await.is_err() {} };
     timeout(Duration::from_secs(20), working).await.unwrap();
 }
 
@@ -118,7 +123,11 @@ async fn a_session_that_was_suspended_hears_again() {
     a.listen("again").await.unwrap();
     let id = a.suspend().unwrap();
     let mut a = sessions.resume(id).unwrap();
-    assert!(timeout(Duration::from_millis(50), a.notification()).await.is_err());
+    assert!(
+        timeout(Duration::from_millis(50), a.notification())
+            .await
+            .is_err()
+    );
     b.batch("NOTIFY again, 'x'").await.unwrap();
     assert_eq!(payload(&mut a).await, "x");
 }
