@@ -6,6 +6,7 @@
 
 use crate::effect::Effect;
 use crate::label::Label;
+use crate::pins::Pins;
 use crate::session::Session;
 use crate::settings::{Difference, Settings};
 use crate::transaction::{Modes, TransactionStatus};
@@ -81,6 +82,8 @@ pub struct Prelude {
     pub wants: Settings,
     /// Settings to change so that the connection has it.
     pub settings: Difference,
+    /// What pins the session now.
+    pub pins: Pins,
     /// The transaction to begin, if the session has begun one that the server knows nothing of yet.
     pub begin: Option<Modes>,
 }

@@ -216,6 +216,7 @@ impl<M: SessionManager> Checkout<M> {
             settings: Difference::between(&has, &wants),
             has,
             wants,
+            pins: self.state.pins(),
             begin: deferred.then(|| self.state.frames().modes()),
         }
     }

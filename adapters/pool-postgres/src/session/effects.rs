@@ -10,7 +10,7 @@ use crate::sql::{
     Argument, Assignment, Isolation, Kind, Marks, Modes, Script, SetConfig, SetValue,
 };
 use crate::watch::{Answer, Status, Tag};
-use pool_multiplex::{Access, Effect, PinReason};
+use pool_multiplex::{Access, Effect, PinReason, Pins};
 use std::sync::Arc;
 
 /// What must be asked once a script has run.
@@ -35,14 +35,24 @@ impl Aftermath {
 pub(crate) struct Followed {
     pub(crate) effects: Vec<Effect>,
     pub(crate) aftermath: Aftermath,
+    /// The session has, or may have, locks of its own.
+    has_locks: bool,
 }
 
 /// Settings that a RESET ALL leaves alone.
 const KEPT_BY_RESET_ALL: &[&str] = &["role", "session_authorization"];
 
-/// What `script` did, of which the server said `answer`.
-pub(crate) fn follow(script: &Script, parameters: Parameters<'_>, answer: &Answer) -> Followed {
-    let mut followed = Followed::default();
+/// What `script` did, of which the server said `answer`, for a session that is pinned by `pins`.
+pub(crate) fn follow(
+    script: &Script,
+    parameters: Parameters<'_>,
+    answer: &Answer,
+    pins: Pins,
+) -> Followed {
+    let mut followed = Followed {
+        has_locks: pins.contains(PinReason::AdvisoryLock),
+        ..Followed::default()
+    };
     let completed = answer.tags.iter().filter(|tag| **tag != Tag::Suspended);
     if completed.clone().count() > script.statements.len().max(1) {
         followed.taint("an answer to more statements than were sent");
@@ -168,7 +178,7 @@ impl Followed {
         };
         let ends = matches!(effect, Effect::Commit { .. } | Effect::Rollback { .. });
         // Locks of the session and of the transaction are told apart only now.
-        self.aftermath.pins |= ends;
+        self.aftermath.pins |= ends && self.has_locks;
         self.effects.push(effect);
     }
 

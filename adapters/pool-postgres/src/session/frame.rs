@@ -1,6 +1,6 @@
 //! What has to be in force for an operation, as text.
 
-use crate::settings::{SettingError, Settings};
+use crate::settings::{SettingError, Settings, is_free};
 use crate::unit::{Isolation, Modes, Opening};
 use pool_multiplex::{Access, Prelude};
 
@@ -11,12 +11,24 @@ const ROLE: &str = "role";
 /// another may not have the right to set what follows, and into it last.
 pub(crate) fn settings(prelude: &Prelude) -> Result<Settings, SettingError> {
     let mut text = Settings::new();
-    let (had, wants) = (prelude.has.get(ROLE), prelude.wants.get(ROLE));
+    let (had, mut wants) = (prelude.has.get(ROLE), prelude.wants.get(ROLE));
     if prelude.settings.is_empty() {
         return Ok(text);
     }
-    if had.is_some() {
+    let changes = &prelude.settings;
+    let names = changes
+        .reset
+        .iter()
+        .chain(changes.set.iter().map(|(name, _)| name));
+    // Another role may not have the right to change them. To take a role, or to give it up, none
+    // is needed.
+    let needs_rights = names
+        .filter(|name| !is_role(name))
+        .any(|name| !is_free(name));
+    if had.is_some() && (needs_rights || wants.is_none()) {
         text.reset_role();
+    } else if had == wants {
+        wants = None;
     }
     for name in prelude.settings.reset.iter().filter(|name| !is_role(name)) {
         text.reset(name)?;

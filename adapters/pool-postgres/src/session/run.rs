@@ -392,9 +392,9 @@ impl<'a, T> Framed<'a, T> {
     fn new(run: Run<'a>, shape: Shape, outcome: Outcome<T>) -> Self {
         let Outcome {
             result,
-            values,
             prepared,
             report,
+            ..
         } = outcome;
         let status = report.status().and_then(status_of);
         let opened = report.opening.iter().all(|answer| answer.failure.is_none());
@@ -405,10 +405,7 @@ impl<'a, T> Framed<'a, T> {
                 Shape::Whole => report.end() == End::Committed,
             };
         let result = outcome_of(result, &report);
-        let mut effects = match holds {
-            true => spelled(run.prelude, &values),
-            false => Vec::new(),
-        };
+        let mut effects = Vec::new();
         if !opened && shape == Shape::Opened
             || (!opened && status == Some(TransactionStatus::Failed))
         {
@@ -436,7 +433,8 @@ impl<'a, T> Framed<'a, T> {
         if script.is_plain() && answer.failure.is_none() {
             return self;
         }
-        let followed = follow(script, parameters, &answer);
+        let pins = self.run.prelude.pins;
+        let followed = follow(script, parameters, &answer, pins);
         self.effects.extend(followed.effects);
         let can_ask = matches!(
             self.status,
@@ -479,20 +477,6 @@ impl<'a, T> Framed<'a, T> {
         done.status = self.status;
         done
     }
-}
-
-/// The values of a prelude that the server spells otherwise.
-fn spelled(prelude: &Prelude, values: &[String]) -> Vec<Follows> {
-    let set = prelude.settings.set.iter();
-    let set = set.filter(|(name, _)| !super::frame::is_role(name));
-    let other = set
-        .zip(values)
-        .filter(|((_, value), spelled)| **value != ***spelled);
-    let effects = other.map(|((name, _), spelled)| Follows::Set {
-        name: name.clone(),
-        value: spelled.as_str().into(),
-    });
-    effects.collect()
 }
 
 /// What the first error means, if there was one.
