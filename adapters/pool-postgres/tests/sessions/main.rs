@@ -9,5 +9,6 @@
 )]
 
 mod listening;
+mod processes;
 mod support;
 mod variables;
