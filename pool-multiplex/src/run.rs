@@ -234,8 +234,7 @@ impl<M: SessionManager> Checkout<M> {
         } else if effects.iter().any(begins_transaction) {
             self.begun = true;
         }
-        let drifted = status != Some(self.state.frames().status());
-        if drifted {
+        if status != Some(self.expected()) {
             self.forsake();
             if was_in_transaction || status.is_some() {
                 count(&self.registry.counters.transactions_lost);
@@ -246,6 +245,15 @@ impl<M: SessionManager> Checkout<M> {
             Failure::Prelude => Error::Prelude(failed.error),
             _ => Error::Operation(failed.error),
         })
+    }
+
+    /// What the server must say of the transaction, if the books are right: nothing of one that has
+    /// not reached it.
+    fn expected(&self) -> TransactionStatus {
+        match self.state.frames().status() {
+            TransactionStatus::Active if !self.begun => TransactionStatus::Idle,
+            status => status,
+        }
     }
 
     fn conclude_loss(
@@ -284,7 +292,7 @@ impl<M: SessionManager> Checkout<M> {
 
     /// Leaves the connection, if nothing pins the session: labelled with what is on it, or closed if
     /// that is not known.
-    fn leave(&mut self, manager: &M, audited: Option<bool>) {
+    pub(crate) fn leave(&mut self, manager: &M, audited: Option<bool>) {
         if !self.may_leave() {
             return;
         }

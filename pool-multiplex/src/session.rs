@@ -160,6 +160,8 @@ impl<M: SessionManager> Session<M> {
         };
         out.state.apply(&effect, now);
         out.recount();
+        // It is on one if its begin was refused.
+        out.leave(self.sessions.pool().manager(), None);
         Ok(true)
     }
 
