@@ -165,6 +165,24 @@ impl<M: SessionManager> Session<M> {
         Ok(true)
     }
 
+    /// Gives the transaction up without waiting for its rollback: the connection goes back to the pool,
+    /// which makes it clean before anybody gets it. For guards that are dropped. Whatever else is on
+    /// the connection only goes with it, so that [`pins`](Self::pins) should be looked at first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Expired`].
+    pub fn abandon(&mut self) -> Result<(), Error<M::Error>> {
+        let mut out = self.check_out()?;
+        let lease = out.lose();
+        out.registry.detached(lease.is_some());
+        out.recount();
+        drop(out);
+        // Last: it runs code of the pool's users.
+        drop(lease);
+        Ok(())
+    }
+
     /// Keeps the session on its connection from here on, for a reason of its user's own, and puts its
     /// state there now.
     ///
