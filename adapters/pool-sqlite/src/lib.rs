@@ -71,10 +71,12 @@
 
 mod config;
 mod connection;
+mod database;
 mod error;
 mod mailbox;
 mod manager;
-mod session;
+mod sessions;
+mod signals;
 mod vitals;
 mod warm_up;
 mod worker;
@@ -84,3 +86,4 @@ pub use connection::SqliteConnection;
 pub use error::Error;
 pub use manager::SqliteManager;
 pub use rusqlite;
+pub use sessions::{Operation, Reply, SessionError, SessionTransaction, SqliteSession};
