@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use crate::config::{Config, JournalMode, Location};
 use crate::error::Error;
@@ -281,6 +281,11 @@ fn rolls_back(asked: &AuthContext<'_>) -> bool {
 fn changes(asked: &AuthContext<'_>) -> u64 {
     match asked.action {
         AuthAction::Attach { .. }
+        // As it is told where the file is a parameter.
+        | AuthAction::Unknown {
+            code: ffi::SQLITE_ATTACH,
+            ..
+        }
         | AuthAction::Detach { .. }
         | AuthAction::CreateTempIndex { .. }
         | AuthAction::CreateTempTable { .. }

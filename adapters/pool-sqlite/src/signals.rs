@@ -1,6 +1,6 @@
 //! What SQLite tells while a job runs.
 //!
-//! Three callbacks write here and the thread that runs the job reads, so nothing is ordered and
+//! Two callbacks write here and the thread that runs the job reads, so nothing is ordered and
 //! everything is relaxed; they are atomics because callbacks must be fit for any thread.
 
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use rusqlite::Connection;
 pub(crate) struct Signals {
     touched: AtomicU64,
     committed: AtomicBool,
-    rolled_back: AtomicBool,
 }
 
 impl Signals {
@@ -22,17 +21,18 @@ impl Signals {
     /// Something that cannot be looked at.
     pub(crate) const OTHER: u64 = 1 << 63;
 
-    /// Has SQLite tell when a transaction is committed or rolled back.
+    /// Has SQLite tell when a transaction that has written is committed.
+    ///
+    /// Not when one is rolled back: SQLite also tells that while it closes a database, when rusqlite has
+    /// freed what would be called. One that has ended and was not committed was rolled back, or has only
+    /// read.
     pub(crate) fn listen(self: &Arc<Self>, connection: &mut Connection) -> rusqlite::Result<()> {
         let signals = Arc::clone(self);
         let commits = move || {
             signals.committed.store(true, Ordering::Relaxed);
             false
         };
-        connection.commit_hook(Some(commits))?;
-        let signals = Arc::clone(self);
-        let rolls_back = move || signals.rolled_back.store(true, Ordering::Relaxed);
-        connection.rollback_hook(Some(rolls_back))
+        connection.commit_hook(Some(commits))
     }
 
     pub(crate) fn touch(&self, what: u64) {
@@ -55,15 +55,9 @@ impl Signals {
         self.committed.load(Ordering::Relaxed)
     }
 
-    /// One was rolled back.
-    pub(crate) fn rolled_back(&self) -> bool {
-        self.rolled_back.load(Ordering::Relaxed)
-    }
-
-    /// Forgets how transactions ended.
+    /// Forgets that one was.
     pub(crate) fn forget(&self) {
         self.committed.store(false, Ordering::Relaxed);
-        self.rolled_back.store(false, Ordering::Relaxed);
     }
 
     /// Forgets everything: the connection is another one.

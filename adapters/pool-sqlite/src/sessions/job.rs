@@ -258,16 +258,17 @@ impl Job<'_> {
         done.effects(self.effects).status(status)
     }
 
+    /// Whether a transaction that has only read was committed or rolled back, nobody can tell; it makes
+    /// no difference.
     fn tell_transaction(&mut self, is_open: bool) {
-        let (committed, rolled_back) = (self.signals.committed(), self.signals.rolled_back());
+        let committed = self.signals.committed();
         match (self.was_open, is_open) {
             (false, true) => self.effects.push(Effect::Begin(Modes::default())),
-            (true, _) if rolled_back => {
-                self.effects.push(Effect::Rollback { chain: is_open });
+            (true, _) if committed => self.effects.push(Effect::Commit { chain: is_open }),
+            (true, false) => {
+                self.effects.push(Effect::Rollback { chain: false });
                 self.books.say_again(&mut self.effects);
             }
-            (true, false) => self.effects.push(Effect::Commit { chain: false }),
-            (true, true) if committed => self.effects.push(Effect::Commit { chain: true }),
             _ => {}
         }
     }

@@ -167,7 +167,7 @@ async fn an_open_transaction_is_not_exported() {
         .export(&Exporter::default(), &keys, UnixSeconds(1));
     let (mut a, error) = refused.expect_err("it is in a transaction");
     assert!(
-        matches!(error, Error::Transfer(TransferError::Pinned { .. })),
+        matches!(error, Error::Transfer(TransferError::NotExportable { .. })),
         "{error:?}"
     );
     a.abandon().expect("given up");

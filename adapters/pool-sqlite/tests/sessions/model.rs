@@ -17,15 +17,15 @@ const PINNED: usize = 3;
 struct Model {
     pragmas: HashMap<&'static str, i64>,
     id: Option<String>,
-    /// The names of its savepoints, each with its rows then; the first is the transaction itself.
-    open: Vec<i64>,
-    rows: i64,
+    /// Its transaction, and the savepoints in it.
+    open: usize,
+    /// The rows of its temporary table.
     table: Option<i64>,
 }
 
 impl Model {
     fn is_pinned(&self) -> bool {
-        !self.open.is_empty() || self.table.is_some()
+        self.open > 0 || self.table.is_some()
     }
 }
 
@@ -107,7 +107,6 @@ async fn act(
                 .execute_batch(format!("PRAGMA {name} = {value}"))
                 .await
                 .expect("set by SQL");
-            // What has no effect is none: a session that never set it has not set it now.
             model.pragmas.insert(name, value);
         }
         3 => {
@@ -119,13 +118,13 @@ async fn act(
             session.set("app.id", &id).await.expect("set");
             model.id = Some(id);
         }
-        6 if model.open.is_empty() => {
+        6 if model.open == 0 => {
             session.reset_all().await.expect("reset");
             model.pragmas.clear();
             model.id = None;
         }
         7 if may_pin => grow_transaction(session, model).await,
-        8 | 9 if !model.open.is_empty() => shrink_transaction(session, model, chance).await,
+        8 | 9 if model.open > 0 => shrink_transaction(session, model, chance).await,
         10 if may_pin => {
             match model.table {
                 None => session.execute_batch("CREATE TEMP TABLE own (n)").await,
@@ -134,7 +133,7 @@ async fn act(
             .expect("a table of its own");
             model.table = Some(model.table.map_or(0, |rows| rows + 1));
         }
-        11 if model.table.is_some() && model.open.is_empty() => {
+        11 if model.table.is_some() && model.open == 0 => {
             session
                 .execute_batch("DROP TABLE own")
                 .await
@@ -145,22 +144,16 @@ async fn act(
     }
 }
 
-/// By SQL, as nobody would with a guard; settings in it are not taken back.
+/// By SQL, as nobody would with a guard. The table of a session is made before its transaction, or in
+/// it, and in no savepoint.
 async fn grow_transaction(session: &mut SqliteSession, model: &mut Model) {
-    if model.table.is_some() && model.open.is_empty() {
-        return;
-    }
-    if model.table.is_none() && model.open.is_empty() {
-        session.execute_batch("BEGIN").await.expect("begun");
-    } else if model.table.is_none() {
-        session
-            .execute_batch(format!("SAVEPOINT s{}", model.open.len()))
-            .await
-            .expect("set");
-    } else {
-        return;
-    }
-    model.open.push(model.rows);
+    let sql = match (model.table, model.open) {
+        (None, 0) => "BEGIN".to_owned(),
+        (None, depth) => format!("SAVEPOINT s{depth}"),
+        (Some(_), _) => return,
+    };
+    session.execute_batch(sql).await.expect("begun");
+    model.open += 1;
 }
 
 async fn shrink_transaction(
@@ -173,13 +166,13 @@ async fn shrink_transaction(
             .execute_batch("ROLLBACK")
             .await
             .expect("rolled back");
-        model.open.clear();
+        model.open = 0;
         // It was made in the transaction.
         model.table = None;
         return;
     }
-    model.open.pop();
-    let sql = match (model.open.len(), chance.bool()) {
+    model.open -= 1;
+    let sql = match (model.open, chance.bool()) {
         (0, true) => "COMMIT".to_owned(),
         (0, false) => "ROLLBACK".to_owned(),
         (depth, true) => format!("RELEASE s{depth}"),
