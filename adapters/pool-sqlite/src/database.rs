@@ -2,11 +2,10 @@
 //!
 //! What a user does to it is watched rather than compared: an authorizer callback is asked by SQLite
 //! while it compiles a statement, so a change cannot pass unseen and a cached statement costs
-//! nothing. A cached statement that makes a change would be the exception, so there is none when the
-//! next user comes: the cache goes with the reset, and at the end of each job of a session that has
-//! compiled one. What changed is not undone piece by piece, because the list of pieces grows with
-//! every release of SQLite; the file is opened anew. Only what sessions have left on purpose is in
-//! the books, and is put back by them.
+//! nothing. (A cached statement that makes a change is compiled anew by SQLite itself when it runs
+//! again.) What changed is not undone piece by piece, because the list of pieces grows with every
+//! release of SQLite; the file is opened anew. Only what sessions have left on purpose is in the
+//! books, and is put back by them.
 //!
 //! The same callback, and one that SQLite calls while a statement runs, end a job that was given
 //! up: an interrupt alone only hits the statement that runs at that moment, and misses a closure

@@ -6,9 +6,11 @@
 //! operation does not run.
 //!
 //! What an operation did is not read from its SQL. SQLite's callbacks tell what it touched, and that is
-//! looked at afterwards: a pragma that is compiled takes effect before it runs, or never, and only its
-//! value says which. What a cached statement touches would not be told a second time, so the cache goes
-//! at the end of a job in which a statement was compiled that touches anything.
+//! looked at afterwards: a pragma takes effect when it is compiled, before it runs, or never, and only
+//! its value says which. The callbacks are asked while a statement is compiled, and a cached one is not,
+//! but SQLite compiles what touches a connection anew each time it runs: the program of a pragma runs
+//! once, `ATTACH` and `DETACH` expire themselves, and what makes or drops a temporary object changes the
+//! schema that it was compiled for.
 
 use std::any::Any;
 use std::fmt;
@@ -231,9 +233,6 @@ impl Job<'_> {
     /// Says what the operation did, by what is there now.
     fn account(mut self, result: Result<Reply, Error>) -> Done<Reply, Error> {
         let fresh = self.signals.touched();
-        if fresh != 0 {
-            self.connection.flush_prepared_statement_cache();
-        }
         let is_open = !self.connection.is_autocommit();
         self.tell_transaction(is_open);
         let touched = fresh | self.before;

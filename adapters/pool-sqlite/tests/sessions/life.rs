@@ -8,7 +8,13 @@ use pool_sqlite::SqliteManager;
 
 use crate::house::{House, connection, number, variable};
 
-const PAUSE: Duration = Duration::from_millis(5);
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is waited for happens in a task of the pool, which shows in numbers only"
+)]
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+}
 
 #[tokio::test]
 async fn a_suspended_session_is_resumed_with_all_it_had() {
@@ -52,7 +58,7 @@ async fn a_session_that_is_unused_for_too_long_ends_and_its_transaction_with_it(
         .await
         .expect("begun");
     while !a.base().is_expired() {
-        tokio::time::sleep(PAUSE).await;
+        pause().await;
     }
     let outcome = a.execute("INSERT INTO t VALUES (2)", ()).await;
     assert!(matches!(outcome, Err(Error::Expired)), "{outcome:?}");
@@ -77,7 +83,7 @@ async fn a_transaction_that_is_idle_for_too_long_is_rolled_back_and_the_session_
         .await
         .expect("an insert");
     while house.sessions.statistics().idle_in_transaction == 0 {
-        tokio::time::sleep(PAUSE).await;
+        pause().await;
     }
     let outcome = transaction.execute("INSERT INTO t VALUES (2)", ()).await;
     assert!(

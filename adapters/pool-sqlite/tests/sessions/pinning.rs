@@ -156,6 +156,22 @@ async fn a_cached_attach_is_seen_each_time() {
 }
 
 #[tokio::test]
+async fn cached_statements_that_make_and_drop_a_temporary_table_are_seen_each_time() {
+    let house = House::new(1).await;
+    for round in 0..3 {
+        let mut a = house.session();
+        let make = "CREATE TEMP TABLE IF NOT EXISTS x (n)";
+        a.execute(make, ()).await.expect("made");
+        a.execute(make, ()).await.expect("it is there");
+        assert_eq!(pins(&a), TEMPORARY, "round {round}");
+        a.execute("DROP TABLE IF EXISTS temp.x", ())
+            .await
+            .expect("dropped");
+        assert_eq!(pins(&a), Pins::NONE, "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn an_attached_session_keeps_its_connection_until_it_is_detached() {
     let house = House::new(2).await;
     let mut a = house.session();

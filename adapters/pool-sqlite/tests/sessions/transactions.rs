@@ -300,3 +300,49 @@ async fn a_begin_that_is_refused_can_be_tried_again() {
     );
     first.rollback().await.expect("rolled back");
 }
+
+#[tokio::test]
+async fn a_setting_after_a_savepoint_is_there_when_the_rest_is_committed() {
+    let house = House::new(2).await;
+    let mut a = house.session();
+    a.set("cache_size", "-10").await.expect("set");
+    let mut transaction = a.transaction().await.expect("begun");
+    transaction.savepoint("s").await.expect("set");
+    transaction.set("cache_size", "-20").await.expect("set");
+    transaction.rollback_to("s").await.expect("rolled back");
+    transaction.commit().await.expect("committed");
+    let mut b = house.session();
+    assert_ne!(number(&mut b, "PRAGMA cache_size").await.expect("one"), -20);
+    house.swap(&mut a).await;
+    assert_eq!(number(&mut a, "PRAGMA cache_size").await.expect("one"), -20);
+}
+
+#[tokio::test]
+async fn what_was_replayed_for_a_begin_that_was_refused_is_taken_back() {
+    let house = House::new(2).await;
+    let (mut a, mut b, mut c) = (house.session(), house.session(), house.session());
+    let opened = number(&mut c, "PRAGMA cache_size").await.expect("one");
+    let mut first = a
+        .transaction_with(TransactionBehavior::Immediate)
+        .await
+        .expect("begun");
+    first
+        .execute("INSERT INTO t VALUES (1)", ())
+        .await
+        .expect("an insert");
+    b.base_mut()
+        .change(|state| state.want("cache_size", "-8") && state.want("busy_timeout", "1"))
+        .expect("wanted");
+    let mut second = b
+        .transaction_with(TransactionBehavior::Immediate)
+        .await
+        .expect("begun");
+    second.execute("SELECT 1", ()).await.expect_err("busy");
+    drop(second);
+    assert_eq!(
+        number(&mut c, "PRAGMA cache_size").await.expect("one"),
+        opened
+    );
+    assert_eq!(connection(&c), connection(&b));
+    first.rollback().await.expect("rolled back");
+}
