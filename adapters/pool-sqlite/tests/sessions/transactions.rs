@@ -307,6 +307,10 @@ async fn a_setting_after_a_savepoint_is_there_when_the_rest_is_committed() {
     let mut a = house.session();
     a.set("cache_size", "-10").await.expect("set");
     let mut transaction = a.transaction().await.expect("begun");
+    transaction
+        .execute("INSERT INTO t VALUES (1)", ())
+        .await
+        .expect("an insert");
     transaction.savepoint("s").await.expect("set");
     transaction.set("cache_size", "-20").await.expect("set");
     transaction.rollback_to("s").await.expect("rolled back");
