@@ -68,14 +68,21 @@ impl<M: SessionManager> Session<M> {
     ///
     /// Before it has a connection, dropping the future loses nothing. After that the connection is
     /// closed, and a transaction with it, which the next operation reports.
-    pub async fn run(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
-        let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
-        out.reserve_place(work.pins)?;
-        let done = self.run_in(&mut out, operation, work).await;
-        let audited = self.audit(&mut out).await;
-        out.recount();
-        out.leave(self.sessions.pool().manager(), audited);
-        done
+    // Says that the future is `Send`, which a caller's compiler cannot always see for one manager.
+    pub fn run<'a>(
+        &'a mut self,
+        operation: M::Operation<'a>,
+        work: Work,
+    ) -> impl Future<Output = Outcome<M>> + Send + 'a {
+        async move {
+            let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
+            out.reserve_place(work.pins)?;
+            let done = self.run_in(&mut out, operation, work).await;
+            let audited = self.audit(&mut out).await;
+            out.recount();
+            out.leave(self.sessions.pool().manager(), audited);
+            done
+        }
     }
 
     async fn run_in(
@@ -85,7 +92,7 @@ impl<M: SessionManager> Session<M> {
         work: Work,
     ) -> Outcome<M> {
         if out.lease.is_none() {
-            let lease = self.acquire(out, work).await?;
+            let lease = self.acquire(self.profile(out, work)).await?;
             out.arrive(lease);
         }
         let manager = self.sessions.pool().manager();
@@ -105,18 +112,18 @@ impl<M: SessionManager> Session<M> {
         out.conclude(done, begins)
     }
 
-    /// A connection for the session: the best that is idle, else the next there is.
-    async fn acquire(
-        &self,
-        out: &Checkout<M>,
-        work: Work,
-    ) -> Result<PooledConnection<M>, Error<M::Error>> {
-        let profile = Profile::new(self.id())
+    /// What the session would like of a connection.
+    fn profile(&self, out: &Checkout<M>, work: Work) -> Profile {
+        Profile::new(self.id())
             .label(out.state.wanted().id())
             .statements(out.state.tags().key())
             .statement(work.statement)
             .class(work.class)
-            .last(out.last);
+            .last(out.last)
+    }
+
+    /// A connection for the session: the best that is idle, else the next there is.
+    async fn acquire(&self, profile: Profile) -> Result<PooledConnection<M>, Error<M::Error>> {
         let request = self.sessions.pool().request().profile(profile);
         request.acquire().await.map_err(Error::Pool)
     }
@@ -148,10 +155,11 @@ impl<M: SessionManager> Session<M> {
     pub(crate) async fn leave_and_attach_elsewhere(&mut self) -> Result<(), Error<M::Error>> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         unpinned(out.state.pins())?;
-        let mut lease = self.acquire(&out, Work::default()).await?;
+        let profile = self.profile(&out, Work::default());
+        let mut lease = self.acquire(profile).await?;
         if out.last == Some(PooledConnection::candidate(&lease)) {
             // Held meanwhile, so that the next one is another.
-            lease = self.acquire(&out, Work::default()).await?;
+            lease = self.acquire(profile).await?;
         }
         out.arrive(lease);
         self.run_in(&mut out, M::nothing(), Work::default()).await?;
