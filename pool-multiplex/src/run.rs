@@ -68,7 +68,10 @@ impl<M: SessionManager> Session<M> {
     ///
     /// Before it has a connection, dropping the future loses nothing. After that the connection is
     /// closed, and a transaction with it, which the next operation reports.
-    // Says that the future is `Send`, which a caller's compiler cannot always see for one manager.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the compiler cannot always see for one manager that the future is Send"
+    )]
     pub fn run<'a>(
         &'a mut self,
         operation: M::Operation<'a>,

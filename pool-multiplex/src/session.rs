@@ -189,14 +189,20 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub async fn attach(&mut self) -> Result<(), Error<M::Error>> {
-        let work = Work::default().pins(Pins::NONE.with(PinReason::Manual));
-        self.note(&Effect::Pin(PinReason::Manual))?;
-        let attached = self.run(M::nothing(), work).await.map(drop);
-        if attached.is_err() {
-            self.note(&Effect::Unpin(PinReason::Manual))?;
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the compiler cannot always see for one manager that the future is Send"
+    )]
+    pub fn attach(&mut self) -> impl Future<Output = Result<(), Error<M::Error>>> + Send {
+        async move {
+            let work = Work::default().pins(Pins::NONE.with(PinReason::Manual));
+            self.note(&Effect::Pin(PinReason::Manual))?;
+            let attached = self.run(M::nothing(), work).await.map(drop);
+            if attached.is_err() {
+                self.note(&Effect::Unpin(PinReason::Manual))?;
+            }
+            attached
         }
-        attached
     }
 
     /// Lets go of the connection, unless something else pins the session.
@@ -204,9 +210,15 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub async fn detach(&mut self) -> Result<(), Error<M::Error>> {
-        self.note(&Effect::Unpin(PinReason::Manual))?;
-        self.leave_connection().await
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the compiler cannot always see for one manager that the future is Send"
+    )]
+    pub fn detach(&mut self) -> impl Future<Output = Result<(), Error<M::Error>>> + Send {
+        async move {
+            self.note(&Effect::Unpin(PinReason::Manual))?;
+            self.leave_connection().await
+        }
     }
 
     /// Moves the session to another connection than the one that it had last, and puts its state
@@ -216,10 +228,16 @@ impl<M: SessionManager> Session<M> {
     ///
     /// [`Error::Pinned`]; [`Error::Pool`] if there is no other connection in time; else as
     /// [`run`](Self::run).
-    pub async fn migrate(&mut self) -> Result<(), Error<M::Error>> {
-        self.leave_and_attach_elsewhere().await?;
-        count(&self.sessions.registry().counters.migrated);
-        Ok(())
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the compiler cannot always see for one manager that the future is Send"
+    )]
+    pub fn migrate(&mut self) -> impl Future<Output = Result<(), Error<M::Error>>> + Send {
+        async move {
+            self.leave_and_attach_elsewhere().await?;
+            count(&self.sessions.registry().counters.migrated);
+            Ok(())
+        }
     }
 
     /// Leaves the session to itself, without a connection, until it is [resumed](Sessions::resume) by
