@@ -56,13 +56,12 @@ impl SqliteSession {
     ///
     /// What `work` returned, as [`Operation`](pool_multiplex::Error::Operation); the others say what
     /// they mean for the session: see [`pool_multiplex::Error`].
-    pub async fn call<T, F>(&mut self, work: F) -> Result<T, SessionError>
+    pub fn call<T, F>(&mut self, work: F) -> impl Future<Output = Result<T, SessionError>> + Send
     where
         F: FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let operation = Operation::new(Task::Call(Operation::closure(work)));
-        Ok(self.run(operation).await?.into())
+        self.ask(Operation::new(Task::Call(Operation::closure(work))))
     }
 
     /// As [`call`](Self::call), for a closure that changes what SQL cannot see: functions, collations,
@@ -72,13 +71,12 @@ impl SqliteSession {
     /// # Errors
     ///
     /// As [`call`](Self::call).
-    pub async fn raw<T, F>(&mut self, work: F) -> Result<T, SessionError>
+    pub fn raw<T, F>(&mut self, work: F) -> impl Future<Output = Result<T, SessionError>> + Send
     where
         F: FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let operation = Operation::new(Task::Raw(Operation::closure(work)));
-        Ok(self.run(operation).await?.into())
+        self.ask(Operation::new(Task::Raw(Operation::closure(work))))
     }
 
     /// Runs one statement and returns how many rows it has changed.
@@ -86,18 +84,18 @@ impl SqliteSession {
     /// # Errors
     ///
     /// As [`call`](Self::call).
-    pub async fn execute<P>(
+    pub fn execute<P>(
         &mut self,
         sql: impl Into<String>,
         params: P,
-    ) -> Result<usize, SessionError>
+    ) -> impl Future<Output = Result<usize, SessionError>> + Send
     where
         P: Params + Send + 'static,
     {
         let run = move |connection: &mut Connection, sql: &str| {
             connection.prepare_cached(sql)?.execute(params)
         };
-        self.run_sql(sql.into(), run).await
+        self.ask_sql(sql.into(), run)
     }
 
     /// Runs an `INSERT` and returns the number of its row: asked in the same call, because the next may
@@ -106,18 +104,18 @@ impl SqliteSession {
     /// # Errors
     ///
     /// As [`call`](Self::call).
-    pub async fn insert<P>(
+    pub fn insert<P>(
         &mut self,
         sql: impl Into<String>,
         params: P,
-    ) -> Result<i64, SessionError>
+    ) -> impl Future<Output = Result<i64, SessionError>> + Send
     where
         P: Params + Send + 'static,
     {
         let run = move |connection: &mut Connection, sql: &str| {
             connection.prepare_cached(sql)?.insert(params)
         };
-        self.run_sql(sql.into(), run).await
+        self.ask_sql(sql.into(), run)
     }
 
     /// Runs statements separated by semicolons.
@@ -125,9 +123,12 @@ impl SqliteSession {
     /// # Errors
     ///
     /// As [`call`](Self::call).
-    pub async fn execute_batch(&mut self, sql: impl Into<String>) -> Result<(), SessionError> {
+    pub fn execute_batch(
+        &mut self,
+        sql: impl Into<String>,
+    ) -> impl Future<Output = Result<(), SessionError>> + Send {
         let run = |connection: &mut Connection, sql: &str| connection.execute_batch(sql);
-        self.run_sql(sql.into(), run).await
+        self.ask_sql(sql.into(), run)
     }
 
     /// All rows of a query, each turned into something by `read`.
@@ -135,12 +136,12 @@ impl SqliteSession {
     /// # Errors
     ///
     /// As [`call`](Self::call).
-    pub async fn query<T, P, F>(
+    pub fn query<T, P, F>(
         &mut self,
         sql: impl Into<String>,
         params: P,
         read: F,
-    ) -> Result<Vec<T>, SessionError>
+    ) -> impl Future<Output = Result<Vec<T>, SessionError>> + Send
     where
         T: Send + 'static,
         P: Params + Send + 'static,
@@ -152,7 +153,7 @@ impl SqliteSession {
                 .query_map(params, read)?
                 .collect()
         };
-        self.run_sql(sql.into(), run).await
+        self.ask_sql(sql.into(), run)
     }
 
     /// The first row of a query, turned into something by `read`.
@@ -160,12 +161,12 @@ impl SqliteSession {
     /// # Errors
     ///
     /// As [`call`](Self::call); rusqlite's `QueryReturnedNoRows` if there is none.
-    pub async fn query_row<T, P, F>(
+    pub fn query_row<T, P, F>(
         &mut self,
         sql: impl Into<String>,
         params: P,
         read: F,
-    ) -> Result<T, SessionError>
+    ) -> impl Future<Output = Result<T, SessionError>> + Send
     where
         T: Send + 'static,
         P: Params + Send + 'static,
@@ -174,18 +175,24 @@ impl SqliteSession {
         let run = move |connection: &mut Connection, sql: &str| {
             connection.prepare_cached(sql)?.query_row(params, read)
         };
-        self.run_sql(sql.into(), run).await
+        self.ask_sql(sql.into(), run)
     }
 
-    async fn run_sql<T: Send + 'static>(
+    fn ask_sql<T: Send + 'static>(
         &mut self,
         sql: String,
         run: impl FnOnce(&mut Connection, &str) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, SessionError> {
+    ) -> impl Future<Output = Result<T, SessionError>> + Send {
         let kind = kind_of(&sql);
         let work = Operation::closure(move |connection| run(connection, &sql));
         let mut operation = Operation::new(Task::Call(work));
         operation.kind = kind;
+        self.ask(operation)
+    }
+
+    /// Runs what gives a `T`. The methods above make their operation before they make a future, which
+    /// so has nothing of the caller's types in it: the compiler finds some of those not to be `Send`.
+    async fn ask<T: 'static>(&mut self, operation: Operation) -> Result<T, SessionError> {
         Ok(self.run(operation).await?.into())
     }
 

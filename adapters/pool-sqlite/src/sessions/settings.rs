@@ -20,12 +20,7 @@ impl SqliteSession {
     ///
     /// [`Refused`](pool_multiplex::Error::Refused) says why a session cannot have a pragma, or the
     /// value, and what to do instead; else as [`call`](Self::call).
-    pub async fn set(
-        &mut self,
-        name: impl AsRef<str>,
-        value: impl AsRef<str>,
-    ) -> Result<Arc<str>, SessionError> {
-        let (name, value) = (name.as_ref(), value.as_ref());
+    pub async fn set(&mut self, name: &str, value: &str) -> Result<Arc<str>, SessionError> {
         self.roll_back_if_due().await?;
         if variables::is_name(name) {
             return self.set_variable(name, value).await;
@@ -109,8 +104,7 @@ impl SqliteSession {
     /// # Errors
     ///
     /// As [`set`](Self::set).
-    pub async fn get(&mut self, name: impl AsRef<str>) -> Result<Option<Arc<str>>, SessionError> {
-        let name = name.as_ref();
+    pub async fn get(&mut self, name: &str) -> Result<Option<Arc<str>>, SessionError> {
         self.roll_back_if_due().await?;
         if variables::is_name(name) {
             return self.base.look(|state| state.wanted().get(name).cloned());
@@ -130,8 +124,7 @@ impl SqliteSession {
     /// # Errors
     ///
     /// As [`set`](Self::set).
-    pub async fn reset(&mut self, name: impl AsRef<str>) -> Result<(), SessionError> {
-        let name = name.as_ref();
+    pub async fn reset(&mut self, name: &str) -> Result<(), SessionError> {
         self.roll_back_if_due().await?;
         if !variables::is_name(name) {
             let (row, treatment) = settable(name)?;

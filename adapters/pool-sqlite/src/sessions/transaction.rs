@@ -65,8 +65,8 @@ impl<'a> SessionTransaction<'a> {
     /// # Errors
     ///
     /// As [`SqliteSession::call`].
-    pub async fn savepoint(&mut self, name: impl AsRef<str>) -> Result<(), SessionError> {
-        let task = Task::Savepoint(folded(name.as_ref()));
+    pub async fn savepoint(&mut self, name: &str) -> Result<(), SessionError> {
+        let task = Task::Savepoint(folded(name));
         self.run_in_it(task).await
     }
 
@@ -75,8 +75,8 @@ impl<'a> SessionTransaction<'a> {
     /// # Errors
     ///
     /// [`NoSavepoint`](pool_multiplex::Error::NoSavepoint); else as [`SqliteSession::call`].
-    pub async fn release(&mut self, name: impl AsRef<str>) -> Result<(), SessionError> {
-        let name = self.known(name.as_ref())?;
+    pub async fn release(&mut self, name: &str) -> Result<(), SessionError> {
+        let name = self.known(name)?;
         self.run_in_it(Task::Release(name)).await
     }
 
@@ -85,8 +85,8 @@ impl<'a> SessionTransaction<'a> {
     /// # Errors
     ///
     /// [`NoSavepoint`](pool_multiplex::Error::NoSavepoint); else as [`SqliteSession::call`].
-    pub async fn rollback_to(&mut self, name: impl AsRef<str>) -> Result<(), SessionError> {
-        let name = self.known(name.as_ref())?;
+    pub async fn rollback_to(&mut self, name: &str) -> Result<(), SessionError> {
+        let name = self.known(name)?;
         self.run_in_it(Task::RollbackTo(name)).await
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pool_multiplex::transfer::{Exporter, Keys, TransferError, UnixSeconds};
 use pool_multiplex::{Error, PinReason, SessionConfig, SessionPool};
-use pool_sqlite::SqliteManager;
+use pool_sqlite::{SessionError, SqliteManager, SqliteSession};
 
 use crate::house::{House, connection, number, variable};
 
@@ -180,4 +180,32 @@ async fn an_open_transaction_is_not_exported() {
     a.export(&Exporter::default(), &keys, UnixSeconds(1))
         .map_err(|(_, error)| error)
         .expect("exported");
+}
+
+fn in_a_task<'a, T>(
+    work: impl Future<Output = T> + Send + 'a,
+) -> impl Future<Output = T> + Send + 'a {
+    work
+}
+
+#[tokio::test]
+async fn the_futures_of_a_session_can_be_sent_to_other_threads() {
+    async fn work(session: &mut SqliteSession, id: &str) -> Result<i64, SessionError> {
+        session.set("app.id", id).await?;
+        let mut transaction = session.transaction().await?;
+        let seen = transaction
+            .query_row("SELECT 5", (), |row| row.get(0))
+            .await?;
+        transaction.commit().await?;
+        session.attach().await?;
+        session.detach().await?;
+        session.migrate().await?;
+        session.call(|_| Ok(())).await?;
+        session.get("cache_size").await?;
+        session.reset_all().await?;
+        Ok(seen)
+    }
+    let house = House::new(2).await;
+    let mut a = house.session();
+    assert_eq!(in_a_task(work(&mut a, "a")).await.expect("five"), 5);
 }

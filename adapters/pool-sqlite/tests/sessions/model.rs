@@ -99,7 +99,7 @@ async fn act(
     };
     match chance.u8(..12) {
         0 | 1 => {
-            session.set(name, value.to_string()).await.expect("set");
+            session.set(name, &value.to_string()).await.expect("set");
             model.pragmas.insert(name, value);
         }
         2 => {
