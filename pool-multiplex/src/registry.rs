@@ -147,8 +147,9 @@ impl<M: SessionManager> Registry<M> {
     /// Shows all sessions, a shard at a time, without a lock while `see` runs.
     pub(crate) fn each(&self, mut see: impl FnMut(&Arc<Slot<M>>)) {
         for shard in &self.shards {
-            let slots = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let slots: Vec<_> = slots.values().cloned().collect();
+            let locked = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let slots: Vec<_> = locked.values().cloned().collect();
+            drop(locked);
             slots.iter().for_each(&mut see);
         }
     }

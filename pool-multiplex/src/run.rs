@@ -13,15 +13,17 @@
 //! server knows of, or something pins it. What is true of the connection is in its label; the
 //! difference to what the session wants is put right by the operation's own round trip.
 
-use crate::driver::{Done, Failed, Failure, Prelude, SessionManager};
+use crate::driver::{Done, Failed, Failure, Prelude, Residue, SessionManager};
 use crate::error::Error;
 use crate::pins::Pins;
 use crate::session::{Session, unpinned};
-use crate::settings::Difference;
+use crate::settings::{Difference, Settings};
 use crate::slot::Checkout;
 use crate::statistics::count;
 use crate::transaction::TransactionStatus;
 use pool_core::{PooledConnection, Profile};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 
 /// What is known of an operation before it runs.
@@ -57,6 +59,32 @@ impl Work {
 
 type Outcome<M> = Result<<M as SessionManager>::Reply, Error<<M as pool_core::Manager>::Error>>;
 
+/// A future whose type says that it is `Send`.
+///
+/// The adapter's own future has a type that depends on lifetimes, and inside an `async` block the
+/// compiler does not prove for all of them at once that it is `Send`
+/// ([#100013](https://github.com/rust-lang/rust/issues/100013)): without the box no session could be
+/// used in a spawned task. It is some kilobytes besides, which no task with a session should pay for
+/// while it does nothing.
+type Sent<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+fn run_on<'a, 'b: 'a, M: SessionManager>(
+    manager: &'a M,
+    conn: &'a mut M::Connection,
+    prelude: Prelude,
+    operation: M::Operation<'b>,
+) -> Sent<'a, Done<M::Reply, M::Error>> {
+    Box::pin(manager.run(conn, prelude, operation))
+}
+
+fn probe_on<'a, M: SessionManager>(
+    manager: &'a M,
+    conn: &'a mut M::Connection,
+    expected: &'a Settings,
+) -> Sent<'a, Result<Residue, M::Error>> {
+    Box::pin(manager.probe(conn, expected))
+}
+
 impl<M: SessionManager> Session<M> {
     /// Runs one operation on a connection that has all that the session has set.
     ///
@@ -69,12 +97,17 @@ impl<M: SessionManager> Session<M> {
     /// Before it has a connection, dropping the future loses nothing. After that the connection is
     /// closed, and a transaction with it, which the next operation reports.
     pub async fn run(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
-        self.settle_debt().await?;
+        self.settle().await?;
         self.run_now(operation, work).await
     }
 
-    /// Tells the server of a transaction that was given up, if it has not been told.
-    pub(crate) async fn settle_debt(&mut self) -> Result<(), Error<M::Error>> {
+    /// Tells the server of a transaction that was [given up](Self::abandon_transaction), if it has not
+    /// been told. Whatever runs does so by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn settle(&mut self) -> Result<(), Error<M::Error>> {
         let owes = {
             let mut out = self.check_out()?;
             std::mem::take(&mut out.owes_rollback)
@@ -102,7 +135,7 @@ impl<M: SessionManager> Session<M> {
         work: Work,
     ) -> Outcome<M> {
         if out.lease.is_none() {
-            let lease = self.acquire(out, work).await?;
+            let lease = self.acquire(self.profile(out, work)).await?;
             out.arrive(lease);
         }
         let manager = self.sessions.pool().manager();
@@ -111,7 +144,7 @@ impl<M: SessionManager> Session<M> {
         let replayed = prelude.settings.len() as u64;
         out.flying = true;
         let done = match &mut out.lease {
-            Some(lease) => manager.run(lease, prelude, operation).await,
+            Some(lease) => run_on(manager, lease, prelude, operation).await,
             None => unreachable!("it was put there above"),
         };
         out.flying = false;
@@ -122,18 +155,18 @@ impl<M: SessionManager> Session<M> {
         out.conclude(done, begins)
     }
 
-    /// A connection for the session: the best that is idle, else the next there is.
-    async fn acquire(
-        &self,
-        out: &Checkout<M>,
-        work: Work,
-    ) -> Result<PooledConnection<M>, Error<M::Error>> {
-        let profile = Profile::new(self.id())
+    /// What the session would like of a connection.
+    fn profile(&self, out: &Checkout<M>, work: Work) -> Profile {
+        Profile::new(self.id())
             .label(out.state.wanted().id())
             .statements(out.state.tags().key())
             .statement(work.statement)
             .class(work.class)
-            .last(out.last);
+            .last(out.last)
+    }
+
+    /// A connection for the session: the best that is idle, else the next there is.
+    async fn acquire(&self, profile: Profile) -> Result<PooledConnection<M>, Error<M::Error>> {
         let request = self.sessions.pool().request().profile(profile);
         request.acquire().await.map_err(Error::Pool)
     }
@@ -147,7 +180,7 @@ impl<M: SessionManager> Session<M> {
         let expected = out.state.physical().clone();
         out.flying = true;
         let residue = match &mut out.lease {
-            Some(lease) => manager.probe(lease, &expected).await,
+            Some(lease) => probe_on(manager, lease, &expected).await,
             None => return None,
         };
         out.flying = false;
@@ -166,10 +199,11 @@ impl<M: SessionManager> Session<M> {
     pub(crate) async fn leave_and_attach_elsewhere(&mut self) -> Result<(), Error<M::Error>> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         unpinned(out.state.pins())?;
-        let mut lease = self.acquire(&out, Work::default()).await?;
+        let profile = self.profile(&out, Work::default());
+        let mut lease = self.acquire(profile).await?;
         if out.last == Some(PooledConnection::candidate(&lease)) {
             // Held meanwhile, so that the next one is another.
-            lease = self.acquire(&out, Work::default()).await?;
+            lease = self.acquire(profile).await?;
         }
         out.arrive(lease);
         self.run_in(&mut out, M::nothing(), Work::default()).await?;
@@ -259,8 +293,7 @@ impl<M: SessionManager> Checkout<M> {
         } else if effects.iter().any(begins_transaction) {
             self.begun = true;
         }
-        let drifted = status != Some(self.state.frames().status());
-        if drifted {
+        if status != Some(self.expected()) {
             self.forsake();
             if was_in_transaction || status.is_some() {
                 count(&self.registry.counters.transactions_lost);
@@ -284,6 +317,15 @@ impl<M: SessionManager> Checkout<M> {
         for statement in cached {
             count(&self.registry.counters.replayed_statements);
             PooledConnection::note_cached(lease, *statement);
+        }
+    }
+
+    /// What the server must say of the transaction, if the books are right: nothing of one that has
+    /// not reached it.
+    fn expected(&self) -> TransactionStatus {
+        match self.state.frames().status() {
+            TransactionStatus::Active if !self.begun => TransactionStatus::Idle,
+            status => status,
         }
     }
 
@@ -324,7 +366,7 @@ impl<M: SessionManager> Checkout<M> {
 
     /// Leaves the connection, if nothing pins the session: labelled with what is on it, or closed if
     /// that is not known.
-    fn leave(&mut self, manager: &M, audited: Option<bool>) {
+    pub(crate) fn leave(&mut self, manager: &M, audited: Option<bool>) {
         if !self.may_leave() {
             return;
         }
