@@ -3,13 +3,23 @@
 
 #[cfg(feature = "claims")]
 pub mod claims;
+#[cfg(any(feature = "peers", feature = "sessions"))]
+pub mod collected;
+#[cfg(any(feature = "peers", feature = "sessions"))]
+pub mod fairness;
+#[cfg(any(feature = "peers", feature = "sessions"))]
+pub mod latency;
 pub mod machine;
+#[cfg(any(feature = "peers", feature = "sessions"))]
+pub mod outcome;
 #[cfg(feature = "peers")]
 pub mod peers;
-#[cfg(any(feature = "claims", feature = "peers"))]
+#[cfg(any(feature = "claims", feature = "peers", feature = "sessions"))]
 pub mod progress;
 pub mod record;
 pub mod report;
+#[cfg(feature = "sessions")]
+pub mod sessions;
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -3,6 +3,9 @@
 //! They are read from where Linux keeps them; another system gives fewer facts and the word
 //! `unknown`. Nothing here names a host, a person or a path.
 
+#[cfg(any(feature = "peers", feature = "sessions"))]
+pub mod watch;
+
 use std::{fs, thread};
 
 use crate::record::Machine;

@@ -6,10 +6,11 @@
 
 use crate::effect::Effect;
 use crate::label::Label;
+use crate::pins::Pins;
 use crate::session::Session;
-use crate::settings::Difference;
+use crate::settings::{Difference, Settings};
 use crate::transaction::{Modes, TransactionStatus};
-use pool_core::Manager;
+use pool_core::{BoxFuture, Manager};
 use std::future::Future;
 
 /// A manager whose connections sessions can share.
@@ -30,12 +31,15 @@ pub trait SessionManager: Manager + Sized {
     /// What a session is to its user: a wrapper that speaks the dialect.
     type Session: From<Session<Self>> + Send;
     /// Something to run.
-    type Operation<'a>: Send;
+    type Operation<'a>: Send + 'a;
     /// What comes of it.
     type Reply: Send;
 
     /// An operation that does nothing: it is run for its prelude.
     fn nothing<'a>() -> Self::Operation<'a>;
+
+    /// An operation that rolls the transaction back.
+    fn rollback<'a>() -> Self::Operation<'a>;
 
     /// Whose sessions these are: the user and the database, without secrets. A session that was
     /// exported by one can be imported by the same only.
@@ -50,26 +54,36 @@ pub trait SessionManager: Manager + Sized {
     fn accounted(&self, conn: &mut Self::Connection);
 
     /// Runs `operation` behind `prelude`.
-    fn run(
-        &self,
-        conn: &mut Self::Connection,
+    ///
+    /// Boxed, because the compiler cannot tell yet that a future of this kind is `Send` whatever the
+    /// lifetimes in it are; and large enough to be better off there.
+    fn run<'a, 'b: 'a>(
+        &'a self,
+        conn: &'a mut Self::Connection,
         prelude: Prelude,
-        operation: Self::Operation<'_>,
-    ) -> impl Future<Output = Done<Self::Reply, Self::Error>> + Send;
+        operation: Self::Operation<'b>,
+    ) -> BoxFuture<'a, Done<Self::Reply, Self::Error>>;
 
     /// Looks for state that is on the connection and in nobody's books: what a function has set, say.
-    /// Asked when sessions are [audited](crate::SessionConfig), and never in a transaction.
+    /// `expected` are the settings that ought to be there. Asked when sessions are [audited](crate::SessionConfig), and never in a transaction.
     fn probe(
         &self,
         conn: &mut Self::Connection,
+        expected: &Settings,
     ) -> impl Future<Output = Result<Residue, Self::Error>> + Send;
 }
 
 /// What must be true before an operation runs.
 #[derive(Debug, Default)]
 pub struct Prelude {
-    /// Settings to change.
+    /// What the connection has.
+    pub has: Settings,
+    /// What the session wants.
+    pub wants: Settings,
+    /// Settings to change so that the connection has it.
     pub settings: Difference,
+    /// What pins the session now.
+    pub pins: Pins,
     /// The transaction to begin, if the session has begun one that the server knows nothing of yet.
     pub begin: Option<Modes>,
 }
@@ -94,6 +108,10 @@ pub struct Done<R, E> {
     pub effects: Vec<Effect>,
     /// Where the server says that the connection stands; `None` if it did not say.
     pub status: Option<TransactionStatus>,
+    /// Statements that the connection has in its cache since.
+    pub cached: Vec<u32>,
+    /// Statements that it has no more.
+    pub uncached: Vec<u32>,
 }
 
 impl<R, E> Done<R, E> {
@@ -104,6 +122,8 @@ impl<R, E> Done<R, E> {
             holds: true,
             effects: Vec::new(),
             status: Some(status),
+            cached: Vec::new(),
+            uncached: Vec::new(),
         }
     }
 
@@ -114,6 +134,8 @@ impl<R, E> Done<R, E> {
             holds: false,
             effects: Vec::new(),
             status: None,
+            cached: Vec::new(),
+            uncached: Vec::new(),
         }
     }
 

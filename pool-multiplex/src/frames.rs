@@ -14,12 +14,13 @@
 //!
 //! | statement | where | what happens |
 //! | --- | --- | --- |
-//! | `BEGIN` | in a transaction | nothing, but for a warning |
+//! | `BEGIN` | in a transaction | a warning; the modes that it gives count |
 //! | `BEGIN` | in the transaction of a request | that one stays open; its rollback takes back what the request did before, too |
 //! | `COMMIT` | in a transaction that failed | it is rolled back |
 //! | `COMMIT`, `ROLLBACK` | in the transaction of a request | it ends there and then |
 //! | `COMMIT`, `ROLLBACK` | in none | nothing, but for a warning |
 //! | `SAVEPOINT a` | where there is an `a` | both are there; the later hides the earlier until it is released |
+//! | `AND CHAIN` | after one that failed without a savepoint | the next has the session's default modes |
 //! | `ROLLBACK TO a` | | `a` stays, and a transaction that had failed has not any more |
 //! | `CLOSE` | before a rollback | stays closed: that is not taken back |
 //!
@@ -85,6 +86,16 @@ enum Kind {
 }
 
 impl Open {
+    /// What the next transaction has after `AND CHAIN`. PostgreSQL keeps its modes as settings, and a
+    /// failure takes settings back to the last savepoint, or to before the transaction.
+    fn modes_of_next(&self) -> Option<Modes> {
+        match self.kind {
+            Kind::Implicit => None,
+            Kind::Failed if self.savepoints.is_empty() => Some(Modes::default()),
+            Kind::Failed | Kind::Active => Some(self.modes),
+        }
+    }
+
     fn innermost(&self, name: &str) -> Option<usize> {
         let has_name = |savepoint: &Savepoint| *savepoint.name == *name;
         self.savepoints.iter().rposition(has_name)
@@ -184,15 +195,17 @@ impl Frames {
         }
     }
 
-    /// A transaction was begun that stays, or the request's made one.
+    /// A transaction was begun that stays, or the request's made one. In one that stays already, only
+    /// the modes are taken over.
     pub fn begin(&mut self, modes: Modes) {
         match &mut self.open {
             None => self.open(Kind::Active, modes),
-            Some(open) if open.kind == Kind::Implicit => {
-                open.kind = Kind::Active;
-                open.modes = modes;
+            Some(open) => {
+                open.modes = modes.or(open.modes);
+                if open.kind == Kind::Implicit {
+                    open.kind = Kind::Active;
+                }
             }
-            Some(_) => {}
         }
     }
 
@@ -201,29 +214,25 @@ impl Frames {
         let Some(open) = self.open.take() else {
             return;
         };
-        let Open {
-            current,
-            modes,
-            kind,
-            ..
-        } = *open;
-        if kind != Kind::Failed {
-            self.committed = current;
+        let next = open.modes_of_next();
+        if open.kind != Kind::Failed {
+            self.committed = open.current;
             self.committed.temporary.commit();
             self.committed.cursors.clear();
         }
-        if chain && kind != Kind::Implicit {
-            self.open(Kind::Active, modes);
-        }
+        self.chain(next.filter(|_| chain));
     }
 
     /// It was rolled back. With `chain` the next has begun.
     pub fn rollback(&mut self, chain: bool) {
-        if let Some(open) = self.open.take()
-            && chain
-            && open.kind != Kind::Implicit
-        {
-            self.open(Kind::Active, open.modes);
+        let open = self.open.take();
+        let next = open.and_then(|open| open.modes_of_next());
+        self.chain(next.filter(|_| chain));
+    }
+
+    fn chain(&mut self, next: Option<Modes>) {
+        if let Some(modes) = next {
+            self.open(Kind::Active, modes);
         }
     }
 

@@ -6,9 +6,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// Names in order, each with something about it. An empty list has no memory.
+/// A name, and something about it.
+type Entry<V> = (Arc<str>, V);
+
+/// Names in order. An empty list has no memory.
 #[derive(Clone, PartialEq, Eq)]
-struct List<V>(Option<Arc<Vec<(Arc<str>, V)>>>);
+struct List<V>(Option<Arc<Vec<Entry<V>>>>);
 
 impl<V> Default for List<V> {
     fn default() -> Self {
@@ -17,7 +20,7 @@ impl<V> Default for List<V> {
 }
 
 impl<V: Clone> List<V> {
-    fn entries(&self) -> &[(Arc<str>, V)] {
+    fn entries(&self) -> &[Entry<V>] {
         self.0.as_ref().map_or(&[], |entries| entries)
     }
 
@@ -29,11 +32,12 @@ impl<V: Clone> List<V> {
     /// Whether it is there now: not, if there is no room.
     fn insert(&mut self, name: Arc<str>, value: V) -> bool {
         let at = self.position(&name);
-        let full = self.entries().len() >= Names::MOST;
+        if at.is_err() && self.entries().len() >= Names::MOST {
+            return false;
+        }
         let entries = Arc::make_mut(self.0.get_or_insert_default());
         match at {
             Ok(at) => entries[at].1 = value,
-            Err(_) if full => return false,
             Err(at) => entries.insert(at, (name, value)),
         }
         true
@@ -49,7 +53,7 @@ impl<V: Clone> List<V> {
     }
 
     /// Keeps some of those from `first` on.
-    fn retain(&mut self, keep: impl Fn(&(Arc<str>, V)) -> bool, first: usize) {
+    fn retain(&mut self, keep: impl Fn(&Entry<V>) -> bool, first: usize) {
         if self.entries()[first..].iter().all(&keep) {
             return;
         }
@@ -170,3 +174,6 @@ impl fmt::Debug for Temporaries {
         f.debug_map().entries(self.iter()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

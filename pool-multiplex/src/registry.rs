@@ -45,7 +45,10 @@ impl<M: SessionManager> Registry<M> {
     pub(crate) fn new(config: SessionConfig, clock: Arc<dyn Clock>) -> Self {
         let coarse = clock.coarse(SWEEPS.0);
         Self {
-            interner: Interner::new(config.max_interned),
+            interner: config
+                .interner
+                .clone()
+                .unwrap_or_else(|| Interner::new(config.max_interned)),
             catalogue: Catalogue::new(config.catalogue_size),
             counters: Counters::default(),
             importer: Importer::new(),

@@ -68,24 +68,31 @@ impl<M: SessionManager> Session<M> {
     ///
     /// Before it has a connection, dropping the future loses nothing. After that the connection is
     /// closed, and a transaction with it, which the next operation reports.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "the compiler cannot always see for one manager that the future is Send"
-    )]
-    pub fn run<'a>(
-        &'a mut self,
-        operation: M::Operation<'a>,
-        work: Work,
-    ) -> impl Future<Output = Outcome<M>> + Send + 'a {
-        async move {
-            let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
-            out.reserve_place(work.pins)?;
-            let done = self.run_in(&mut out, operation, work).await;
-            let audited = self.audit(&mut out).await;
-            out.recount();
-            out.leave(self.sessions.pool().manager(), audited);
-            done
+    pub async fn run(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
+        self.settle_debt().await?;
+        self.run_now(operation, work).await
+    }
+
+    /// Tells the server of a transaction that was given up, if it has not been told.
+    pub(crate) async fn settle_debt(&mut self) -> Result<(), Error<M::Error>> {
+        let owes = {
+            let mut out = self.check_out()?;
+            std::mem::take(&mut out.owes_rollback)
+        };
+        match owes {
+            true => self.run_now(M::rollback(), Work::default()).await.map(drop),
+            false => Ok(()),
         }
+    }
+
+    async fn run_now(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
+        let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
+        out.reserve_place(work.pins)?;
+        let done = self.run_in(&mut out, operation, work).await;
+        let audited = self.audit(&mut out).await;
+        out.recount();
+        out.leave(self.sessions.pool().manager(), audited);
+        done
     }
 
     async fn run_in(
@@ -137,9 +144,10 @@ impl<M: SessionManager> Session<M> {
             return None;
         }
         let manager = self.sessions.pool().manager();
+        let expected = out.state.physical().clone();
         out.flying = true;
         let residue = match &mut out.lease {
-            Some(lease) => manager.probe(lease).await,
+            Some(lease) => manager.probe(lease, &expected).await,
             None => return None,
         };
         out.flying = false;
@@ -204,8 +212,12 @@ impl<M: SessionManager> Checkout<M> {
     /// What must be put right before an operation.
     fn prelude(&self) -> Prelude {
         let deferred = self.in_transaction() && !self.begun;
+        let (has, wants) = (self.state.physical().clone(), self.state.wanted().clone());
         Prelude {
-            settings: Difference::between(self.state.physical(), self.state.wanted()),
+            settings: Difference::between(&has, &wants),
+            has,
+            wants,
+            pins: self.state.pins(),
             begin: deferred.then(|| self.state.frames().modes()),
         }
     }
@@ -217,7 +229,10 @@ impl<M: SessionManager> Checkout<M> {
             holds,
             effects,
             status,
+            cached,
+            uncached,
         } = done;
+        self.note_cache(&cached, &uncached);
         let was_in_transaction = self.in_transaction();
         let lost = matches!(
             result,
@@ -245,7 +260,7 @@ impl<M: SessionManager> Checkout<M> {
         } else if effects.iter().any(begins_transaction) {
             self.begun = true;
         }
-        if status != Some(self.expected()) {
+        if status != Some(self.expected(result.is_err())) {
             self.forsake();
             if was_in_transaction || status.is_some() {
                 count(&self.registry.counters.transactions_lost);
@@ -258,11 +273,25 @@ impl<M: SessionManager> Checkout<M> {
         })
     }
 
-    /// What the server must say of the transaction, if the books are right: nothing of one that has
-    /// not reached it.
-    fn expected(&self) -> TransactionStatus {
+    /// Tells the pool's placement which statements are where.
+    fn note_cache(&self, cached: &[u32], uncached: &[u32]) {
+        let Some(lease) = &self.lease else {
+            return;
+        };
+        for statement in uncached {
+            PooledConnection::note_uncached(lease, Some(*statement));
+        }
+        for statement in cached {
+            count(&self.registry.counters.replayed_statements);
+            PooledConnection::note_cached(lease, *statement);
+        }
+    }
+
+    /// What the server must say of the transaction, if the books are right: nothing of one that it has
+    /// refused to begin.
+    fn expected(&self, failed: bool) -> TransactionStatus {
         match self.state.frames().status() {
-            TransactionStatus::Active if !self.begun => TransactionStatus::Idle,
+            TransactionStatus::Active if failed && !self.begun => TransactionStatus::Idle,
             status => status,
         }
     }
@@ -288,10 +317,11 @@ impl<M: SessionManager> Checkout<M> {
     }
 
     /// Closes the connection, of which something is not known.
-    fn forsake(&mut self) {
+    pub(crate) fn forsake(&mut self) {
         let lease = self.lose();
         self.registry.detached(lease.is_some());
         count(&self.registry.counters.tainted);
+        self.recount();
         if let Some(lease) = lease {
             PooledConnection::discard(lease);
         }

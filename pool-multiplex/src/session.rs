@@ -128,7 +128,8 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// [`Error::InTransaction`], [`Error::Expired`], and what happened to an earlier transaction.
-    pub fn begin(&mut self, modes: Modes) -> Result<(), Error<M::Error>> {
+    pub async fn begin(&mut self, modes: Modes) -> Result<(), Error<M::Error>> {
+        self.settle_debt().await?;
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         if out.in_transaction() {
             return Err(Error::InTransaction);
@@ -165,22 +166,37 @@ impl<M: SessionManager> Session<M> {
         Ok(true)
     }
 
-    /// Gives the transaction up without waiting for its rollback: the connection goes back to the pool,
-    /// which makes it clean before anybody gets it. For guards that are dropped. Whatever else is on
-    /// the connection only goes with it, so that [`pins`](Self::pins) should be looked at first.
+    /// Gives the transaction up, without waiting for the server. Its connection goes to be made clean;
+    /// one that the session cannot leave is rolled back before anything else runs.
+    pub fn abandon_transaction(&mut self) {
+        let Ok(mut out) = self.check_out() else {
+            return;
+        };
+        if !out.in_transaction() {
+            return;
+        }
+        if !out.begun {
+            let now = out.registry.instant();
+            out.state.apply(&Effect::Rollback { chain: false }, now);
+            out.leave(self.sessions.pool().manager(), None);
+        } else if !out.state.pins().without(PinReason::Transaction).is_empty() {
+            out.owes_rollback = true;
+        } else {
+            let lease = out.lose();
+            out.registry.detached(lease.is_some());
+            drop(lease);
+        }
+        out.recount();
+    }
+
+    /// Leaves the connection if nothing pins the session any more, after a change that was
+    /// [noted](Self::note).
     ///
     /// # Errors
     ///
-    /// [`Error::Expired`].
-    pub fn abandon(&mut self) -> Result<(), Error<M::Error>> {
-        let mut out = self.check_out()?;
-        let lease = out.lose();
-        out.registry.detached(lease.is_some());
-        out.recount();
-        drop(out);
-        // Last: it runs code of the pool's users.
-        drop(lease);
-        Ok(())
+    /// As [`run`](Self::run).
+    pub async fn let_go(&mut self) -> Result<(), Error<M::Error>> {
+        self.leave_connection().await
     }
 
     /// Keeps the session on its connection from here on, for a reason of its user's own, and puts its
@@ -189,20 +205,14 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "the compiler cannot always see for one manager that the future is Send"
-    )]
-    pub fn attach(&mut self) -> impl Future<Output = Result<(), Error<M::Error>>> + Send {
-        async move {
-            let work = Work::default().pins(Pins::NONE.with(PinReason::Manual));
-            self.note(&Effect::Pin(PinReason::Manual))?;
-            let attached = self.run(M::nothing(), work).await.map(drop);
-            if attached.is_err() {
-                self.note(&Effect::Unpin(PinReason::Manual))?;
-            }
-            attached
+    pub async fn attach(&mut self) -> Result<(), Error<M::Error>> {
+        let work = Work::default().pins(Pins::NONE.with(PinReason::Manual));
+        self.note(&Effect::Pin(PinReason::Manual))?;
+        let attached = self.run(M::nothing(), work).await.map(drop);
+        if attached.is_err() {
+            self.note(&Effect::Unpin(PinReason::Manual))?;
         }
+        attached
     }
 
     /// Lets go of the connection, unless something else pins the session.
@@ -210,15 +220,9 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "the compiler cannot always see for one manager that the future is Send"
-    )]
-    pub fn detach(&mut self) -> impl Future<Output = Result<(), Error<M::Error>>> + Send {
-        async move {
-            self.note(&Effect::Unpin(PinReason::Manual))?;
-            self.leave_connection().await
-        }
+    pub async fn detach(&mut self) -> Result<(), Error<M::Error>> {
+        self.note(&Effect::Unpin(PinReason::Manual))?;
+        self.leave_connection().await
     }
 
     /// Moves the session to another connection than the one that it had last, and puts its state
@@ -228,16 +232,10 @@ impl<M: SessionManager> Session<M> {
     ///
     /// [`Error::Pinned`]; [`Error::Pool`] if there is no other connection in time; else as
     /// [`run`](Self::run).
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "the compiler cannot always see for one manager that the future is Send"
-    )]
-    pub fn migrate(&mut self) -> impl Future<Output = Result<(), Error<M::Error>>> + Send {
-        async move {
-            self.leave_and_attach_elsewhere().await?;
-            count(&self.sessions.registry().counters.migrated);
-            Ok(())
-        }
+    pub async fn migrate(&mut self) -> Result<(), Error<M::Error>> {
+        self.leave_and_attach_elsewhere().await?;
+        count(&self.sessions.registry().counters.migrated);
+        Ok(())
     }
 
     /// Leaves the session to itself, without a connection, until it is [resumed](Sessions::resume) by

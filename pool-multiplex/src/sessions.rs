@@ -11,7 +11,7 @@ use crate::slot::Place;
 use crate::statements::Catalogue;
 use crate::statistics::{SessionStatistics, count};
 use crate::transaction::TransactionStatus;
-use crate::transfer::{Keys, UnixSeconds};
+use crate::transfer::{Import, Keys, UnixSeconds};
 use pool_core::{Evict, Pool};
 use std::fmt;
 use std::sync::Arc;
@@ -136,6 +136,29 @@ impl<M: SessionManager> Sessions<M> {
     ) -> Result<M::Session, Error<M::Error>> {
         let identity = self.pool.manager().identity();
         let import = self.registry.importer.open(blob, keys, &identity, now)?;
+        self.take_up(import)
+    }
+
+    /// As [`import`](Self::import), from a blob as [text](crate::transfer::Blob::to_text).
+    ///
+    /// # Errors
+    ///
+    /// As [`import`](Self::import).
+    pub fn import_text(
+        &self,
+        blob: &str,
+        keys: &Keys,
+        now: UnixSeconds,
+    ) -> Result<M::Session, Error<M::Error>> {
+        let identity = self.pool.manager().identity();
+        let import = self
+            .registry
+            .importer
+            .open_text(blob, keys, &identity, now)?;
+        self.take_up(import)
+    }
+
+    fn take_up(&self, import: Import) -> Result<M::Session, Error<M::Error>> {
         let state = self.registry.restore(import.snapshot());
         let slot = self.registry.enter(state)?;
         import.confirm();

@@ -45,6 +45,8 @@ pub(crate) struct Inside<M: SessionManager> {
     pub(crate) last: Option<Candidate>,
     /// The server knows of the transaction that the session is in.
     pub(crate) begun: bool,
+    /// The transaction was given up, and the server is still to be told.
+    pub(crate) owes_rollback: bool,
     /// Handed out by `suspend`, and nobody's until it is resumed.
     pub(crate) suspended: bool,
     /// What happened to it behind its user's back.
@@ -101,6 +103,7 @@ impl<M: SessionManager> Inside<M> {
             lease: None,
             last: None,
             begun: false,
+            owes_rollback: false,
             suspended: false,
             notice: None,
             counted: Pins::NONE,
@@ -115,7 +118,7 @@ impl<M: SessionManager> Inside<M> {
     /// The connection is gone, and what was on it.
     pub(crate) fn lose(&mut self) -> Option<PooledConnection<M>> {
         self.state.lost();
-        self.begun = false;
+        (self.begun, self.owes_rollback) = (false, false);
         self.lease.take()
     }
 }

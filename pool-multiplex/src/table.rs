@@ -128,24 +128,22 @@ impl<T> Table<T> {
     where
         T: PartialEq,
     {
-        let (found, id) = self.find(hash);
+        let at = (hash >> 32) as usize % SHARDS;
+        let found = self.lock(at).find(hash);
         let table = match &found {
             Some(found) if equal(found, &key) => return Arc::clone(found),
             Some(_) => Weak::new(),
             None => Arc::downgrade(self),
         };
+        let id = self.lock(at).number(at);
         let made = Arc::new(make(key, Ticket { table, hash, id }));
+        if found.is_some() {
+            return made;
+        }
         match self.insert(&made, hash, id) {
             Some(first) if first == made => first,
             _ => made,
         }
-    }
-
-    /// The shared thing of this hash, and a number for another one.
-    fn find(&self, hash: u64) -> (Option<Arc<T>>, u32) {
-        let at = (hash >> 32) as usize % SHARDS;
-        let mut shard = self.lock(at);
-        (shard.find(hash), shard.number(at))
     }
 
     /// Shares a thing while there is room, unless there is one of its hash: that one is returned.
@@ -185,3 +183,6 @@ impl<T> Table<T> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,18 @@ pub struct Modes {
     pub deferrable: Option<bool>,
 }
 
+impl Modes {
+    /// These, and where they say nothing, what `others` say.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            isolation: self.isolation.or(others.isolation),
+            access: self.access.or(others.access),
+            deferrable: self.deferrable.or(others.deferrable),
+        }
+    }
+}
+
 /// Where a session stands between two operations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TransactionStatus {

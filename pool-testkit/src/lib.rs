@@ -16,6 +16,7 @@
 //! | `proxy` (feature `proxy`) | a wire that goes silent, slow or away |
 //! | `simulation` (feature `simulation`) | hours of traffic in a second, the same each time |
 //! | `postgres` (feature `services`) | a PostgreSQL of one's own, to stop, pause and kill |
+//! | `pgbouncer` (feature `services`) | a PgBouncer of one's own in front of it, to compare with |
 
 pub mod alloc;
 pub mod clock;
@@ -27,6 +28,8 @@ pub mod stats;
 
 #[cfg(feature = "model")]
 pub mod model;
+#[cfg(feature = "services")]
+pub mod pgbouncer;
 #[cfg(feature = "services")]
 pub mod postgres;
 #[cfg(feature = "proxy")]

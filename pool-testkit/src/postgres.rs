@@ -34,17 +34,18 @@
 //! # }
 //! ```
 
+pub(crate) mod account;
 mod binaries;
 mod cluster;
 mod detached;
-mod error;
-mod guardian;
-mod install;
+pub(crate) mod error;
+pub(crate) mod guardian;
+pub(crate) mod install;
 mod options;
-mod process;
+pub(crate) mod process;
 mod server;
-mod start;
-mod wait;
+pub(crate) mod start;
+pub(crate) mod wait;
 
 pub use detached::DetachedServer;
 pub use error::ServerError;

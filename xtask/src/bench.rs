@@ -4,13 +4,15 @@
 //! and then hands what they left behind to the program `bench-report`, all of the crate `benches`.
 //! Names and folders are checked before the run, so that nobody waits ten minutes for a typing error.
 //! The program `claims` runs in model time and measures no machine: it shows its rows itself, and its
-//! exit status is the verdict.
+//! exit status is the verdict. The program `sessions` starts servers of its own and shows its record
+//! itself; `show` makes other reports of it.
 
 mod options;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
@@ -20,7 +22,7 @@ use std::{
 use anyhow::Context;
 use clap::Subcommand;
 
-use self::options::{Choice, Claims, Output};
+use self::options::{Choice, Claims, Output, Sessions};
 use crate::{
     exit_code,
     workspace::{Workspace, cargo_here},
@@ -54,6 +56,8 @@ enum Which {
     },
     /// What is claimed for the pool's policies, beside naive ones, in model time.
     Claims(Claims),
+    /// A thousand clients on twenty connections of PostgreSQL: sessions beside PgBouncer.
+    Sessions(Sessions),
     /// Micro and peers, in one report.
     All {
         #[command(flatten)]
@@ -80,13 +84,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<ExitCode
         } => Bench::new(workspace, None, output).micro(*quick, filter.as_deref()),
         Which::Peers { choice, output } => Bench::new(workspace, PEERS, output).peers(choice),
         Which::All { choice, output } => Bench::new(workspace, PEERS, output).all(choice),
-        Which::Claims(claims) => {
-            let output = Output::default();
-            let bench = Bench::new(workspace, Some("claims"), &output);
-            let mut program = bench.program("claims");
-            program.args(claims.for_claims());
-            bench.succeeds(program)
-        }
+        Which::Claims(claims) => alone(workspace, "claims", claims.for_claims()),
+        Which::Sessions(sessions) => alone(workspace, "sessions", sessions.for_sessions()),
         Which::Show { record, output } => {
             let bench = Bench::new(workspace, None, output);
             let mut report = bench.report();
@@ -94,6 +93,19 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> anyhow::Result<ExitCode
             bench.succeeds(report)
         }
     }
+}
+
+/// A program that needs nobody to show what it found, built with the feature of its name.
+fn alone(
+    workspace: &Workspace,
+    name: &'static str,
+    options: Vec<OsString>,
+) -> anyhow::Result<ExitCode> {
+    let output = Output::default();
+    let bench = Bench::new(workspace, Some(name), &output);
+    let mut program = bench.program(name);
+    program.args(options);
+    bench.succeeds(program)
 }
 
 /// The feature with the pools of others.

@@ -2,12 +2,13 @@
 
 use crate::driver::{Driver, DriverTask};
 use crate::error::Error;
-use crate::statements::{Sql, Statements};
+use crate::statements::{Sql, Statements, Wanted};
 use crate::tls::Tls;
 use crate::transport::{AlreadyConnected, Endpoint, driver_config};
 use crate::warm_up::{Extent, perform};
-use crate::watch::{Look, Status, Taint, Watch};
+use crate::watch::{Look, NotificationSender, Status, Taint, Watch, WireCounts};
 use pool_core::{CacheStats, WarmUp};
+use pool_multiplex::Label;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -44,6 +45,11 @@ pub struct PostgresConnection {
     unsure: Unsure,
     /// What was done with it when it was new, as far as that succeeded.
     warmth: WarmUp,
+    /// What sessions have left on it.
+    label: Label,
+    /// Settings that it was opened with and that the server counts as set by a session: those of the
+    /// warm-up.
+    baseline: Vec<(String, String)>,
     /// That may have taken prepared statements along (or loaded a library, which looks alike).
     warmth_deallocates: bool,
 }
@@ -87,6 +93,8 @@ impl PostgresConnection {
             clean_at: 0,
             unsure: Unsure::default(),
             warmth: WarmUp::new(),
+            label: Label::new(),
+            baseline: Vec::new(),
             warmth_deallocates: false,
         };
         connection.mark_clean();
@@ -113,7 +121,8 @@ impl PostgresConnection {
         text: &str,
         types: &[Type],
     ) -> Result<Statement, tokio_postgres::Error> {
-        self.statements.prepare(&self.client, text, types).await
+        let wanted = Wanted::plain(text, types);
+        self.statements.prepare(&self.client, wanted).await
     }
 
     /// All rows of a query.
@@ -197,6 +206,12 @@ impl PostgresConnection {
         self.watch.work()
     }
 
+    /// Messages sent over this connection, by kind.
+    #[must_use]
+    pub fn wire_counts(&self) -> WireCounts {
+        self.watch.wire_counts()
+    }
+
     /// Runs `call`, which is done when the server is ready again. Relaxed counters: they are read
     /// by whoever owns the connection, after the calls.
     async fn call<S: Sql + ?Sized, T>(
@@ -204,16 +219,42 @@ impl PostgresConnection {
         sql: &S,
         call: impl AsyncFnOnce(Statement) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, tokio_postgres::Error> {
-        self.unsure.open_calls.fetch_add(1, Ordering::Relaxed);
+        self.begin_call();
         let statement = self.statements.resolve(&self.client, sql).await?;
         let answer = call(statement).await;
         match &answer {
-            Ok(_) => {
-                self.unsure.open_calls.fetch_sub(1, Ordering::Relaxed);
-            }
+            Ok(_) => self.end_call(),
             Err(error) => self.statements.learn(error),
         }
         answer
+    }
+
+    /// Puts what the server notifies of into a ring, or nowhere, which is how a connection begins.
+    /// The driver never waits for its readers: they are told how much they have missed, and that the
+    /// connection has ended. To be undone before the connection is given back.
+    pub(crate) fn forward_notifications(&self, to: Option<NotificationSender>) {
+        self.watch.forward_notifications(to);
+    }
+
+    /// The driver's client, for callers who keep count of their calls: see
+    /// [`begin_call`](Self::begin_call).
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Something is to be sent, until [`end_call`](Self::end_call) says that it was answered to the
+    /// end.
+    pub(crate) fn begin_call(&self) {
+        self.unsure.open_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn end_call(&self) {
+        self.unsure.open_calls.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The statements that are kept.
+    pub(crate) const fn statements(&self) -> &Statements {
+        &self.statements
     }
 
     /// What can be said of the connection without I/O.
@@ -236,7 +277,10 @@ impl PostgresConnection {
 
     /// Leaves the statement for `text` in the cache.
     pub(crate) async fn prepare_for_later(&self, text: &str) -> Result<(), tokio_postgres::Error> {
-        let prepared = self.statements.prepare(&self.client, text, &[]).await;
+        let prepared = self
+            .statements
+            .prepare(&self.client, Wanted::plain(text, &[]))
+            .await;
         prepared.map(drop)
     }
 
@@ -271,6 +315,24 @@ impl PostgresConnection {
 
     async fn perform_again(&self, script: &str, extent: Extent) -> Result<(), Error> {
         perform(self, Some(script), &self.warmth, extent).await.1
+    }
+
+    /// What sessions have left on it.
+    pub(crate) const fn label(&self) -> &Label {
+        &self.label
+    }
+
+    pub(crate) const fn label_mut(&mut self) -> &mut Label {
+        &mut self.label
+    }
+
+    /// Settings that are there from the start.
+    pub(crate) fn baseline(&self) -> &[(String, String)] {
+        &self.baseline
+    }
+
+    pub(crate) fn set_baseline(&mut self, settings: Vec<(String, String)>) {
+        self.baseline = settings;
     }
 
     pub(crate) fn watch(&self) -> &Watch {

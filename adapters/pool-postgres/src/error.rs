@@ -98,6 +98,26 @@ pub enum Error {
     /// The reset ran and left a transaction open.
     #[error("the reset did not leave the connection idle; it has to be closed")]
     StillDirty,
+    /// The server has rolled a transaction back that was to be committed, because a statement in it
+    /// had failed.
+    #[error(
+        "the transaction had failed, and was rolled back instead of committed; see the error of the statement that failed"
+    )]
+    RolledBack,
+    /// A statement returned another number of rows than was asked for.
+    #[error(
+        "the statement returned {0} rows where one was expected; ask for as many as there can be"
+    )]
+    Rows(usize),
+    /// The transaction has failed, and does nothing more until it is rolled back.
+    #[error("the transaction has failed; roll it back, or back to a savepoint")]
+    FailedTransaction,
+    /// A channel cannot be listened to.
+    #[error("{0}")]
+    Listen(String),
+    /// A setting cannot be written down.
+    #[error("{0}")]
+    Setting(String),
     /// There is no tokio runtime for the driver's task.
     #[error("no tokio runtime is running here; connect from within one")]
     NoRuntime,

@@ -56,12 +56,21 @@ mod connection;
 mod driver;
 mod dsn;
 mod error;
+mod exchange;
 mod hosts;
+mod listener;
 mod manager;
+mod pipeline;
 mod reset;
+#[cfg(test)]
+mod server;
+mod session;
+mod settings;
+mod sql;
 mod statements;
 mod tls;
 mod transport;
+mod unit;
 mod warm_up;
 mod watch;
 
@@ -72,5 +81,10 @@ pub use manager::PostgresManager;
 pub use reset::Reset;
 #[cfg(feature = "tls")]
 pub use rustls;
+pub use session::{
+    AsStatement, Begin, Heard, Operation, Prepared, Reply, Session, SessionError, Tables,
+    Transaction,
+};
 pub use statements::Sql;
 pub use tokio_postgres;
+pub use watch::WireCounts;

@@ -8,6 +8,7 @@ use crate::dsn;
 use crate::error::Error;
 use crate::hosts::{Target, balance};
 use crate::reset::{Reset, full_script, script};
+use crate::session::all_settings;
 use crate::tls::Tls;
 use crate::transport::Endpoint;
 use crate::watch::{Look, Status, Taint};
@@ -139,7 +140,12 @@ impl Manager for PostgresManager {
     /// run again after each reset that touches the session, so that what they set is found by every
     /// user.
     async fn warm_up(&self, conn: &mut PostgresConnection, plan: &WarmUp) -> Result<(), Error> {
-        conn.warm_up(plan).await.and(settled_clean(conn).await)
+        conn.warm_up(plan).await?;
+        if conn.is_warm() {
+            let baseline = all_settings(conn).await?;
+            conn.set_baseline(baseline);
+        }
+        settled_clean(conn).await
     }
 
     /// An empty query: one round trip, and the server parses nothing.
@@ -162,11 +168,19 @@ impl Manager for PostgresManager {
         if taint.has(Taint::LASTING) {
             return Err(Error::NotResettable);
         }
+        let mut policy = self.reset;
+        if !conn.label().is_clean() || conn.label().is_open() {
+            // Whatever the policy: it is not for those who know nothing of sessions.
+            taint |= Taint::SESSION | Taint::STATEMENTS;
+            if policy == Reset::Never {
+                policy = Reset::WhenTainted;
+            }
+        }
         if conn.is_warm() && !taint.is_none() {
             // What it prepares by SQL must be gone when it runs again.
             taint |= Taint::STATEMENTS;
         }
-        let script = script(self.reset, status, taint, conn.was_used());
+        let script = script(policy, status, taint, conn.was_used());
         if script.text.is_empty() {
             return Ok(());
         }
@@ -175,6 +189,7 @@ impl Manager for PostgresManager {
         } else {
             conn.run(&script.text).await?;
         }
+        conn.label_mut().clear();
         settled_clean(conn).await
     }
 
@@ -186,6 +201,7 @@ impl Manager for PostgresManager {
             return Err(Error::NotResettable);
         }
         conn.renew_fully(&full_script(status)).await?;
+        conn.label_mut().clear();
         settled_clean(conn).await
     }
 
@@ -216,7 +232,10 @@ impl Manager for PostgresManager {
                 let taint = self.taint(conn);
                 if taint.has(Taint::LASTING) {
                     Condition::Broken
-                } else if !taint.is_none() || (self.reset == Reset::Always && conn.was_used()) {
+                } else if !taint.is_none()
+                    || conn.label().is_open()
+                    || (self.reset == Reset::Always && conn.was_used())
+                {
                     Condition::Dirty
                 } else {
                     Condition::Clean

@@ -27,12 +27,12 @@ pub enum Reset {
 /// `DISCARD ALL` without what would throw prepared statements and plans away.
 ///
 /// `RESET ALL` alone keeps the role; `SET SESSION AUTHORIZATION DEFAULT` resets that too.
-const SESSION: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
+pub(crate) const FRESH_SESSION: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES;";
 
 /// Statements prepared by SQL are dropped one by one: `DEALLOCATE ALL` would take the driver's own
 /// ones along.
-const STATEMENTS: &str = "DO $pool$ DECLARE prepared text; BEGIN \
+pub(crate) const FORGET_PREPARED: &str = "DO $pool$ DECLARE prepared text; BEGIN \
     FOR prepared IN SELECT name FROM pg_catalog.pg_prepared_statements WHERE from_sql LOOP \
     EXECUTE pg_catalog.format('DEALLOCATE %I', prepared); END LOOP; END $pool$;";
 
@@ -63,10 +63,10 @@ pub(crate) fn script(policy: Reset, status: Status, taint: Taint, was_used: bool
     let mut text = rollback(status);
     let renews = always || !taint.is_none();
     if renews {
-        text.push_str(SESSION);
+        text.push_str(FRESH_SESSION);
     }
     if always || taint.has(Taint::STATEMENTS) {
-        text.push_str(STATEMENTS);
+        text.push_str(FORGET_PREPARED);
     }
     Script { text, renews }
 }
@@ -74,7 +74,7 @@ pub(crate) fn script(policy: Reset, status: Status, taint: Taint, was_used: bool
 /// What a full reset has to send.
 pub(crate) fn full_script(status: Status) -> String {
     let mut text = rollback(status);
-    for part in [SESSION, PLANS, STATEMENTS] {
+    for part in [FRESH_SESSION, PLANS, FORGET_PREPARED] {
         text.push_str(part);
     }
     text

@@ -49,27 +49,29 @@ mod private {
     }
 }
 
-/// What makes two statements the same.
+/// What makes two statements the same: their text, the types of their parameters, and whatever else
+/// decides what names in the text mean, a search path for one.
 #[derive(Clone, PartialEq, Eq)]
 struct Key {
     text: Arc<str>,
     types: Arc<[Type]>,
+    scope: Arc<str>,
 }
 
 /// A borrowed [`Key`], so that a look-up allocates nothing.
 trait KeyView {
-    fn parts(&self) -> (&str, &[Type]);
+    fn parts(&self) -> (&str, &[Type], &str);
 }
 
 impl KeyView for Key {
-    fn parts(&self) -> (&str, &[Type]) {
-        (&self.text, &self.types)
+    fn parts(&self) -> (&str, &[Type], &str) {
+        (&self.text, &self.types, &self.scope)
     }
 }
 
-impl KeyView for (&str, &[Type]) {
-    fn parts(&self) -> (&str, &[Type]) {
-        *self
+impl KeyView for Wanted<'_> {
+    fn parts(&self) -> (&str, &[Type], &str) {
+        (self.text, self.types, self.scope)
     }
 }
 
@@ -99,43 +101,87 @@ impl<'a> Borrow<dyn KeyView + 'a> for Key {
     }
 }
 
+/// A statement that somebody needs on a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) text: &'a str,
+    /// Declared types of its first parameters.
+    pub(crate) types: &'a [Type],
+    /// What names in it mean; empty for what the connection began with.
+    pub(crate) scope: &'a str,
+    /// Its number among the statements that sessions share; 0 for none.
+    pub(crate) id: u32,
+}
+
+impl<'a> Wanted<'a> {
+    /// On a connection of one's own.
+    pub(crate) const fn plain(text: &'a str, types: &'a [Type]) -> Self {
+        Self {
+            text,
+            types,
+            scope: "",
+            id: 0,
+        }
+    }
+}
+
 /// The statements of one connection. The lock is held for a look-up, never across an await.
 pub(crate) struct Statements {
-    cache: Mutex<StatementCache<Key, Statement>>,
+    cache: Mutex<Cache>,
+}
+
+struct Cache {
+    statements: StatementCache<Key, Cached>,
+    changes: Changes,
+}
+
+struct Cached {
+    statement: Statement,
+    id: u32,
+}
+
+/// Which of the statements that sessions share came to a connection, and left it.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) cached: Vec<u32>,
+    pub(crate) uncached: Vec<u32>,
 }
 
 impl Statements {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            cache: Mutex::new(StatementCache::new(capacity)),
+            cache: Mutex::new(Cache {
+                statements: StatementCache::new(capacity),
+                changes: Changes::default(),
+            }),
         }
     }
 
-    /// The statement for `text`, prepared now if it is not cached. A statement that has to leave
+    /// The statement for `wanted`, prepared now if it is not cached. A statement that has to leave
     /// the cache for it is closed on the server once nobody holds it.
     pub(crate) async fn prepare(
         &self,
         client: &Client,
-        text: &str,
-        types: &[Type],
+        wanted: Wanted<'_>,
     ) -> Result<Statement, Error> {
-        if let Some(statement) = self.lookup(text, types) {
+        if let Some(statement) = self.lookup(wanted) {
             return Ok(statement);
         }
-        let statement = client.prepare_typed(text, types).await?;
-        let key = Key {
-            text: text.into(),
-            types: types.into(),
-        };
-        let evicted = self.lock().insert(key, statement.clone());
+        let statement = client.prepare_typed(wanted.text, wanted.types).await?;
+        let evicted = self.lock().keep(wanted, statement.clone());
         // Outside the lock: dropping a statement sends a message.
         drop(evicted);
         Ok(statement)
     }
 
-    fn lookup(&self, text: &str, types: &[Type]) -> Option<Statement> {
-        let key: &dyn KeyView = &(text, types);
-        self.lock().get(key).cloned()
+    /// The statement for `wanted`, if it is cached.
+    pub(crate) fn lookup(&self, wanted: Wanted<'_>) -> Option<Statement> {
+        let key: &dyn KeyView = &wanted;
+        let mut cache = self.lock();
+        cache
+            .statements
+            .get(key)
+            .map(|cached| cached.statement.clone())
     }
 
     /// The statement that `sql` names.
@@ -145,18 +191,16 @@ impl Statements {
         sql: &S,
     ) -> Result<Statement, Error> {
         match sql.source() {
-            private::Source::Text(text) => self.prepare(client, text, &[]).await,
+            private::Source::Text(text) => self.prepare(client, Wanted::plain(text, &[])).await,
             private::Source::Prepared(statement) => Ok(statement.clone()),
         }
     }
 
     /// Forgets everything if `error` says that prepared statements have become invalid: a table
-    /// changed under them (0A000), or somebody deallocated them (26000).
+    /// changed under them, or somebody deallocated them (26000).
     pub(crate) fn learn(&self, error: &Error) {
-        let code = error.code();
-        if code == Some(&SqlState::FEATURE_NOT_SUPPORTED)
-            || code == Some(&SqlState::INVALID_SQL_STATEMENT_NAME)
-        {
+        let is_gone = error.code() == Some(&SqlState::INVALID_SQL_STATEMENT_NAME);
+        if is_gone || is_outdated(error) {
             self.clear();
         }
     }
@@ -166,23 +210,75 @@ impl Statements {
         drop(cleared);
     }
 
+    /// What has changed since this was asked last.
+    pub(crate) fn take_changes(&self) -> Changes {
+        std::mem::take(&mut self.lock().changes)
+    }
+
     pub(crate) fn stats(&self) -> CacheStats {
-        self.lock().stats()
+        self.lock().statements.stats()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().statements.len()
     }
 
     /// The cache is consistent between any two of its calls, so a panic elsewhere does not spoil
     /// it.
-    fn lock(&self) -> MutexGuard<'_, StatementCache<Key, Statement>> {
+    fn lock(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a prepared statement could not be run because what it returns has changed. The class of
+/// the error says no more than "not supported", which may be true of any statement.
+pub(crate) fn is_outdated(error: &Error) -> bool {
+    error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED)
+        && error.as_db_error().and_then(|error| error.routine()) == Some("RevalidateCachedQuery")
+}
+
+impl Cache {
+    /// Keeps a statement, and gives back what had to leave.
+    fn keep(&mut self, wanted: Wanted<'_>, statement: Statement) -> Option<Statement> {
+        let key = Key {
+            text: wanted.text.into(),
+            types: wanted.types.into(),
+            scope: wanted.scope.into(),
+        };
+        let id = wanted.id;
+        self.changes.note(id, true);
+        let (_, evicted) = self.statements.insert(key, Cached { statement, id })?;
+        self.changes.note(evicted.id, false);
+        Some(evicted.statement)
+    }
+
+    fn clear(&mut self) -> Vec<Statement> {
+        let cleared = self.statements.clear();
+        let cleared = cleared.into_iter().map(|(_, cached)| {
+            self.changes.note(cached.id, false);
+            cached.statement
+        });
+        cleared.collect()
+    }
+}
+
+/// Most changes that are kept for somebody who never asks.
+const CHANGES: usize = 1024;
+
+impl Changes {
+    fn note(&mut self, id: u32, is_cached: bool) {
+        let list = match is_cached {
+            true => &mut self.cached,
+            false => &mut self.uncached,
+        };
+        if id != 0 && list.len() < CHANGES {
+            list.push(id);
+        }
     }
 }
 
 impl fmt::Debug for Statements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.lock().fmt(f)
+        self.lock().statements.fmt(f)
     }
 }

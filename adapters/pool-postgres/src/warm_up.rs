@@ -23,15 +23,11 @@
 
 use crate::connection::PostgresConnection;
 use crate::error::Error;
-use futures_util::future::{join_all, maybe_done};
+use crate::pipeline::{Request, pipeline};
 use pool_core::WarmUp;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
 use tokio_postgres::Error as DriverError;
 
 type Outcome = Result<(), DriverError>;
-type Request<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// What of a plan is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +49,8 @@ pub(crate) async fn perform(
         Extent::Execute => &[],
         Extent::All => plan.prepared(),
     };
-    let run = |text| Box::pin(conn.run(text)) as Request<'_>;
-    let prepare = |text| Box::pin(conn.prepare_for_later(text)) as Request<'_>;
+    let run = |text| Box::pin(conn.run(text)) as Request<'_, Outcome>;
+    let prepare = |text| Box::pin(conn.prepare_for_later(text)) as Request<'_, Outcome>;
     let script = script.into_iter().map(run);
     let statements = plan.statements().iter().map(|text| run(text));
     let prepares = prepared.iter().map(|text| prepare(text));
@@ -97,24 +93,4 @@ fn error_of(error: DriverError, action: &'static str, number: usize) -> Error {
         },
         None => Error::Query(error),
     }
-}
-
-/// Begins all requests, in their order, and then awaits them side by side.
-async fn pipeline<'a>(requests: impl Iterator<Item = Request<'a>>) -> Vec<Outcome> {
-    let mut begun: Vec<_> = requests
-        .map(|request| Box::pin(maybe_done(request)))
-        .collect();
-    // A request is sent by the first poll. What awaits them below keeps to no order by contract.
-    poll_fn(|cx| {
-        for request in &mut begun {
-            let _ = request.as_mut().poll(cx);
-        }
-        Poll::Ready(())
-    })
-    .await;
-    join_all(begun.iter_mut().map(|request| request.as_mut())).await;
-    begun
-        .iter_mut()
-        .filter_map(|request| request.as_mut().take_output())
-        .collect()
 }

@@ -46,6 +46,19 @@
 //! [`SETTLED`], which is stored with Release after it and loaded with Acquire before it. A wake
 //! happens after the send it announces, and is a Release on the state that the next poll acquires.
 //!
+//! # Exchanges
+//!
+//! The status of a ReadyForQuery is that of its own moment: it counts only when nothing is
+//! outstanding. An owner who wants to know how each of his requests went has it
+//! [recorded](record) and reads the record when that is so. He sets the wish before he sends, and
+//! his send is what wakes the task that writes the request, so the stream has seen the wish by then.
+//! A finished answer is put under the lock of the record before the facts that count it are stored;
+//! an owner who sees these facts and then takes the lock finds it, because if he had taken the lock
+//! first, his look would have happened before the store he saw. Errors reach him ahead of their
+//! ReadyForQuery: [`Watch::answered`] waits for that, by the same argument as above and without
+//! asking the server anything. While nobody records, a write costs one more load and a message one
+//! more branch.
+//!
 //! # Vital signs
 //!
 //! The same reading of headers tells how the far end is: a request that goes out, bytes that come
@@ -53,24 +66,39 @@
 //! read them. The stream is polled by one task, so they have one writer, as they must; and a reply
 //! is noted before the driver gets its bytes, so that whoever has his answer finds it noted.
 
+mod counts;
 mod frame;
 mod ledger;
+mod notify;
 mod read;
+mod record;
 mod scan;
 mod signs;
 mod stream;
 mod taint;
 
+pub use counts::WireCounts;
 pub(crate) use ledger::Status;
+pub(crate) use notify::NotificationSender;
+pub(crate) use record::{Answer, Kind, Record, Tag};
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "sessions, which are to come, read them")
+)]
+pub(crate) use record::{Failure, Parameter};
 pub(crate) use stream::WatchedStream;
 pub(crate) use taint::Taint;
 
 use atomic_waker::AtomicWaker;
+use counts::SharedCounts;
+use notify::Sink;
 use pool_core::Vitals;
+use record::{Recorder, Shared};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use tokio_postgres::Notification;
 
 /// The driver's task was woken and has not run since.
 const WOKEN: u8 = 0;
@@ -98,6 +126,13 @@ pub(crate) struct Watch {
     owner: AtomicWaker,
     /// Where the stream is to write what it sees of the connection's health.
     vitals: OnceLock<Vitals>,
+    /// The number under which the stream is to record; zero for not at all.
+    recording: AtomicU32,
+    recordings: AtomicU32,
+    /// Locked while something is recorded, and never otherwise.
+    record: Mutex<Shared>,
+    counts: SharedCounts,
+    sink: Sink,
 }
 
 /// What the stream knows.
@@ -181,6 +216,11 @@ impl Watch {
             task: AtomicWaker::new(),
             owner: AtomicWaker::new(),
             vitals: OnceLock::new(),
+            recording: AtomicU32::new(0),
+            recordings: AtomicU32::new(0),
+            record: Mutex::new(Shared::new()),
+            counts: SharedCounts::new(),
+            sink: Sink::new(),
         }
     }
 
@@ -264,6 +304,47 @@ impl Watch {
         }
     }
 
+    /// Has what the server says to the requests sent from now on recorded, until
+    /// [`end_record`](Self::end_record) or the next call. To be called when nothing is outstanding.
+    pub(crate) fn record(&self) {
+        // Zero is for none.
+        let epoch = self.recordings.fetch_add(1, Ordering::Relaxed) | 1 << 31;
+        self.shared_record().begin(epoch);
+        self.recording.store(epoch, Ordering::Relaxed);
+    }
+
+    /// What was recorded so far.
+    pub(crate) fn take_record(&self) -> Record {
+        self.shared_record().take()
+    }
+
+    /// Records no more.
+    pub(crate) fn end_record(&self) {
+        self.recording.store(0, Ordering::Relaxed);
+    }
+
+    fn recording(&self) -> u32 {
+        self.recording.load(Ordering::Relaxed)
+    }
+
+    fn keep(&self, recorder: &mut Recorder) {
+        recorder.hand_over(&mut self.shared_record());
+    }
+
+    /// Nothing under the lock can panic halfway.
+    fn shared_record(&self) -> MutexGuard<'_, Shared> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Messages sent so far.
+    pub(crate) fn wire_counts(&self) -> WireCounts {
+        self.counts.load()
+    }
+
+    fn publish_counts(&self, counts: &WireCounts) {
+        self.counts.store(counts);
+    }
+
     fn publish(&self, facts: Facts, work: u64, process_id: i32) {
         self.facts.store(facts.to_bits(), Ordering::Relaxed);
         self.work.store(work, Ordering::Relaxed);
@@ -310,9 +391,39 @@ impl Watch {
         self.look()
     }
 
+    /// Waits until no request is outstanding, whoever sent it, or the connection is lost. Sends
+    /// nothing. Somebody who holds a row stream and does not read it keeps it waiting. One waiter at
+    /// a time, together with [`settled`](Self::settled). Cancel safe.
+    pub(crate) async fn answered(&self) -> Look {
+        poll_fn(|cx| {
+            // Registered before the look: the driver wakes its owner each time it comes to rest, and
+            // what is outstanding now can only end in one of its polls.
+            self.owner.register(cx.waker());
+            match self.look() {
+                Look::Working | Look::Uncertain => Poll::Pending,
+                look => Poll::Ready(look),
+            }
+        })
+        .await
+    }
+
+    /// Puts notifications into a ring from now on, or nowhere. The ring ends with the driver.
+    pub(crate) fn forward_notifications(&self, to: Option<NotificationSender>) {
+        let mut sink = self.sink.lock();
+        // Whichever of this and the driver's end comes second under the lock drops the sender.
+        let ended = self.driver.load(Ordering::Acquire) == ENDED;
+        *sink = to.filter(|_| !ended);
+    }
+
+    /// The server has sent a notification.
+    pub(crate) fn notify(&self, notification: Notification) {
+        self.sink.put(notification);
+    }
+
     /// The driver's task is over.
     pub(crate) fn end(&self) {
         self.driver.store(ENDED, Ordering::Release);
+        drop(self.sink.lock().take());
         self.owner.wake();
     }
 }

@@ -11,7 +11,6 @@ pub mod contestant;
 pub mod contestants;
 pub mod costs;
 pub mod erased;
-pub mod machine;
 pub mod runner;
 pub mod safety;
 pub mod scenario;

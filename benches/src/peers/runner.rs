@@ -6,18 +6,17 @@
 //! seed. A contestant that got stuck does not take part again in the variant it got stuck in, nor in
 //! those where it would be the same.
 
-mod collected;
 mod summary;
 mod table;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::machine::Watch;
 use super::scenario::Round;
+use crate::collected::{Collected, Place};
+use crate::machine::watch::Watch;
 use crate::progress::Progress;
 use crate::record::{Contestant, Record, Run, VERSION};
 
-use self::collected::Collected;
 use self::table::Entry;
 
 pub use self::summary::summary;
@@ -177,7 +176,12 @@ impl Runner<'_> {
             if !record.contestants.iter().any(known) {
                 record.contestants.push(entry.contestant());
             }
-            collected.into_record(entry, &mut record);
+            let place = Place {
+                scenario: entry.scenario,
+                variant: &entry.variant,
+                contestant: entry.about.name,
+            };
+            collected.into_record(place, &mut record);
         }
         // In the order of tables, whoever had the first word in the first scenario.
         let order = |name: &str| {

@@ -48,12 +48,10 @@
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use super::contestant::{About, Contestant, Setup};
 use super::erased::Pool;
-use super::workers::Stall;
-use crate::record::Better;
+
+pub use crate::outcome::{Outcome, Value};
 
 /// A way of using pools.
 pub trait Scenario: 'static {
@@ -107,70 +105,6 @@ impl Round {
     }
 }
 
-/// One figure.
-#[derive(Clone, Debug)]
-pub struct Value {
-    /// As in [`Series::metric`](crate::record::Series::metric).
-    pub metric: &'static str,
-    /// As in [`Series::unit`](crate::record::Series::unit).
-    pub unit: &'static str,
-    /// Which way is good.
-    pub better: Better,
-    /// The figure.
-    pub value: f64,
-}
-
-/// What came of a round.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// The figures; the one that matters most first.
-    pub values: Vec<Value>,
-    /// What the pool must not do; without figures that change from round to round.
-    pub faults: Vec<String>,
-    /// Latencies in nanoseconds, where the scenario takes them.
-    pub latencies: Option<Histogram<u64>>,
-    /// Whether the pool got stuck, so that more rounds would only wait.
-    pub stuck: bool,
-}
-
-impl Outcome {
-    /// What came of a sample that may have stalled.
-    #[must_use]
-    pub fn of(sample: Result<Self, Stall>) -> Self {
-        sample.unwrap_or_else(|stall| Self {
-            faults: vec![stall.to_string()],
-            stuck: true,
-            ..Self::default()
-        })
-    }
-
-    /// Adds a figure.
-    pub fn value(&mut self, metric: &'static str, unit: &'static str, better: Better, value: f64) {
-        self.values.push(Value {
-            metric,
-            unit,
-            better,
-            value,
-        });
-    }
-
-    /// Adds faults.
-    pub fn faults(&mut self, faults: impl IntoIterator<Item = String>) {
-        self.faults.extend(faults);
-    }
-}
-
-/// Latencies in nanoseconds, to three digits; grows with what it is given.
-#[must_use]
-pub fn latencies(nanoseconds: impl IntoIterator<Item = u64>) -> Histogram<u64> {
-    let mut latencies = Histogram::new(3).expect("three digits are possible");
-    for latency in nanoseconds {
-        let recorded = latencies.record(latency);
-        recorded.expect("a histogram without a bound takes any value");
-    }
-    latencies
-}
-
 /// How long a connection that must be there may take to turn up: some pools put it back in a task.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -195,18 +129,4 @@ pub async fn intact(pool: &Pool, setup: &Setup) -> Option<String> {
         return Some("had more connections than its maximum".to_owned());
     }
     missing.then(|| "lost capacity: fewer connections at the end than its maximum".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn latencies_of_any_length_are_kept_to_three_digits() {
-        let second = 1_000_000_000;
-        let latencies = latencies([5, 30 * second]);
-        assert_eq!(latencies.min(), 5);
-        let kept = latencies.max() as f64 / (30 * second) as f64;
-        assert!((kept - 1.0).abs() < 1e-3, "{kept}");
-    }
 }

@@ -168,6 +168,34 @@ pub const ALL: &[About] = &[
         limits: &["no pool"],
     },
     About {
+        scenario: "sessions-stateless",
+        title: "Sessions: a thousand clients on twenty connections of PostgreSQL",
+        measures: "Clients in a closed loop share the connections, by sessions of ours or through PgBouncer \
+            in transaction mode. A transaction is BEGIN with a typed SELECT by key in one round trip (and in \
+            the variant that writes, an UPDATE of the client's own row), then COMMIT. Latency is that of a \
+            whole transaction, the wait for a connection included. Processor time is taken for the server, \
+            PgBouncer and the clients' process, each apart.",
+        also: &["p99", "CPU in all"],
+        limits: &["direct"],
+    },
+    About {
+        scenario: "sessions-stateful",
+        title: "Sessions: each client with a setting, a role and a search path of its own",
+        measures: "As before, but every transaction runs with the client's own app.id, role and search_path, \
+            and reads all three back. A client of PgBouncer sends SET LOCAL for them with every BEGIN; a \
+            session of ours has set them once.",
+        also: &["p99", "CPU in all"],
+        limits: &["direct"],
+    },
+    About {
+        scenario: "sessions-prepared",
+        title: "Sessions: statements that the client has prepared",
+        measures: "As without state, read-only, but the SELECT is a statement that each client prepared when \
+            it logged in.",
+        also: &["p99", "CPU in all"],
+        limits: &["direct"],
+    },
+    About {
         scenario: MICRO,
         title: "Single operations of this pool",
         measures: "Criterion's samples of single operations, without peers. The range is that of the \

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::ServerError;
-use super::install;
+use super::install::{self, Package};
 
 /// Folders that hold one folder per version, each with its `bin`.
 const VERSIONED: [&str; 4] = [
@@ -29,7 +29,7 @@ pub(super) fn folder(may_install: bool) -> Result<PathBuf, ServerError> {
         return Ok(found);
     }
     if may_install && install::is_possible() {
-        install::exclusively(|| find().is_some())?;
+        install::exclusively(Package::Postgres, || find().is_some())?;
     }
     find().ok_or(ServerError::Missing)
 }

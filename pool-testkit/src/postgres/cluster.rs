@@ -2,17 +2,16 @@
 
 use std::env;
 use std::fs;
-use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
+use super::account::Account;
 use super::binaries;
-use super::error::{ServerError, tail};
+use super::error::{ServerError, log_tail, tail};
+use super::guardian::{Abrupt, Guardian};
 use super::options::ServerOptions;
 use super::process;
 
@@ -24,14 +23,7 @@ pub(super) const FOLDER_PREFIX: &str = "pool-postgres-";
 pub(super) struct Cluster {
     folder: TempDir,
     programs: PathBuf,
-    account: Option<Account>,
-}
-
-/// Whom the server runs as when this process is root.
-#[derive(Clone, Copy, Debug)]
-struct Account {
-    user: u32,
-    group: u32,
+    account: Account,
 }
 
 /// How far a start has come.
@@ -45,7 +37,7 @@ pub(super) enum Progress {
 impl Cluster {
     pub(super) fn create(options: &ServerOptions) -> Result<Self, ServerError> {
         let programs = binaries::folder(options.install)?;
-        let account = Account::needed()?;
+        let account = Account::for_servers()?;
         let folder = tempfile::Builder::new()
             .prefix(FOLDER_PREFIX)
             .tempdir()
@@ -55,7 +47,7 @@ impl Cluster {
             programs,
             account,
         };
-        cluster.give_away(cluster.folder.path())?;
+        cluster.account.give(cluster.folder.path())?;
         cluster.initialise()?;
         cluster.configure(options)?;
         Ok(cluster)
@@ -78,24 +70,9 @@ impl Cluster {
         self.folder.keep()
     }
 
-    /// A command that runs `program` as the server's account, in its folder and in its own
-    /// process group, so that an interrupt from the keyboard ends the tests and not the server.
+    /// A command that runs `program` as the server's account, in its folder.
     pub(super) fn command(&self, program: impl AsRef<Path>) -> Command {
-        let mut command = Command::new(program.as_ref());
-        command
-            .current_dir(self.folder())
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null())
-            .process_group(0);
-        for (name, _) in env::vars_os() {
-            if name.to_string_lossy().starts_with("PG") {
-                command.env_remove(name);
-            }
-        }
-        if let Some(account) = self.account {
-            command.uid(account.user).gid(account.group);
-        }
-        command
+        self.account.command(program, self.folder())
     }
 
     /// The server's program and its arguments.
@@ -107,6 +84,12 @@ impl Cluster {
             "-p".into(),
             port.to_string().into(),
         ]
+    }
+
+    /// Starts the server under a guardian.
+    pub(super) fn guarded(&self, port: u16) -> Result<Guardian, ServerError> {
+        let (log, server) = (self.log(), self.server(port));
+        Guardian::start(self.account, self.folder(), &log, Abrupt::Quit, &server)
     }
 
     /// How far the server with that process number has come, by its own lock file: the eighth
@@ -125,7 +108,7 @@ impl Cluster {
 
     /// The end of the server's log.
     pub(super) fn log_tail(&self) -> String {
-        tail(&fs::read(self.log()).unwrap_or_default())
+        log_tail(&self.log())
     }
 
     fn initialise(&self) -> Result<(), ServerError> {
@@ -165,37 +148,6 @@ impl Cluster {
         fs::write(path, contents)
             .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o600)))
             .map_err(ServerError::file(path))?;
-        self.give_away(path)
+        self.account.give(path)
     }
-
-    fn give_away(&self, path: &Path) -> Result<(), ServerError> {
-        let Some(account) = self.account else {
-            return Ok(());
-        };
-        chown(path, Some(account.user), Some(account.group)).map_err(ServerError::file(path))
-    }
-}
-
-impl Account {
-    fn needed() -> Result<Option<Self>, ServerError> {
-        if !geteuid().is_root() {
-            return Ok(None);
-        }
-        let found = ["postgres", "nobody"]
-            .into_iter()
-            .find_map(|name| User::from_name(name).ok().flatten());
-        let user = found.ok_or(ServerError::NoAccount)?;
-        Ok(Some(Self {
-            user: user.uid.as_raw(),
-            group: user.gid.as_raw(),
-        }))
-    }
-}
-
-/// A port that was free a moment ago; whoever binds it must be ready to find it taken.
-pub(super) fn free_port() -> Result<u16, ServerError> {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(ServerError::run("a listener on 127.0.0.1"))
 }

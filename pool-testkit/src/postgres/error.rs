@@ -1,7 +1,8 @@
 //! Why a private server could not be had.
 
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A private server did not start, stop or obey.
@@ -15,11 +16,15 @@ pub enum ServerError {
          postgresql-server; Alpine: apk add postgresql; macOS: brew install postgresql)"
     )]
     Missing,
-    /// The package manager failed.
+    /// There is no PgBouncer on this machine and it cannot be installed from here.
     #[error(
-        "installing PostgreSQL with `{command}` failed: {output}; run it by hand to see what it \
-         needs"
+        "no PgBouncer was found on PATH or in the usual folders: install it, then try again \
+         (Debian, Ubuntu: apt-get install pgbouncer; Fedora: dnf install pgbouncer; Alpine: apk add \
+         pgbouncer; macOS: brew install pgbouncer)"
     )]
+    MissingBouncer,
+    /// The package manager failed.
+    #[error("installing with `{command}` failed: {output}; run it by hand to see what it needs")]
     Install {
         /// What was run.
         command: String,
@@ -28,7 +33,7 @@ pub enum ServerError {
     },
     /// This process is root and there is no account to run the server as.
     #[error(
-        "PostgreSQL refuses to run as root and there is neither an account `postgres` nor \
+        "PostgreSQL and PgBouncer refuse to run as root and there is neither an account `postgres` nor \
          `nobody`: create one of them, or run as another user"
     )]
     NoAccount,
@@ -92,19 +97,24 @@ pub enum ServerError {
 }
 
 impl ServerError {
-    pub(super) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
     }
 
-    pub(super) fn run(program: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn run(program: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let program = program.into();
         move |source| Self::Run { program, source }
     }
 }
 
 /// The last 2,000 bytes of `text`: what went wrong stands at the end.
-pub(super) fn tail(text: &[u8]) -> String {
+pub(crate) fn tail(text: &[u8]) -> String {
     let from = text.len().saturating_sub(2_000);
     String::from_utf8_lossy(&text[from..]).trim().to_owned()
+}
+
+/// The end of the log at `path`; empty when there is none.
+pub(crate) fn log_tail(path: &Path) -> String {
+    tail(&fs::read(path).unwrap_or_default())
 }

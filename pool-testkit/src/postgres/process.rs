@@ -7,23 +7,23 @@ use super::error::ServerError;
 
 /// A process as the operating system lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Process {
-    pub(super) pid: u32,
-    pub(super) parent: u32,
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) parent: u32,
     /// `Z` for one that has ended and was not collected, `T` for a stopped one.
-    pub(super) state: char,
+    pub(crate) state: char,
     /// Its command line; a PostgreSQL back end says here what it does.
-    pub(super) title: String,
+    pub(crate) title: String,
 }
 
 impl Process {
-    pub(super) const fn has_ended(&self) -> bool {
+    pub(crate) const fn has_ended(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
 }
 
 /// Sends `signal` to `pid`, which the caller knows to be its own.
-pub(super) fn signal(pid: u32, signal: NixSignal) -> Result<(), ServerError> {
+pub(crate) fn signal(pid: u32, signal: NixSignal) -> Result<(), ServerError> {
     let number = i32::try_from(pid).map_err(|_| ServerError::NotOurs { pid })?;
     // Zero and one would mean a whole group and the system's first process.
     if number <= 1 {
@@ -33,12 +33,12 @@ pub(super) fn signal(pid: u32, signal: NixSignal) -> Result<(), ServerError> {
 }
 
 /// The process with that number, running or not collected yet.
-pub(super) fn find(pid: u32) -> Option<Process> {
+pub(crate) fn find(pid: u32) -> Option<Process> {
     list::one(pid)
 }
 
 /// The processes started by `parent` that have not ended.
-pub(super) fn children(parent: u32) -> Vec<Process> {
+pub(crate) fn children(parent: u32) -> Vec<Process> {
     let mut found = list::all();
     found.retain(|process| process.parent == parent && !process.has_ended());
     found.sort_by_key(|process| process.pid);
@@ -46,7 +46,7 @@ pub(super) fn children(parent: u32) -> Vec<Process> {
 }
 
 /// Signals every child of `server`; one that has ended meanwhile needs none.
-pub(super) fn signal_children(server: u32, number: NixSignal) {
+pub(crate) fn signal_children(server: u32, number: NixSignal) {
     for child in children(server) {
         let _ = signal(child.pid, number);
     }

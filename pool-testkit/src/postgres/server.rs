@@ -220,7 +220,7 @@ impl PrivateServer {
     }
 
     fn launch(&mut self) -> Result<(), ServerError> {
-        let guardian = Guardian::start(&self.cluster, self.port)?;
+        let guardian = self.cluster.guarded(self.port)?;
         let pid = guardian.server();
         self.guardian = Some(guardian);
         let ready = await_ready(&self.cluster, pid, self.time_limit);

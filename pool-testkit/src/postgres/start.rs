@@ -1,18 +1,26 @@
 //! What starting a server takes, with a guardian or without.
 
 use std::fs::{File, OpenOptions};
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
-use super::cluster::{Cluster, Progress, free_port};
+use super::cluster::{Cluster, Progress};
 use super::error::ServerError;
 use super::wait;
 
 /// How many ports are tried before the start counts as failed.
 const PORT_ATTEMPTS: u32 = 5;
 
+/// What servers say of a port that somebody else has; the last is PgBouncer's.
+const TAKEN: [&str; 3] = [
+    "could not bind",
+    "could not create any TCP/IP",
+    "nowhere to listen on",
+];
+
 /// Calls `launch` with free ports until one was still free when the server came to bind it.
-pub(super) fn on_free_port(
+pub(crate) fn on_free_port(
     log: &Path,
     mut launch: impl FnMut(u16) -> Result<(), ServerError>,
 ) -> Result<(), ServerError> {
@@ -20,7 +28,7 @@ pub(super) fn on_free_port(
     loop {
         let result = launch(free_port()?);
         let is_taken = matches!(&result, Err(ServerError::Start { log })
-            if log.contains("could not bind") || log.contains("could not create any TCP/IP"));
+            if TAKEN.iter().any(|words| log.contains(words)));
         if !is_taken || attempt == PORT_ATTEMPTS {
             return result;
         }
@@ -55,4 +63,12 @@ pub(super) fn open_log(path: &Path) -> Result<File, ServerError> {
         .append(true)
         .open(path)
         .map_err(ServerError::file(path))
+}
+
+/// A port that was free a moment ago; whoever binds it must be ready to find it taken.
+fn free_port() -> Result<u16, ServerError> {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(ServerError::run("a listener on 127.0.0.1"))
 }

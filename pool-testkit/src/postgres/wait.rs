@@ -11,7 +11,7 @@ const PACE: Duration = Duration::from_millis(10);
     clippy::disallowed_methods,
     reason = "another process keeps to the real time, not to a test's"
 )]
-pub(super) fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let started = Instant::now();
     loop {
         if let Some(found) = look() {

@@ -122,6 +122,57 @@ impl Claims {
     }
 }
 
+/// What `sessions` is to do.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Sessions {
+    /// Fewer clients, fewer and shorter rounds: a look, not figures.
+    #[arg(long)]
+    quick: bool,
+    /// Write the record to this file: every value of every round.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Rounds.
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// Clients that share the connections.
+    #[arg(long, value_name = "N")]
+    clients: Option<usize>,
+    /// Only this scenario; can be given more than once.
+    #[arg(long, value_name = "SCENARIO")]
+    only: Vec<String>,
+    /// Only this contestant; can be given more than once.
+    #[arg(long, value_name = "NAME")]
+    contestant: Vec<String>,
+    /// Fail unless sessions are ahead of PgBouncer.
+    #[arg(long)]
+    assert: bool,
+    /// Print the scenarios and contestants, and measure nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+impl Sessions {
+    /// The same for `sessions`.
+    pub(super) fn for_sessions(&self) -> Vec<OsString> {
+        let json = self.json.iter().map(|file| ("--json", file.into()));
+        let rounds = self.rounds.map(|n| ("--rounds", n.to_string().into()));
+        let clients = self.clients.map(|n| ("--clients", n.to_string().into()));
+        let only = self.only.iter().map(|one| ("--only", one.into()));
+        let contestants = self.contestant.iter();
+        let contestants = contestants.map(|one| ("--contestant", one.into()));
+        let valued = json.chain(rounds).chain(clients).chain(only);
+        let mut all = pairs(valued.chain(contestants));
+        let flags = [
+            ("--quick", self.quick),
+            ("--assert", self.assert),
+            ("--list", self.list),
+        ];
+        let set = flags.into_iter().filter(|(_, set)| *set);
+        all.extend(set.map(|(flag, _)| flag.into()));
+        all
+    }
+}
+
 fn pairs(options: impl Iterator<Item = (&'static str, OsString)>) -> Vec<OsString> {
     options
         .flat_map(|(option, value)| [option.into(), value])

@@ -1,6 +1,6 @@
 use clap::Parser;
 
-use super::options::{Choice, Claims, Output};
+use super::options::{Choice, Claims, Output, Sessions};
 
 #[derive(Debug, Parser)]
 struct Line {
@@ -67,4 +67,32 @@ fn claims_get_their_options_as_they_were_given() {
         "--sabotage",
     ];
     assert_eq!(line.claims.for_claims(), given);
+}
+
+#[derive(Debug, Parser)]
+struct SessionsLine {
+    #[command(flatten)]
+    sessions: Sessions,
+}
+
+#[test]
+fn sessions_get_every_option_that_is_given() {
+    let words = "x --assert --only a --quick --rounds 3 --json f --contestant b --clients 9 --list";
+    let line = SessionsLine::try_parse_from(words.split(' ')).expect("the line can be read");
+    let given = [
+        "--json",
+        "f",
+        "--rounds",
+        "3",
+        "--clients",
+        "9",
+        "--only",
+        "a",
+        "--contestant",
+        "b",
+        "--quick",
+        "--assert",
+        "--list",
+    ];
+    assert_eq!(line.sessions.for_sessions(), given);
 }

@@ -1,6 +1,7 @@
 //! Which requests are unanswered, and what the server last said about its transaction.
 
 use super::frame::STARTUP;
+use super::record::Kind;
 
 /// The transaction status of the last ReadyForQuery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,6 +156,15 @@ impl Ledger {
     /// How many of them are answered.
     pub(super) const fn answers(&self) -> u64 {
         self.answered
+    }
+
+    /// What a Sync would end now.
+    pub(super) const fn open(&self) -> Kind {
+        match (self.open_work, self.open_brief) {
+            (true, _) => Kind::Run,
+            (false, true) => Kind::Preparation,
+            (false, false) => Kind::Close,
+        }
     }
 
     /// Whether the server has finished the startup.

@@ -1,7 +1,9 @@
 //! What the two directions of the stream say.
 
+use super::counts::WireCounts;
 use super::frame::Visit;
 use super::ledger::Ledger;
+use super::record::{Kind, Recorder};
 use super::scan::{Found, Scanner};
 use super::signs::Signs;
 use super::taint::{Taint, TaintingStatements};
@@ -193,12 +195,21 @@ pub(super) struct Findings {
     pub(super) process_id: i32,
     /// None while nobody wants to know.
     pub(super) signs: Option<Box<Signs>>,
+    /// The same.
+    pub(super) recorder: Option<Box<Recorder>>,
+    pub(super) counts: WireCounts,
+    /// The server has said that the session is over.
+    pub(super) farewell: bool,
 }
 
 impl Findings {
     fn failed(&mut self, code: &str, is_farewell: bool) {
         if is_farewell {
             self.ledger.confuse();
+            self.farewell = true;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.farewell();
+            }
         } else {
             self.ledger.failed();
         }
@@ -210,6 +221,9 @@ impl Findings {
     fn ready(&mut self, status: u8) {
         self.ledger.ready(status);
         self.answered();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.answered(self.ledger.answers(), self.ledger.status());
+        }
     }
 
     fn copy_in(&mut self) {
@@ -217,6 +231,9 @@ impl Findings {
         self.ledger.copy_in();
         if self.ledger.answers() > before {
             self.answered();
+            if let Some(recorder) = &mut self.recorder {
+                recorder.swallowed();
+            }
         }
     }
 
@@ -235,8 +252,24 @@ pub(super) struct Reading<'a, R> {
 
 impl Visit for Reading<'_, Client> {
     fn begin(&mut self, kind: u8) {
-        let Findings { ledger, signs, .. } = &mut *self.findings;
+        let findings = &mut *self.findings;
+        let request = match kind {
+            b'S' => Some(findings.ledger.open()),
+            b'Q' | b'F' => Some(Kind::Query),
+            _ => None,
+        };
+        let Findings {
+            ledger,
+            signs,
+            recorder,
+            counts,
+            ..
+        } = findings;
         ledger.sent(kind);
+        counts.sent(kind);
+        if let (Some(recorder), Some(request)) = (recorder, request) {
+            recorder.sent(request);
+        }
         if let Some(signs) = signs {
             signs.sent(kind, ledger.requests());
         }
@@ -257,6 +290,9 @@ impl Visit for Reading<'_, Client> {
 impl Visit for Reading<'_, Server> {
     fn begin(&mut self, kind: u8) {
         (self.reader.kind, self.reader.filled) = (kind, 0);
+        if let Some(recorder) = &mut self.findings.recorder {
+            recorder.begin(kind);
+        }
         match kind {
             b'G' => self.findings.copy_in(),
             // CopyBoth: replication, which nobody pools.
@@ -273,6 +309,9 @@ impl Visit for Reading<'_, Server> {
         let kept = bytes.len().min(KEPT - *filled);
         start[*filled..*filled + kept].copy_from_slice(&bytes[..kept]);
         *filled += kept;
+        if let Some(recorder) = &mut self.findings.recorder {
+            recorder.body(bytes);
+        }
     }
 
     fn end(&mut self) {

@@ -2,6 +2,7 @@
 
 use super::frame::Framer;
 use super::read::{Client, Findings, Reading, Server};
+use super::record::Recorder;
 use super::signs::Signs;
 use super::{Facts, Watch};
 use pool_core::Vitals;
@@ -31,6 +32,8 @@ pub(super) struct Reader {
     blocked: bool,
     unread: bool,
     ended: bool,
+    /// Something came since the last that was sent.
+    turned: bool,
 }
 
 impl Reader {
@@ -44,6 +47,7 @@ impl Reader {
             blocked: false,
             unread: false,
             ended: false,
+            turned: true,
         }
     }
 
@@ -54,6 +58,9 @@ impl Reader {
             findings: &mut self.findings,
         };
         self.outbound.feed(bytes, &mut reading);
+        let counts = &mut self.findings.counts;
+        counts.turns += u64::from(std::mem::take(&mut self.turned));
+        counts.requests = self.findings.ledger.requests();
         let signs = &mut self.findings.signs;
         if let Some(all) = signs {
             all.paused();
@@ -75,6 +82,7 @@ impl Reader {
     }
 
     fn take_in(&mut self, bytes: &[u8]) {
+        self.turned = true;
         let mut reading = Reading {
             reader: &mut self.server,
             findings: &mut self.findings,
@@ -96,6 +104,20 @@ impl Reader {
     /// Writes vital signs from here on; to be called between two requests.
     pub(super) fn attend(&mut self, vitals: Vitals) {
         self.findings.signs = Some(Box::new(Signs::new(vitals)));
+    }
+
+    /// Records from here on, under another number than before; zero ends it.
+    pub(super) fn record(&mut self, epoch: u32) {
+        let before = self.findings.ledger.requests();
+        let too_late = self.findings.farewell;
+        let begun = || Box::new(Recorder::new(epoch, before, too_late));
+        self.findings.recorder = (epoch != 0).then(begun);
+    }
+
+    /// Under which number it records.
+    fn recording(&self) -> u32 {
+        let recorder = self.findings.recorder.as_deref();
+        recorder.map_or(0, Recorder::epoch)
     }
 
     fn end(&mut self) {
@@ -122,6 +144,12 @@ impl Reader {
 
     fn publish(&mut self, watch: &Watch) {
         watch.add_taint(std::mem::take(&mut self.findings.taint));
+        // Before the facts: whoever reads that all is answered finds the answers.
+        if let Some(recorder) = &mut self.findings.recorder
+            && recorder.has_news()
+        {
+            watch.keep(recorder);
+        }
         watch.publish(
             self.facts(),
             self.findings.ledger.work(),
@@ -147,6 +175,14 @@ impl<S> WatchedStream<S> {
         {
             self.attended = true;
             self.reader.attend(vitals.clone());
+        }
+    }
+
+    /// Begins or ends a recording when that is asked for.
+    fn record(&mut self) {
+        let wanted = self.watch.recording();
+        if wanted != self.reader.recording() {
+            self.reader.record(wanted);
         }
     }
 
@@ -192,9 +228,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedStream<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.attend();
+        self.record();
         let outcome = Pin::new(&mut self.inner).poll_write(cx, buf);
         if let Poll::Ready(Ok(accepted)) = outcome {
             self.reader.wrote(&buf[..accepted]);
+            self.watch.publish_counts(&self.reader.findings.counts);
         }
         self.blocked(&outcome);
         outcome

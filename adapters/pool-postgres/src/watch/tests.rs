@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
     [&[kind][..], &length, body].concat()
 }
@@ -18,33 +18,33 @@ fn startup() -> Vec<u8> {
     [&length[..], body].concat()
 }
 
-fn ready(status: u8) -> Vec<u8> {
+pub(super) fn ready(status: u8) -> Vec<u8> {
     message(b'Z', &[status])
 }
 
-fn query(text: &str) -> Vec<u8> {
+pub(super) fn query(text: &str) -> Vec<u8> {
     message(b'Q', &[text.as_bytes(), b"\0"].concat())
 }
 
 /// Parse, Bind and Execute of a named statement.
-fn parse(name: &str, text: &str) -> Vec<u8> {
+pub(super) fn parse(name: &str, text: &str) -> Vec<u8> {
     let body = [name.as_bytes(), b"\0", text.as_bytes(), b"\0\0\0"].concat();
     message(b'P', &body)
 }
 
-fn run(name: &str) -> Vec<u8> {
+pub(super) fn run(name: &str) -> Vec<u8> {
     let bind = [b"\0", name.as_bytes(), b"\0\0\0\0\0\0\0"].concat();
     let sync = message(b'S', b"");
     [message(b'B', &bind), message(b'E', b"\0\0\0\0\0"), sync].concat()
 }
 
-fn close(name: &str) -> Vec<u8> {
+pub(super) fn close(name: &str) -> Vec<u8> {
     let close = message(b'C', &[b"S", name.as_bytes(), b"\0"].concat());
     [close, message(b'S', b"")].concat()
 }
 
 /// A reader behind a finished startup.
-fn started() -> Reader {
+pub(super) fn started() -> Reader {
     let mut reader = Reader::new();
     reader.wrote(&startup());
     let key = message(b'K', &[0, 0, 4, 210, 0, 0, 0, 9]);
@@ -333,7 +333,7 @@ proptest! {
     }
 }
 
-fn chunked(mut bytes: &[u8], sizes: &[usize], mut feed: impl FnMut(&[u8])) {
+pub(super) fn chunked(mut bytes: &[u8], sizes: &[usize], mut feed: impl FnMut(&[u8])) {
     let mut sizes = sizes.iter().cycle();
     while !bytes.is_empty() {
         let size = sizes.next().map_or(1, |size| *size).min(bytes.len());

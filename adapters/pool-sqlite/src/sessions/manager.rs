@@ -1,6 +1,7 @@
 //! What sessions need from SQLite.
 
-use pool_multiplex::{Done, Label, Prelude, Residue, SessionManager};
+use pool_core::BoxFuture;
+use pool_multiplex::{Done, Label, Prelude, Residue, SessionManager, Settings};
 
 use super::job::{Operation, Reply, Task};
 use super::session::SqliteSession;
@@ -17,6 +18,10 @@ impl SessionManager for SqliteManager {
         Operation::new(Task::Nothing)
     }
 
+    fn rollback<'a>() -> Self::Operation<'a> {
+        Operation::new(Task::Rollback)
+    }
+
     fn identity(&self) -> String {
         self.name_of_database()
     }
@@ -29,16 +34,21 @@ impl SessionManager for SqliteManager {
     /// nothing but settings is left.
     fn accounted(&self, _conn: &mut SqliteConnection) {}
 
-    async fn run(
-        &self,
-        conn: &mut SqliteConnection,
+    fn run<'a, 'b: 'a>(
+        &'a self,
+        conn: &'a mut SqliteConnection,
         prelude: Prelude,
-        operation: Self::Operation<'_>,
-    ) -> Done<Reply, Error> {
-        conn.perform(prelude, operation).await
+        operation: Self::Operation<'b>,
+    ) -> BoxFuture<'a, Done<Reply, Error>> {
+        Box::pin(conn.perform(prelude, operation))
     }
 
-    async fn probe(&self, conn: &mut SqliteConnection) -> Result<Residue, Error> {
+    /// The thread's own books say what ought to be there.
+    async fn probe(
+        &self,
+        conn: &mut SqliteConnection,
+        _expected: &Settings,
+    ) -> Result<Residue, Error> {
         conn.probe().await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pool_multiplex::{PinReason, Pins, Session, TransactionStatus, Work};
+use pool_multiplex::{Pins, Session, TransactionStatus, Work};
 use rusqlite::{Connection, Params, Row, TransactionBehavior};
 
 use super::job::{Operation, Reply, Task, modes};
@@ -217,7 +217,7 @@ impl SqliteSession {
         behavior: TransactionBehavior,
     ) -> Result<SessionTransaction<'_>, SessionError> {
         self.roll_back_if_due().await?;
-        self.base.begin(modes(behavior))?;
+        self.base.begin(modes(behavior)).await?;
         Ok(SessionTransaction::new(self))
     }
 
@@ -280,36 +280,28 @@ impl SqliteSession {
         self.base.run(operation, Work::default()).await
     }
 
-    /// What the drop of a transaction's guard has left to do.
+    /// Has the base do what the drop of a transaction's guard has left to do.
     pub(super) async fn roll_back_if_due(&mut self) -> Result<(), SessionError> {
-        if !std::mem::take(&mut self.rollback_is_due)
-            || self.base.status()? == TransactionStatus::Idle
-        {
+        if !std::mem::take(&mut self.rollback_is_due) {
             return Ok(());
         }
-        let operation = Operation::new(Task::Rollback);
+        let operation = Operation::new(Task::Nothing);
         self.base.run(operation, Work::default()).await.map(drop)
     }
 
-    /// Rolls the transaction back as far as that can be done without waiting.
+    /// Rolls the transaction back as far as that can be done without waiting. Settings stay.
     pub(super) fn roll_back_later(&mut self) -> Result<(), SessionError> {
-        if self.base.end_unbegun(false)? {
-            return Ok(());
-        }
-        if self.base.pins()? != Pins::NONE.with(PinReason::Transaction) {
-            // Given up with its connection it would take along what else is there.
-            self.rollback_is_due = true;
-            return Ok(());
-        }
         let wanted = self.base.look(|state| state.wanted().clone())?;
-        self.base.abandon()?;
+        self.base.abandon_transaction();
+        self.rollback_is_due = self.base.status()? != TransactionStatus::Idle;
+        if self.rollback_is_due {
+            // The rollback itself will say what has become of them.
+            return Ok(());
+        }
         self.base.change(|state| {
-            let had: Vec<_> = state
-                .wanted()
-                .iter()
-                .map(|(name, _)| Arc::clone(name))
-                .collect();
-            let gone = had.iter().filter(|name| wanted.get(name).is_none());
+            let names = state.wanted().iter().map(|(name, _)| Arc::clone(name));
+            let names: Vec<_> = names.collect();
+            let gone = names.iter().filter(|name| wanted.get(name).is_none());
             gone.for_each(|name| state.unwant(name));
             for (name, value) in wanted.iter() {
                 // There were no more of them before.

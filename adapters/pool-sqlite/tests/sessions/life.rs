@@ -176,7 +176,7 @@ async fn an_open_transaction_is_not_exported() {
         matches!(error, Error::Transfer(TransferError::NotExportable { .. })),
         "{error:?}"
     );
-    a.abandon().expect("given up");
+    a.abandon_transaction();
     a.export(&Exporter::default(), &keys, UnixSeconds(1))
         .map_err(|(_, error)| error)
         .expect("exported");

@@ -15,10 +15,11 @@ use tokio::time::{Instant, sleep};
 use super::ENOUGH;
 use super::checks::{as_number, has_waiters};
 use super::harness::{PATIENCE, Tasks, capacity, run};
+use crate::latency::latencies;
 use crate::peers::backend::Backend;
 use crate::peers::contestant::{About, Contestant, Setup};
 use crate::peers::erased::{Entrant, Pool};
-use crate::peers::scenario::{Outcome, Round, Scenario, latencies};
+use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
 const SIZE: usize = 8;

@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 use crossbeam_utils::CachePadded;
 use hdrhistogram::Histogram;
 
-use super::fairness::{jain, least_by_most};
 use super::{note_overlap, setup};
+use crate::fairness::{jain, least_by_most};
+use crate::latency::latencies;
 use crate::peers::contestant::{Contestant, Setup};
 use crate::peers::erased::{Boxed, Pool};
-use crate::peers::scenario::{Outcome, intact, latencies};
+use crate::peers::scenario::{Outcome, intact};
 use crate::peers::workers::{Beat, Busy, Crew, cores, sample};
 use crate::record::Better;
 

@@ -7,7 +7,6 @@
 
 mod crowd;
 mod crowded;
-mod fairness;
 mod free;
 mod heavy;
 mod laps;

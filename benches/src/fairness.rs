@@ -1,7 +1,8 @@
-//! How evenly tasks were served.
+//! How evenly those who asked were served.
 
 /// Jain's index of `shares`: 1 if all are equal, 1 / n if one has it all.
-pub(super) fn jain(shares: &[u64]) -> f64 {
+#[must_use]
+pub fn jain(shares: &[u64]) -> f64 {
     let sum: f64 = shares.iter().map(|&share| share as f64).sum();
     let squares: f64 = shares.iter().map(|&share| (share as f64).powi(2)).sum();
     if squares == 0.0 {
@@ -11,7 +12,8 @@ pub(super) fn jain(shares: &[u64]) -> f64 {
 }
 
 /// The least share by the greatest.
-pub(super) fn least_by_most(shares: &[u64]) -> f64 {
+#[must_use]
+pub fn least_by_most(shares: &[u64]) -> f64 {
     let most = shares.iter().max().copied().unwrap_or(0);
     let least = shares.iter().min().copied().unwrap_or(0);
     least as f64 / (most.max(1)) as f64

@@ -2,13 +2,24 @@
 
 use hdrhistogram::Histogram;
 
-use super::table::Entry;
-use crate::peers::scenario::{Outcome, Value};
+use crate::latency::quantiles;
+use crate::outcome::{Outcome, Value};
 use crate::record::{Distribution, Fault, Record, Series};
+
+/// Whose figures they are, and of what.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// As in [`Series`].
+    pub scenario: &'a str,
+    /// As in [`Series`].
+    pub variant: &'a str,
+    /// As in [`Series`].
+    pub contestant: &'a str,
+}
 
 /// Figures, faults and latencies so far.
 #[derive(Debug, Default)]
-pub(super) struct Collected {
+pub struct Collected {
     series: Vec<(Value, Vec<Option<f64>>)>,
     faults: Vec<(String, usize)>,
     latencies: Option<Histogram<u64>>,
@@ -18,27 +29,29 @@ pub(super) struct Collected {
 
 impl Collected {
     /// Whether it got stuck and takes no more part.
-    pub(super) fn is_out(&self) -> bool {
+    #[must_use]
+    pub fn is_out(&self) -> bool {
         self.out
     }
 
     /// Spares it all further rounds.
-    pub(super) fn retire(&mut self) {
+    pub fn retire(&mut self) {
         self.out = true;
     }
 
     /// Whether this fault was not seen before.
-    pub(super) fn is_new(&self, fault: &str) -> bool {
+    #[must_use]
+    pub fn is_new(&self, fault: &str) -> bool {
         self.faults.iter().all(|(known, _)| known != fault)
     }
 
     /// A round without it.
-    pub(super) fn skip(&mut self, round: usize) {
+    pub fn skip(&mut self, round: usize) {
         self.rounds = round + 1;
     }
 
     /// A round.
-    pub(super) fn add(&mut self, round: usize, outcome: Outcome) {
+    pub fn add(&mut self, round: usize, outcome: Outcome) {
         for value in outcome.values {
             let known = |(known, _): &(Value, _)| known.metric == value.metric;
             let index = self.series.iter().position(known).unwrap_or_else(|| {
@@ -69,14 +82,14 @@ impl Collected {
     }
 
     /// Adds it to a record.
-    pub(super) fn into_record(self, entry: &Entry, record: &mut Record) {
-        let scenario = entry.scenario.to_owned();
-        let contestant = entry.about.name.to_owned();
+    pub fn into_record(self, place: Place<'_>, record: &mut Record) {
+        let scenario = place.scenario.to_owned();
+        let contestant = place.contestant.to_owned();
         for (value, mut values) in self.series {
             values.resize(self.rounds, None);
             record.series.push(Series {
                 scenario: scenario.clone(),
-                variant: entry.variant.clone(),
+                variant: place.variant.to_owned(),
                 contestant: contestant.clone(),
                 metric: value.metric.to_owned(),
                 unit: value.unit.to_owned(),
@@ -87,7 +100,7 @@ impl Collected {
         for (what, rounds) in self.faults {
             record.faults.push(Fault {
                 scenario: scenario.clone(),
-                variant: entry.variant.clone(),
+                variant: place.variant.to_owned(),
                 contestant: contestant.clone(),
                 what,
                 rounds,
@@ -96,7 +109,7 @@ impl Collected {
         if let Some(latencies) = self.latencies.filter(|latencies| !latencies.is_empty()) {
             record.distributions.push(Distribution {
                 scenario,
-                variant: entry.variant.clone(),
+                variant: place.variant.to_owned(),
                 contestant,
                 unit: "ns".to_owned(),
                 quantiles: quantiles(&latencies),
@@ -105,22 +118,9 @@ impl Collected {
     }
 }
 
-/// A curve that is as fine at its tail as in its middle.
-fn quantiles(latencies: &Histogram<u64>) -> Vec<(f64, f64)> {
-    let mut quantiles: Vec<(f64, f64)> = Vec::new();
-    for step in latencies.iter_quantiles(10) {
-        let point = (step.quantile_iterated_to(), step.value_iterated_to() as f64);
-        if quantiles.last().is_none_or(|last| last.0 < point.0) {
-            quantiles.push(point);
-        }
-    }
-    quantiles
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::peers::scenario::latencies;
     use crate::record::Better;
 
     fn outcome(values: &[(&'static str, f64)]) -> Outcome {
@@ -172,22 +172,5 @@ mod tests {
             },
         );
         assert!(collected.is_out());
-    }
-
-    #[test]
-    fn quantiles_rise_to_one() {
-        let latencies = latencies((1..10_000).map(|micros| micros * 1000));
-        let quantiles = quantiles(&latencies);
-        assert!(
-            quantiles
-                .windows(2)
-                .all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1)
-        );
-        assert!(
-            quantiles
-                .last()
-                .is_some_and(|last| (last.0 - 1.0).abs() < 1e-9)
-        );
-        assert!(quantiles.len() < 400, "{} points", quantiles.len());
     }
 }

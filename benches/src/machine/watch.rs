@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use super::workers::cores;
-use crate::machine;
+use super::here;
 use crate::record::Machine;
 
 /// Watches the machine over a run.
@@ -25,9 +24,8 @@ impl Watch {
     #[must_use]
     pub fn start() -> Self {
         let machine = Machine {
-            cores: cores(),
             load_before: load(),
-            ..machine::here()
+            ..here()
         };
         Self {
             machine,

@@ -1,0 +1,115 @@
+//! Reading back what a text does not tell.
+//!
+//! One request behind the operation, and only for statements that ask for it: `SET` as text, whose
+//! value the server may spell otherwise; `DO`, `CALL` and the like, which may set anything; locks and
+//! prepared statements, which are counted by the server alone.
+
+use super::effects::{Aftermath, is_no_role};
+use crate::connection::PostgresConnection;
+use crate::settings::literal;
+use pool_multiplex::{Effect, PinReason, Settings};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use tokio_postgres::{Error, SimpleQueryMessage, SimpleQueryRow};
+
+/// Locks and statements that only this connection has.
+const PINS: &str = "SELECT 'p', \
+    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks \
+     WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()) > 0, \
+    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql) > 0;";
+
+/// What is set, but for names that programs have made up.
+const ALL_SETTINGS: &str = "SELECT 'a', name, pg_catalog.current_setting(name) \
+    FROM pg_catalog.pg_settings WHERE source = 'session';";
+
+/// Asks, and says what follows. `wanted` are the settings as they were known before.
+pub(crate) async fn read(
+    conn: &PostgresConnection,
+    aftermath: &Aftermath,
+    wanted: &Settings,
+) -> Result<Vec<Effect>, Error> {
+    let rows = conn
+        .client()
+        .simple_query(&question(aftermath, wanted))
+        .await?;
+    let mut found = Found::default();
+    for message in &rows {
+        if let SimpleQueryMessage::Row(row) = message {
+            found.take(row);
+        }
+    }
+    if aftermath.all_settings {
+        found.miss(wanted);
+    }
+    Ok(found.effects)
+}
+
+fn question(aftermath: &Aftermath, wanted: &Settings) -> String {
+    let mut text = String::new();
+    let mut ask = |name: &str| {
+        let name = literal(name);
+        let _ = write!(
+            text,
+            "SELECT 's', {name}, pg_catalog.current_setting({name}, true);"
+        );
+    };
+    aftermath.settings.iter().for_each(|name| ask(name));
+    if aftermath.all_settings {
+        let made_up = wanted.iter().map(|(name, _)| name);
+        made_up
+            .filter(|name| name.contains('.'))
+            .for_each(|name| ask(name));
+        ask("role");
+        text.push_str(ALL_SETTINGS);
+    }
+    if aftermath.pins {
+        text.push_str(PINS);
+    }
+    text
+}
+
+#[derive(Default)]
+struct Found {
+    effects: Vec<Effect>,
+    seen: Vec<Arc<str>>,
+}
+
+impl Found {
+    fn take(&mut self, row: &SimpleQueryRow) {
+        let [kind, first, second] = [0, 1, 2].map(|column| row.get(column).unwrap_or_default());
+        match kind {
+            "p" => {
+                self.pin(PinReason::AdvisoryLock, first);
+                self.pin(PinReason::PreparedBySql, second);
+            }
+            _ => self.set(first, second),
+        }
+    }
+
+    fn pin(&mut self, reason: PinReason, is_there: &str) {
+        self.effects.push(match is_there {
+            "t" => Effect::Pin(reason),
+            _ => Effect::Unpin(reason),
+        });
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        let name: Arc<str> = name.into();
+        self.seen.push(Arc::clone(&name));
+        self.effects.push(match is_no_role(&name, value) {
+            true => Effect::Reset(name),
+            false => Effect::Set {
+                name,
+                value: value.into(),
+            },
+        });
+    }
+
+    /// What was set and is not among all that is set, is not set any more.
+    fn miss(&mut self, wanted: &Settings) {
+        let is_seen = |name: &str| self.seen.iter().any(|seen| seen.eq_ignore_ascii_case(name));
+        let missed: Vec<_> = wanted.iter().filter(|(name, _)| !is_seen(name)).collect();
+        let missed = missed.into_iter().map(|(name, _)| Arc::clone(name));
+        self.effects.extend(missed.map(Effect::Reset));
+    }
+}

@@ -1,0 +1,289 @@
+//! What a script did to the session, by what the server said to it.
+//!
+//! The script says what each statement means, the answer how many of them were carried out and how a
+//! transaction ended. Together they are exact, but for values: the server may spell them otherwise
+//! than the script, and a few statements do things that no text tells. Those are read back:
+//! [`Aftermath`] says which.
+
+use super::operation::Parameters;
+use crate::sql::{
+    Argument, Assignment, Isolation, Kind, Marks, Modes, Script, SetConfig, SetValue,
+};
+use crate::watch::{Answer, Status, Tag};
+use pool_multiplex::{Access, Effect, PinReason, Pins};
+use std::sync::Arc;
+
+/// What must be asked once a script has run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Aftermath {
+    /// The settings whose values are not known as the server spells them.
+    pub(crate) settings: Vec<Arc<str>>,
+    /// All settings may have changed.
+    pub(crate) all_settings: bool,
+    /// Locks or statements of the session may be gone, or not there.
+    pub(crate) pins: bool,
+}
+
+impl Aftermath {
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.settings.is_empty() && !self.all_settings && !self.pins
+    }
+}
+
+/// What a script did.
+#[derive(Debug, Default)]
+pub(crate) struct Followed {
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) aftermath: Aftermath,
+    /// The session has, or may have, locks of its own.
+    has_locks: bool,
+}
+
+/// Settings that a RESET ALL leaves alone.
+const KEPT_BY_RESET_ALL: &[&str] = &["role", "session_authorization"];
+
+/// What `script` did, of which the server said `answer`, for a session that is pinned by `pins`.
+pub(crate) fn follow(
+    script: &Script,
+    parameters: Parameters<'_>,
+    answer: &Answer,
+    pins: Pins,
+) -> Followed {
+    let mut followed = Followed {
+        has_locks: pins.contains(PinReason::AdvisoryLock),
+        ..Followed::default()
+    };
+    let completed = answer.tags.iter().filter(|tag| **tag != Tag::Suspended);
+    if completed.clone().count() > script.statements.len().max(1) {
+        followed.taint("an answer to more statements than were sent");
+    }
+    for (at, (statement, tag)) in script.statements.iter().zip(completed).enumerate() {
+        followed.effects.push(Effect::BeginImplicit);
+        followed.kind(&statement.kind, *tag);
+        followed.marks(statement.marks);
+        let calls = script.set_config.iter().filter(|call| call.statement == at);
+        calls.for_each(|call| followed.set_config(call, parameters));
+    }
+    let done = answer.tags.len();
+    let end = match (&answer.failure, script.statements.get(done)) {
+        (None, _) => Effect::CommitImplicit,
+        (Some(_), failed) => {
+            // What outlives a rollback outlives an error.
+            followed.marks(failed.map_or(Marks::NONE, |statement| statement.marks));
+            // A COMMIT that fails has ended the transaction all the same.
+            match answer.status {
+                Status::Idle => Effect::Rollback { chain: false },
+                _ => Effect::Failed,
+            }
+        }
+    };
+    followed.effects.push(end);
+    followed.take_reported(answer);
+    followed
+}
+
+impl Followed {
+    fn taint(&mut self, why: &'static str) {
+        self.effects.push(Effect::Taint(why));
+    }
+
+    fn kind(&mut self, kind: &Kind, tag: Tag) {
+        match kind {
+            Kind::Set {
+                assignments,
+                is_local: false,
+            } => assignments.iter().for_each(|one| self.assign(one)),
+            Kind::Set { assignments, .. } => self.forget_values(assignments),
+            Kind::Reset { name } => self.effects.push(Effect::Reset(name.as_str().into())),
+            Kind::ResetAll => self.effects.push(Effect::ResetAllBut(KEPT_BY_RESET_ALL)),
+            Kind::Do | Kind::Call | Kind::Execute { .. } => self.aftermath.all_settings = true,
+            Kind::Other => self.taint("a statement that is not known"),
+            Kind::DiscardAll => self.discard_all(),
+            Kind::DiscardTemporary => self.effects.push(Effect::DropTemporary(None)),
+            _ => self.transaction(kind, tag),
+        }
+    }
+
+    fn assign(&mut self, Assignment { name, value }: &Assignment) {
+        let name: Arc<str> = name.as_str().into();
+        match value {
+            SetValue::Default => return self.effects.push(Effect::Reset(name)),
+            SetValue::Literal(value) if is_no_role(&name, value) => {
+                return self.effects.push(Effect::Reset(name));
+            }
+            SetValue::Literal(value) => self.effects.push(Effect::Set {
+                name: Arc::clone(&name),
+                value: value.as_str().into(),
+            }),
+            SetValue::FromCurrent | SetValue::Unclear => {}
+        }
+        self.ask_for(name);
+    }
+
+    fn ask_for(&mut self, name: Arc<str>) {
+        let settings = &mut self.aftermath.settings;
+        if !settings.contains(&name) {
+            settings.push(name);
+        }
+    }
+
+    /// A setting that is covered until the transaction ends cannot be read.
+    fn forget_values(&mut self, covered: &[Assignment]) {
+        let is_covered = |name: &Arc<str>| covered.iter().any(|one| *one.name == **name);
+        self.aftermath.settings.retain(|name| !is_covered(name));
+    }
+
+    fn set_config(&mut self, call: &SetConfig, parameters: Parameters<'_>) {
+        let text = |argument: &Argument| match argument {
+            Argument::Literal(text) => Some(text.clone()),
+            Argument::Parameter(number) => parameters.text(*number),
+            Argument::Null | Argument::Unclear => None,
+        };
+        let is_local = match &call.is_local {
+            Argument::Literal(text) => Some(text == "true"),
+            _ => None,
+        };
+        match (text(&call.name), is_local) {
+            (_, Some(true)) => {}
+            (Some(name), Some(false)) => {
+                let name: Arc<str> = name.to_ascii_lowercase().into();
+                if call.is_certain
+                    && let Some(value) = text(&call.value)
+                {
+                    let value = value.into();
+                    self.effects.push(Effect::Set {
+                        name: Arc::clone(&name),
+                        value,
+                    });
+                }
+                self.ask_for(name);
+            }
+            _ => self.taint("a set_config whose arguments are computed"),
+        }
+    }
+
+    fn transaction(&mut self, kind: &Kind, tag: Tag) {
+        let effect = match kind {
+            Kind::Begin(modes) => Effect::Begin(modes_of(*modes)),
+            Kind::Commit { chain } if tag == Tag::Rollback => Effect::Rollback { chain: *chain },
+            Kind::Commit { chain } => Effect::Commit { chain: *chain },
+            // What it prepares keeps its changes, and the session its settings.
+            Kind::PrepareTransaction if tag == Tag::Rollback => Effect::Rollback { chain: false },
+            Kind::PrepareTransaction => Effect::Commit { chain: false },
+            Kind::Rollback { chain } => Effect::Rollback { chain: *chain },
+            Kind::Savepoint { name } => Effect::Savepoint(name.as_str().into()),
+            Kind::Release { name } => Effect::Release(name.as_str().into()),
+            Kind::RollbackTo { name } => Effect::RollbackTo(name.as_str().into()),
+            _ => return self.objects(kind),
+        };
+        let ends = matches!(effect, Effect::Commit { .. } | Effect::Rollback { .. });
+        // Locks of the session and of the transaction are told apart only now.
+        self.aftermath.pins |= ends && self.has_locks;
+        self.effects.push(effect);
+    }
+
+    fn objects(&mut self, kind: &Kind) {
+        let name_of = |name: &Option<String>| name.as_deref().map(Arc::from);
+        match kind {
+            Kind::CreateTemporary {
+                name,
+                on_commit_drop,
+            } => self.effects.push(Effect::CreateTemporary {
+                name: name.as_str().into(),
+                until_commit: *on_commit_drop,
+            }),
+            Kind::Drop { names } => {
+                let dropped = names.iter().filter(|one| match &one.schema {
+                    Some(_) => one.is_temporary(),
+                    None => true,
+                });
+                let dropped = dropped.map(|one| one.name.as_str().into());
+                self.effects
+                    .extend(dropped.map(|name| Effect::DropTemporary(Some(name))));
+            }
+            Kind::DeclareCursor { name, hold } => self.effects.push(Effect::OpenCursor {
+                name: name.as_str().into(),
+                hold: *hold,
+            }),
+            Kind::CloseCursor { name } => self.effects.push(Effect::CloseCursor(name_of(name))),
+            Kind::Prepare { .. } => self.effects.push(Effect::Pin(PinReason::PreparedBySql)),
+            Kind::Deallocate { .. } => self.aftermath.pins = true,
+            _ => {}
+        }
+    }
+
+    fn discard_all(&mut self) {
+        self.effects.extend([
+            Effect::CloseCursor(None),
+            Effect::ResetAllBut(&[]),
+            Effect::Unsubscribe(None),
+            Effect::Unpin(PinReason::AdvisoryLock),
+            Effect::Unpin(PinReason::PreparedBySql),
+            Effect::Unpin(PinReason::LastValue),
+            Effect::DropTemporary(None),
+        ]);
+    }
+
+    fn marks(&mut self, marks: Marks) {
+        if marks.has(Marks::SEED) {
+            self.effects.push(Effect::Pin(PinReason::Seed));
+        }
+        if marks.has(Marks::ADVISORY_LOCK) {
+            self.effects.push(Effect::Pin(PinReason::AdvisoryLock));
+        }
+        self.aftermath.pins |= marks.has(Marks::ADVISORY_LOCK) || marks.has(Marks::ADVISORY_UNLOCK);
+    }
+
+    /// Uses the values that the server has reported by itself.
+    fn take_reported(&mut self, answer: &Answer) {
+        for parameter in &answer.parameters {
+            let Some(value) = &parameter.value else {
+                continue;
+            };
+            let is_it = |name: &Arc<str>| name.eq_ignore_ascii_case(&parameter.name);
+            let settings = &mut self.aftermath.settings;
+            let Some(at) = settings.iter().position(is_it) else {
+                continue;
+            };
+            // It is the last value of the request, and so is this effect.
+            settings.swap_remove(at);
+            self.spell(&parameter.name, value);
+        }
+    }
+
+    /// Puts the last value that a setting got as the server spells it.
+    fn spell(&mut self, setting: &str, spelled: &str) {
+        let last = self
+            .effects
+            .iter_mut()
+            .rev()
+            .find_map(|effect| match effect {
+                Effect::Set { name, value } if name.eq_ignore_ascii_case(setting) => Some(value),
+                _ => None,
+            });
+        if let Some(value) = last {
+            *value = spelled.into();
+        }
+    }
+}
+
+/// Whether it is the end of a role.
+pub(crate) fn is_no_role(name: &str, value: &str) -> bool {
+    name.eq_ignore_ascii_case("role") && value.eq_ignore_ascii_case("none")
+}
+
+fn modes_of(modes: Modes) -> pool_multiplex::Modes {
+    pool_multiplex::Modes {
+        isolation: modes.isolation.map(|isolation| match isolation {
+            Isolation::ReadUncommitted => pool_multiplex::Isolation::ReadUncommitted,
+            Isolation::ReadCommitted => pool_multiplex::Isolation::ReadCommitted,
+            Isolation::RepeatableRead => pool_multiplex::Isolation::RepeatableRead,
+            Isolation::Serializable => pool_multiplex::Isolation::Serializable,
+        }),
+        access: modes.read_only.map(|read_only| match read_only {
+            true => Access::ReadOnly,
+            false => Access::ReadWrite,
+        }),
+        deferrable: modes.deferrable,
+    }
+}

@@ -1,0 +1,103 @@
+//! What a session asks of a connection, and what it gets back.
+
+use crate::sql::Script;
+use pool_multiplex::Statement as Shared;
+use std::sync::{Arc, OnceLock};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, SimpleQueryMessage};
+
+/// Something that a session runs. Made by the methods of [`Session`](crate::Session).
+#[derive(Debug)]
+pub struct Operation<'a>(pub(crate) Ask<'a>);
+
+/// What comes of it. Read by the methods of [`Session`](crate::Session).
+#[derive(Debug)]
+pub struct Reply(pub(crate) Got);
+
+/// What to run.
+#[derive(Debug)]
+pub(crate) enum Ask<'a> {
+    /// Nothing: the prelude is what matters.
+    Nothing,
+    /// The transaction is rolled back.
+    Rollback,
+    /// A setting gets a value, and the server says how it spells that.
+    Set { name: &'a str, value: &'a str },
+    /// One statement with parameters.
+    Query {
+        statement: &'a Arc<Shared>,
+        known: &'a Known,
+        parameters: Parameters<'a>,
+        /// How often the session has run it before.
+        executions: u64,
+        /// Values of sequences on the connection are this session's own.
+        own_sequences: bool,
+    },
+    /// Any statements, as one text.
+    Batch {
+        text: &'a str,
+        script: &'a Script,
+        own_sequences: bool,
+    },
+    /// A statement is prepared, so that its types are known.
+    Prepare {
+        statement: &'a Arc<Shared>,
+        known: &'a Known,
+    },
+    /// A text of the session's own, whose rows are wanted and which changes nothing.
+    Ask(&'static str),
+}
+
+/// Parameters of a statement, in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parameters<'a> {
+    /// Of types that the server finds out.
+    Plain(&'a [&'a (dyn ToSql + Sync)]),
+    /// Of these types.
+    Typed(&'a [(&'a (dyn ToSql + Sync), Type)]),
+}
+
+impl Parameters<'_> {
+    /// The parameter with this number, from 1, if it is a text.
+    pub(crate) fn text(&self, number: u32) -> Option<String> {
+        let at = usize::try_from(number).ok()?.checked_sub(1)?;
+        let parameter: &(dyn ToSql + Sync) = match self {
+            Self::Plain(all) => *all.get(at)?,
+            Self::Typed(all) => all.get(at)?.0,
+        };
+        let mut bytes = bytes::BytesMut::new();
+        let written = parameter.to_sql_checked(&Type::TEXT, &mut bytes).ok()?;
+        match written {
+            tokio_postgres::types::IsNull::No => String::from_utf8(bytes.to_vec()).ok(),
+            tokio_postgres::types::IsNull::Yes => None,
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Got {
+    Nothing,
+    /// Rows, and how many the server says it returned or changed.
+    Rows(Vec<Row>, Option<u64>),
+    Messages(Vec<SimpleQueryMessage>),
+    /// The value of a setting, as the server spells it.
+    Value(String),
+}
+
+/// What is known of a statement that sessions share, whatever connection it runs on.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) script: Script,
+    /// The types of its parameters, once a server has said so.
+    pub(crate) types: OnceLock<Vec<Type>>,
+}
+
+impl Known {
+    pub(crate) fn new(text: &str) -> Self {
+        Self {
+            script: crate::sql::classify(text),
+            types: OnceLock::new(),
+        }
+    }
+}

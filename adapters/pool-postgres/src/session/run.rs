@@ -1,0 +1,559 @@
+//! Running what a session asks for, on one connection.
+//!
+//! Everything goes through one path: what has to be in force is written down, put into the frame that
+//! fails together with the operation, sent with it in one flight, and read from what the server said.
+
+use super::aftermath;
+use super::effects::{Aftermath, follow};
+use super::frame::{opening, settings};
+use super::operation::{Ask, Got, Known, Parameters, Reply};
+use super::refusal::in_stead;
+use super::scope::scope;
+use crate::connection::PostgresConnection;
+use crate::error::Error;
+use crate::sql::{Kind, Marks, Script, classify};
+use crate::statements::{Wanted, is_outdated};
+use crate::unit::{self, Effect, End, Frame, Operation, Outcome, Part, Report};
+use crate::watch::{Answer, Status};
+use pool_multiplex::Statement as Shared;
+use pool_multiplex::{Done, Effect as Follows, Failed, Failure, Prelude, TransactionStatus};
+use std::future::Future;
+use tokio_postgres::types::Type;
+
+type Ran = Done<Reply, Error>;
+
+/// How often a statement must have run in a session before it is worth a name on a connection.
+const WORTH_A_NAME: u64 = 1;
+
+/// Runs one operation.
+pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'_>) -> Ran {
+    let mut ran = match ask {
+        Ask::Nothing => Run::new(conn, prelude).bare().await,
+        Ask::Rollback => {
+            const ROLLBACK: &str = "ROLLBACK";
+            let run = Run::new(conn, prelude);
+            run.batch(ROLLBACK, &classify(ROLLBACK)).await
+        }
+        Ask::Ask(text) => Run::new(conn, prelude).ask(text).await,
+        Ask::Set { name, value } => Run::new(conn, prelude).set(name, value).await,
+        Ask::Batch {
+            text,
+            script,
+            own_sequences,
+        } => {
+            let run = Run::new(conn, prelude).sequences(script, own_sequences);
+            run.batch(text, script).await
+        }
+        Ask::Prepare { statement, known } => {
+            Run::new(conn, prelude).prepare(statement, known).await
+        }
+        Ask::Query {
+            statement,
+            known,
+            parameters,
+            executions,
+            own_sequences,
+        } => {
+            let run = Run::new(conn, prelude).sequences(&known.script, own_sequences);
+            let query = Query {
+                statement,
+                known,
+                parameters,
+                executions,
+            };
+            run.query(&query).await
+        }
+    };
+    let changes = conn.statements().take_changes();
+    (ran.cached, ran.uncached) = (changes.cached, changes.uncached);
+    ran
+}
+
+/// A statement with its parameters.
+struct Query<'a> {
+    statement: &'a Shared,
+    known: &'a Known,
+    parameters: Parameters<'a>,
+    executions: u64,
+}
+
+/// One operation under way.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    conn: &'a PostgresConnection,
+    prelude: &'a Prelude,
+    /// Values of sequences that the connection remembers are another session's.
+    foreign_sequences: bool,
+}
+
+impl<'a> Run<'a> {
+    const fn new(conn: &'a PostgresConnection, prelude: &'a Prelude) -> Self {
+        Self {
+            conn,
+            prelude,
+            foreign_sequences: false,
+        }
+    }
+
+    fn sequences(mut self, script: &Script, own: bool) -> Self {
+        self.foreign_sequences = script.marks.has(Marks::SEQUENCE_READ) && !own;
+        self
+    }
+
+    /// Puts the prelude in force and does nothing else.
+    async fn bare(self) -> Ran {
+        if self.prelude.is_empty() {
+            return Done::ok(Reply(Got::Nothing), self.status());
+        }
+        let operation = unit::batch(self.conn, "", Effect::Reads);
+        let nothing = Script::default();
+        let ran = self.frame(operation, &nothing, None).await;
+        ran.conclude(|_| Got::Nothing)
+    }
+
+    async fn ask(self, text: &str) -> Ran {
+        let operation = unit::typed(self.conn, text, &[], Effect::Reads);
+        let ran = self.frame(operation, &Script::default(), None).await;
+        ran.conclude(|rows| Got::Rows(rows.rows, rows.affected))
+    }
+
+    /// `set_config` says in the same round trip how it spells the value.
+    async fn set(self, name: &str, value: &str) -> Ran {
+        const SET: &str = "SELECT pg_catalog.set_config($1, $2, false)";
+        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+            [(&name, Type::TEXT), (&value, Type::TEXT)];
+        let operation = unit::typed(self.conn, SET, &parameters, Effect::Reads);
+        let ran = self.frame(operation, &Script::default(), None).await;
+        let mut done = ran.conclude(|rows| {
+            let spelled = rows.rows.first().and_then(|row| row.try_get(0).ok());
+            Got::Value(spelled.unwrap_or_else(|| value.to_owned()))
+        });
+        if let Ok(Reply(Got::Value(spelled))) = &done.result {
+            done.effects
+                .push(match super::effects::is_no_role(name, spelled) {
+                    true => Follows::Reset(name.into()),
+                    false => Follows::Set {
+                        name: name.into(),
+                        value: spelled.as_str().into(),
+                    },
+                });
+        }
+        done
+    }
+
+    async fn batch(self, text: &str, script: &Script) -> Ran {
+        let text = in_stead(text, script);
+        let operation = unit::batch(self.conn, &text, effect_of(script));
+        let ran = self.frame(operation, script, None).await;
+        let ran = ran.follow(script, Parameters::Plain(&[])).await;
+        ran.conclude(Got::Messages)
+    }
+
+    async fn prepare(self, statement: &Shared, known: &Known) -> Ran {
+        let scope = scope(&self.prelude.wants);
+        let types = declared(statement);
+        let wanted = wanted(statement, &types, &scope);
+        match self.learn(wanted, known).await {
+            Ok((_, done)) => done,
+            Err(done) => done,
+        }
+    }
+
+    async fn query(self, query: &Query<'_>) -> Ran {
+        let ran = self.query_once(query).await;
+        let outdated = match &ran.result {
+            Err(Failed {
+                error: Error::Query(error),
+                failure: Failure::Operation,
+            }) => is_outdated(error),
+            _ => false,
+        };
+        // The server has run nothing, and outside a transaction nobody need know. The statement has
+        // been forgotten, so this prepares it anew.
+        match outdated && ran.status == Some(TransactionStatus::Idle) {
+            true => self.query_once(query).await,
+            false => ran,
+        }
+    }
+
+    async fn query_once(self, query: &Query<'_>) -> Ran {
+        let scope = scope(&self.prelude.wants);
+        let effect = effect_of(&query.known.script);
+        match query.parameters {
+            Parameters::Typed(typed) => {
+                let types: Vec<Type> = typed.iter().map(|(_, of)| of.clone()).collect();
+                let wanted = wanted(query.statement, &types, &scope);
+                self.typed(query, typed, wanted, effect).await
+            }
+            Parameters::Plain(plain) => {
+                let types = declared(query.statement);
+                let wanted = wanted(query.statement, &types, &scope);
+                if let Some(prepared) = self.conn.statements().lookup(wanted) {
+                    let operation = unit::prepared(self.conn, &prepared, plain, effect);
+                    return self.rows(operation, query, None).await;
+                }
+                let Some(known) = query.known.types.get() else {
+                    return self.unknown(query, plain, wanted, effect).await;
+                };
+                if known.len() != plain.len() {
+                    // The driver says what is wrong with it.
+                    return self.unknown(query, plain, wanted, effect).await;
+                }
+                let typed: Vec<_> = plain.iter().copied().zip(known.iter().cloned()).collect();
+                self.typed(query, &typed, wanted, effect).await
+            }
+        }
+    }
+
+    /// All types are known: one round trip, whatever the connection has.
+    async fn typed(
+        self,
+        query: &Query<'_>,
+        parameters: unit::Typed<'_>,
+        wanted: Wanted<'_>,
+        effect: Effect,
+    ) -> Ran {
+        if let Some(prepared) = self.conn.statements().lookup(wanted) {
+            let plain: Vec<_> = parameters.iter().map(|(value, _)| *value).collect();
+            let operation = unit::prepared(self.conn, &prepared, &plain, effect);
+            return self.rows(operation, query, None).await;
+        }
+        let later =
+            (query.executions >= WORTH_A_NAME && query.known.script.is_plain()).then_some(wanted);
+        let operation = unit::typed(self.conn, wanted.text, parameters, effect);
+        self.rows(operation, query, later).await
+    }
+
+    /// The types are the server's to say: a round trip to ask, once for all sessions.
+    async fn unknown(
+        self,
+        query: &Query<'_>,
+        parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+        wanted: Wanted<'_>,
+        effect: Effect,
+    ) -> Ran {
+        let (prepared, before) = match self.learn(wanted, query.known).await {
+            Ok(learned) => learned,
+            Err(done) => return done,
+        };
+        // The prelude is in force now.
+        let settled = Prelude {
+            has: self.prelude.wants.clone(),
+            wants: self.prelude.wants.clone(),
+            ..Prelude::default()
+        };
+        let next = Run {
+            conn: self.conn,
+            prelude: &settled,
+            foreign_sequences: self.foreign_sequences,
+        };
+        let operation = unit::prepared(self.conn, &prepared, parameters, effect);
+        let mut ran = next.rows(operation, query, None).await;
+        ran.holds = before.holds;
+        ran.effects.splice(..0, before.effects);
+        ran
+    }
+
+    /// Has a statement prepared behind the prelude.
+    async fn learn(
+        self,
+        wanted: Wanted<'_>,
+        known: &Known,
+    ) -> Result<(tokio_postgres::Statement, Ran), Ran> {
+        let operation = unit::batch(self.conn, "", Effect::Reads);
+        let mut ran = self
+            .frame(operation, &Script::default(), Some(wanted))
+            .await;
+        let prepared = ran.prepared.take();
+        let done = ran.conclude(|_| Got::Nothing);
+        if done.result.is_err() {
+            return Err(done);
+        }
+        match prepared {
+            Some(Ok(statement)) => {
+                let _ = known.types.set(statement.params().to_vec());
+                Ok((statement, done))
+            }
+            Some(Err(error)) => {
+                let failed = matches!(done.status, Some(TransactionStatus::Failed));
+                let effects = if failed {
+                    vec![Follows::Failed]
+                } else {
+                    Vec::new()
+                };
+                let (holds, status) = (done.holds, done.status);
+                let failure = match status {
+                    Some(_) => Failure::Operation,
+                    None => Failure::Lost,
+                };
+                Err(Done::failed(Error::Query(error), failure)
+                    .holds(holds)
+                    .status(status)
+                    .effects(effects))
+            }
+            None => Err(Done::failed(Error::Closed, Failure::Lost)),
+        }
+    }
+
+    async fn rows(
+        self,
+        operation: Operation<impl Future<Output = Result<unit::Rows, tokio_postgres::Error>>>,
+        query: &Query<'_>,
+        later: Option<Wanted<'_>>,
+    ) -> Ran {
+        let script = &query.known.script;
+        let ran = self.frame(operation, script, later).await;
+        let ran = ran.follow(script, query.parameters).await;
+        ran.conclude(|rows| Got::Rows(rows.rows, rows.affected))
+    }
+
+    /// Runs an operation in the frame that its prelude asks for.
+    async fn frame<T>(
+        self,
+        operation: Operation<impl Future<Output = Result<T, tokio_postgres::Error>>>,
+        script: &Script,
+        later: Option<Wanted<'_>>,
+    ) -> Framed<'a, T> {
+        let before = self.conn.status_when_answered();
+        let mut changes = match settings(self.prelude) {
+            Ok(changes) => changes,
+            Err(error) => return self.refused(Error::Setting(error.to_string())),
+        };
+        if self.foreign_sequences {
+            changes.forget_sequences();
+        }
+        let shape = self.shape(before, script, changes.is_empty());
+        let beginning = opening(self.prelude, &changes);
+        let frame = match shape {
+            Shape::Bare => Frame::Bare,
+            Shape::After => Frame::After(changes.as_sql()),
+            Shape::Whole => Frame::Whole(&beginning),
+            Shape::Opened => Frame::Opened(&beginning),
+        };
+        let outcome = unit::run(self.conn, frame, operation, later).await;
+        Framed::new(self, shape, outcome)
+    }
+
+    fn shape(self, before: Status, script: &Script, nothing_to_change: bool) -> Shape {
+        if before == Status::Failed {
+            // It takes nothing but the end of the transaction.
+            Shape::Bare
+        } else if self.prelude.begin.is_some() {
+            Shape::Opened
+        } else if nothing_to_change {
+            Shape::Bare
+        } else if before != Status::Idle || ends_transactions(script) {
+            Shape::After
+        } else {
+            Shape::Whole
+        }
+    }
+
+    fn refused<T>(self, error: Error) -> Framed<'a, T> {
+        Framed {
+            run: self,
+            holds: false,
+            status: Some(self.status()),
+            effects: Vec::new(),
+            prepared: None,
+            answer: None,
+            result: Err(Failed {
+                error,
+                failure: Failure::Prelude,
+            }),
+        }
+    }
+
+    fn status(self) -> TransactionStatus {
+        status_of(self.conn.status_when_answered()).unwrap_or_default()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Bare,
+    After,
+    Whole,
+    Opened,
+}
+
+/// An operation that has run in its frame.
+struct Framed<'a, T> {
+    run: Run<'a>,
+    holds: bool,
+    status: Option<TransactionStatus>,
+    effects: Vec<Follows>,
+    prepared: Option<Result<tokio_postgres::Statement, tokio_postgres::Error>>,
+    answer: Option<Answer>,
+    result: Result<T, Failed<Error>>,
+}
+
+impl<'a, T> Framed<'a, T> {
+    fn new(run: Run<'a>, shape: Shape, outcome: Outcome<T>) -> Self {
+        let Outcome {
+            result,
+            prepared,
+            report,
+            ..
+        } = outcome;
+        let status = report.status().and_then(status_of);
+        let opened = report.opening.iter().all(|answer| answer.failure.is_none());
+        let holds = opened
+            && match shape {
+                Shape::Bare | Shape::After => true,
+                Shape::Opened => status.is_some(),
+                Shape::Whole => report.end() == End::Committed,
+            };
+        let result = outcome_of(result, &report);
+        let mut effects = Vec::new();
+        if !opened && shape == Shape::Opened
+            || (!opened && status == Some(TransactionStatus::Failed))
+        {
+            effects.push(Follows::Failed);
+        }
+        let undone = shape == Shape::Whole && report.end() != End::Committed;
+        let answer = report.operation.filter(|_| opened && !undone);
+        let status = status.filter(|_| !report.overflow);
+        Self {
+            run,
+            holds,
+            status,
+            effects,
+            prepared,
+            answer,
+            result,
+        }
+    }
+
+    /// Says what the operation did, and reads back what that does not tell.
+    async fn follow(mut self, script: &Script, parameters: Parameters<'_>) -> Self {
+        let Some(answer) = self.answer.take() else {
+            return self;
+        };
+        if script.is_plain() && answer.failure.is_none() {
+            return self;
+        }
+        let pins = self.run.prelude.pins;
+        let followed = follow(script, parameters, &answer, pins);
+        self.effects.extend(followed.effects);
+        let can_ask = matches!(
+            self.status,
+            Some(TransactionStatus::Idle | TransactionStatus::Active)
+        );
+        if can_ask {
+            self.read_back(followed.aftermath).await;
+        }
+        self
+    }
+
+    async fn read_back(&mut self, mut aftermath: Aftermath) {
+        if aftermath.all_settings && self.status == Some(TransactionStatus::Active) {
+            // What ends with the transaction cannot be told from what does not.
+            self.effects.push(Follows::Taint(
+                "a block or procedure in a transaction, which may have changed settings",
+            ));
+            aftermath.all_settings = false;
+        }
+        if aftermath.is_nothing() {
+            return;
+        }
+        let conn = self.run.conn;
+        match aftermath::read(conn, &aftermath, &self.run.prelude.wants).await {
+            Ok(effects) => self.effects.extend(effects),
+            Err(_) => self.status = None,
+        }
+        if conn.answered().await.is_err() {
+            self.status = None;
+        }
+    }
+
+    fn conclude(self, got: impl FnOnce(T) -> Got) -> Ran {
+        let mut done = match self.result {
+            Ok(value) => Done::ok(Reply(got(value)), TransactionStatus::Idle),
+            Err(Failed { error, failure }) => Done::failed(error, failure),
+        };
+        done.holds = self.holds;
+        done.effects = self.effects;
+        done.status = self.status;
+        done
+    }
+}
+
+/// What the first error means, if there was one.
+fn outcome_of<T>(
+    result: Result<T, (Part, tokio_postgres::Error)>,
+    report: &Report,
+) -> Result<T, Failed<Error>> {
+    let (part, error) = match result {
+        Ok(_) if report.end() == End::RolledBack => {
+            return Err(Failed {
+                error: Error::RolledBack,
+                failure: Failure::Operation,
+            });
+        }
+        Ok(value) => return Ok(value),
+        Err(failed) => failed,
+    };
+    let failure = match part {
+        _ if report.ran_unframed() => Failure::Unknown,
+        _ if report.is_lost() && report.is_undone() => Failure::Lost,
+        _ if report.is_lost() => Failure::Unknown,
+        Part::Opening => Failure::Prelude,
+        Part::Operation | Part::Commit => Failure::Operation,
+    };
+    Err(Failed {
+        error: Error::Query(error),
+        failure,
+    })
+}
+
+const fn status_of(status: Status) -> Option<TransactionStatus> {
+    match status {
+        Status::Unknown => None,
+        Status::Idle => Some(TransactionStatus::Idle),
+        Status::Transaction => Some(TransactionStatus::Active),
+        Status::Failed => Some(TransactionStatus::Failed),
+    }
+}
+
+/// What becomes of the database by a script.
+fn effect_of(script: &Script) -> Effect {
+    if script.is_read_only() {
+        Effect::Reads
+    } else if ends_transactions(script) {
+        Effect::Ends
+    } else {
+        Effect::Writes
+    }
+}
+
+/// Whether a script may begin or end a transaction itself, and so cannot be put into one.
+fn ends_transactions(script: &Script) -> bool {
+    script.statements.iter().any(|statement| {
+        let kind = &statement.kind;
+        kind.stands_alone()
+            || matches!(
+                kind,
+                Kind::Begin(_)
+                    | Kind::Commit { .. }
+                    | Kind::Rollback { .. }
+                    | Kind::PrepareTransaction
+                    | Kind::Other
+            )
+    })
+}
+
+/// The types that a statement was declared with.
+fn declared(statement: &Shared) -> Vec<Type> {
+    let types = statement.types().iter();
+    types.map_while(|oid| Type::from_oid(*oid)).collect()
+}
+
+fn wanted<'a>(statement: &'a Shared, types: &'a [Type], scope: &'a str) -> Wanted<'a> {
+    Wanted {
+        text: statement.text(),
+        types,
+        scope,
+        id: statement.id(),
+    }
+}

@@ -1,0 +1,103 @@
+//! Settings as text, and as a real server reads them.
+
+use super::{COLUMNS, SettingError, Settings};
+use crate::server::open;
+use proptest::prelude::*;
+use tokio_postgres::SimpleQueryMessage;
+
+#[test]
+fn settings_resets_and_role_are_written_in_the_order_asked_for() {
+    let mut settings = Settings::new();
+    assert!(settings.is_empty());
+    settings.reset_role();
+    settings.set("work_mem", "7MB").unwrap();
+    settings.set("app.id", "O'Neil").unwrap();
+    settings.reset("TimeZone").unwrap();
+    settings.no_role();
+    settings.reset("app.tenant").unwrap();
+    settings.set("search_path", r#""a\b", c"#).unwrap();
+    settings.role(r#"odd "name""#).unwrap();
+    assert_eq!(
+        settings.as_sql(),
+        "RESET ROLE; SELECT pg_catalog.set_config('work_mem', '7MB', false), \
+         pg_catalog.set_config('app.id', 'O''Neil', false); RESET \"TimeZone\"; \
+         SET ROLE NONE; RESET \"app\".\"tenant\"; \
+         SELECT pg_catalog.set_config('search_path', E'\"a\\\\b\", c', false); \
+         SET ROLE \"odd \"\"name\"\"\"; "
+    );
+}
+
+#[test]
+fn names_that_are_none_are_refused() {
+    for name in [
+        "", ".", "a.", ".a", "a b", "a'b", "1a", "a-b", "a\"b", "ä", "a;b", "a\0b",
+    ] {
+        let mut settings = Settings::new();
+        assert_eq!(settings.set(name, "x"), Err(SettingError::Name), "{name}");
+        assert_eq!(settings.reset(name), Err(SettingError::Name), "{name}");
+        assert!(settings.is_empty());
+    }
+    assert_eq!(
+        Settings::new().set(&"n".repeat(128), "x"),
+        Err(SettingError::Name)
+    );
+}
+
+#[test]
+fn role_is_not_changed_as_a_setting() {
+    for name in ["role", "Role", "session_authorization"] {
+        assert_eq!(
+            Settings::new().set(name, "x"),
+            Err(SettingError::RoleAsSetting)
+        );
+    }
+}
+
+#[test]
+fn values_and_roles_that_would_make_the_text_unreadable_are_refused() {
+    assert_eq!(Settings::new().set("a", "b\0c"), Err(SettingError::Value));
+    for role in ["", "none", "NONE", "a\0b", &"r".repeat(64)] {
+        assert_eq!(Settings::new().role(role), Err(SettingError::Role));
+    }
+}
+
+/// Sets `app.v` to each value in one text, and reads them back as the server says they are.
+async fn read_back(values: &[String], conforming: &str) -> Vec<String> {
+    let conn = open().await;
+    conn.run(&format!(
+        "SET standard_conforming_strings = {conforming}; SET escape_string_warning = off"
+    ))
+    .await
+    .unwrap();
+    let mut settings = Settings::new();
+    for (at, value) in values.iter().enumerate() {
+        settings.set(&format!("app.v{at}"), value).unwrap();
+    }
+    let messages = conn.simple_query(settings.as_sql()).await.unwrap();
+    let mut told = Vec::new();
+    for message in messages {
+        if let SimpleQueryMessage::Row(row) = message {
+            told.extend((0..row.len()).map(|at| row.get(at).unwrap().to_owned()));
+        }
+    }
+    told
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn every_value_reads_back_as_it_was_whatever_the_server_thinks_of_backslashes(
+        values in prop::collection::vec(r#"(\PC|['\\"$;-]|\n|/\*|E'|\\'){0,12}"#, 1..20),
+        conforming in prop::sample::select(vec!["on", "off"]),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        prop_assert_eq!(runtime.block_on(read_back(&values, conforming)), values);
+    }
+}
+
+#[tokio::test]
+async fn more_settings_than_a_select_takes_are_set_by_several() {
+    let values: Vec<String> = (0..2 * COLUMNS + 1).map(|at| at.to_string()).collect();
+    assert_eq!(read_back(&values, "on").await, values);
+}
