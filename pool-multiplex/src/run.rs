@@ -293,7 +293,7 @@ impl<M: SessionManager> Checkout<M> {
         } else if effects.iter().any(begins_transaction) {
             self.begun = true;
         }
-        if status != Some(self.expected()) {
+        if status != Some(self.expected(result.is_err())) {
             self.forsake();
             if was_in_transaction || status.is_some() {
                 count(&self.registry.counters.transactions_lost);
@@ -320,11 +320,11 @@ impl<M: SessionManager> Checkout<M> {
         }
     }
 
-    /// What the server must say of the transaction, if the books are right: nothing of one that has
-    /// not reached it.
-    fn expected(&self) -> TransactionStatus {
+    /// What the server must say of the transaction, if the books are right: nothing of one that it has
+    /// refused to begin.
+    fn expected(&self, failed: bool) -> TransactionStatus {
         match self.state.frames().status() {
-            TransactionStatus::Active if !self.begun => TransactionStatus::Idle,
+            TransactionStatus::Active if failed && !self.begun => TransactionStatus::Idle,
             status => status,
         }
     }

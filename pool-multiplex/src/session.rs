@@ -179,6 +179,7 @@ impl<M: SessionManager> Session<M> {
         if !out.begun {
             let now = out.registry.instant();
             out.state.apply(&Effect::Rollback { chain: false }, now);
+            out.leave(self.sessions.pool().manager(), None);
         } else if !out.state.pins().without(PinReason::Transaction).is_empty() {
             out.owes_rollback = true;
         } else {

@@ -42,7 +42,7 @@ impl SessionManager for SqliteManager {
         conn.perform(prelude, operation).await
     }
 
-    /// The thread has books of its own of what is set, so `expected` is not looked at.
+    /// The thread's own books say what ought to be there.
     async fn probe(
         &self,
         conn: &mut SqliteConnection,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pool_multiplex::{PinReason, Pins, Session, TransactionStatus, Work};
+use pool_multiplex::{Pins, Session, TransactionStatus, Work};
 use rusqlite::{Connection, Params, Row, TransactionBehavior};
 
 use super::job::{Operation, Reply, Task, modes};
@@ -29,11 +29,16 @@ pub type SessionError = pool_multiplex::Error<Error>;
 #[derive(Debug)]
 pub struct SqliteSession {
     pub(super) base: Session<SqliteManager>,
+    /// A transaction's guard was dropped, and something else keeps the session on its connection.
+    rollback_is_due: bool,
 }
 
 impl From<Session<SqliteManager>> for SqliteSession {
     fn from(base: Session<SqliteManager>) -> Self {
-        Self { base }
+        Self {
+            base,
+            rollback_is_due: false,
+        }
     }
 }
 
@@ -211,6 +216,7 @@ impl SqliteSession {
         &mut self,
         behavior: TransactionBehavior,
     ) -> Result<SessionTransaction<'_>, SessionError> {
+        self.roll_back_if_due().await?;
         self.base.begin(modes(behavior)).await?;
         Ok(SessionTransaction::new(self))
     }
@@ -239,6 +245,7 @@ impl SqliteSession {
     ///
     /// [`Pinned`](pool_multiplex::Error::Pinned); else as [`call`](Self::call).
     pub async fn migrate(&mut self) -> Result<(), SessionError> {
+        self.roll_back_if_due().await?;
         self.base.migrate().await
     }
 
@@ -269,24 +276,32 @@ impl SqliteSession {
     }
 
     pub(super) async fn run(&mut self, operation: Operation) -> Result<Reply, SessionError> {
+        self.roll_back_if_due().await?;
         self.base.run(operation, Work::default()).await
     }
 
-    /// Rolls the transaction back as far as that can be done without waiting.
+    /// Has the base do what the drop of a transaction's guard has left to do.
+    pub(super) async fn roll_back_if_due(&mut self) -> Result<(), SessionError> {
+        if !std::mem::take(&mut self.rollback_is_due) {
+            return Ok(());
+        }
+        let operation = Operation::new(Task::Nothing);
+        self.base.run(operation, Work::default()).await.map(drop)
+    }
+
+    /// Rolls the transaction back as far as that can be done without waiting. Settings stay.
     pub(super) fn roll_back_later(&mut self) -> Result<(), SessionError> {
         let wanted = self.base.look(|state| state.wanted().clone())?;
         self.base.abandon_transaction();
-        if self.base.status()? != TransactionStatus::Idle {
-            // It is rolled back with the next operation, which says what has become of the settings.
+        self.rollback_is_due = self.base.status()? != TransactionStatus::Idle;
+        if self.rollback_is_due {
+            // The rollback itself will say what has become of them.
             return Ok(());
         }
         self.base.change(|state| {
-            let had: Vec<_> = state
-                .wanted()
-                .iter()
-                .map(|(name, _)| Arc::clone(name))
-                .collect();
-            let gone = had.iter().filter(|name| wanted.get(name).is_none());
+            let names = state.wanted().iter().map(|(name, _)| Arc::clone(name));
+            let names: Vec<_> = names.collect();
+            let gone = names.iter().filter(|name| wanted.get(name).is_none());
             gone.for_each(|name| state.unwant(name));
             for (name, value) in wanted.iter() {
                 // There were no more of them before.
