@@ -20,6 +20,11 @@ impl<M: Manager> Kind for Slots<M> {
     type Value = Body<M>;
     type Face = Face;
     type Anchor = Arc<Inner<M>>;
+
+    #[inline]
+    fn label(face: &Face) -> u32 {
+        face.label()
+    }
 }
 
 pub(crate) type Loan<M> = queue::Loan<Slots<M>>;

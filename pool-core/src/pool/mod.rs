@@ -55,7 +55,7 @@ use self::throttle::Throttle;
 use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::mutant::mutant;
-use crate::queue::{Limits, Queue};
+use crate::queue::{Limits, Order, Queue};
 use crate::request::Request;
 use crate::{
     Admission, Builder, Clock, CloseReason, CoarseTime, Config, Event, HealthPolicy, Manager,
@@ -398,7 +398,7 @@ impl<M: Manager> Inner<M> {
             false => body::ENDLESS,
         };
         Self {
-            queue: Queue::new(config.ceiling() as usize, homes, config.fair_queue, limits),
+            queue: Queue::new(config.ceiling() as usize, homes, order(&config), limits),
             coarse: clock.coarse(resolution),
             bypass,
             acquire_timeout: millis(config.acquire_timeout).min(body::ENDLESS),
@@ -480,6 +480,15 @@ impl<M: Manager> Inner<M> {
 #[inline]
 fn contained(code: impl FnOnce()) {
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(code));
+}
+
+/// In which order those who wait are served.
+fn order(config: &Config) -> Order {
+    match (config.match_waiters, config.fair_queue) {
+        (true, _) => Order::Matching,
+        (false, true) => Order::Strict,
+        (false, false) => Order::Skewed,
+    }
 }
 
 /// Finer ticks than this would cost more than they tell.

@@ -43,6 +43,12 @@ pub struct Census {
     pub max: usize,
     /// Hand-offs so far.
     pub served: u64,
+    /// Of those, to one who wished for the label, where waiters are matched.
+    pub matched: u64,
+    /// How often a waiter was passed by one of those.
+    pub skipped: u64,
+    /// The most times that the same waiter was.
+    pub longest_skip: u8,
     /// How often the lock was taken so far, this time included.
     pub entries: u64,
     /// Whether newcomers ask the lock first.
@@ -236,6 +242,9 @@ impl<K: Kind> Queue<K> {
         census.waiting = state.lanes.waiting();
         census.max = state.limits.max;
         census.served = state.served;
+        let tally = state.lanes.tally();
+        (census.matched, census.skipped) = (tally.matched, tally.skipped);
+        census.longest_skip = tally.longest;
         census.entries = state.entries;
         census.slow = self.words.any_slow();
         census

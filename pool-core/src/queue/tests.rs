@@ -4,7 +4,7 @@ mod naive;
 mod wakers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use super::*;
 
@@ -14,8 +14,12 @@ struct Plain;
 
 impl Kind for Plain {
     type Value = Conn;
-    type Face = ();
+    type Face = AtomicU32;
     type Anchor = Arc<()>;
+
+    fn label(face: &AtomicU32) -> u32 {
+        face.load(SeqCst)
+    }
 }
 
 /// A connection that is counted while it lives.
@@ -53,7 +57,7 @@ fn limits(max: usize) -> Limits {
 
 /// A queue with `idle` connections and room for no more.
 fn full(idle: usize) -> Queue<Plain> {
-    let queue = Queue::new(idle, 1, true, limits(idle));
+    let queue = Queue::new(idle, 1, Order::Strict, limits(idle));
     let alive = Arc::default();
     for id in 0..idle {
         let berth = queue.claim_for_adoption().expect("there is room");
@@ -74,6 +78,8 @@ fn request(deadline: u64) -> Request {
         rough: false,
         ticket: 0,
         home: 0,
+        wish: 0,
+        skips: 0,
     }
 }
 

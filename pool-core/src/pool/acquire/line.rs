@@ -29,6 +29,8 @@ impl<'a, M: Manager> Acquire<'a, M> {
             rough: true,
             ticket: 0,
             home: 0,
+            wish: 0,
+            skips: 0,
         };
         let waiter = Waiter::joining(cx.waker().clone(), &request);
         self.furnish(waiter);
@@ -87,6 +89,8 @@ impl<'a, M: Manager> Acquire<'a, M> {
             rough: since.rough,
             ticket: since.ticket,
             home: home(),
+            wish: self.info().profile.map_or(0, |profile| profile.label),
+            skips: since.skips,
         }
     }
 
