@@ -381,7 +381,7 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
         return Way::Close(CloseReason::Replaced);
     }
     // What came back after a suspicion is no longer suspect. One with a label is not for everybody.
-    if standing == Standing::Free && now >= inner.suspect_before() && !labelled {
+    if standing == Standing::Free && now >= inner.suspect_before() && (!labelled || mutant(221)) {
         body.seen = revision;
     }
     let condition = condition(inner, body);

@@ -152,11 +152,7 @@ impl<K: Kind> Lanes<K> {
     ///
     /// Under the lock; `node` is pinned and stands in no lane.
     #[inline(always)]
-    pub(super) unsafe fn push(
-        &mut self,
-        node: NonNull<Waiter<K>>,
-        request: &Request,
-    ) -> bool {
+    pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>, request: &Request) -> bool {
         let class = usize::from(request.class);
         let home = request.home & (self.homes() - 1);
         let at = class * self.homes() + home;
@@ -380,13 +376,11 @@ impl<K: Kind> Lanes<K> {
     fn class_to_serve(&self) -> Option<usize> {
         let classes = (0..CLASSES).filter_map(|class| Some((class, self.eldest(class)?)));
         classes
-            .reduce(|one, other| {
-                if other.1.precedes(one.1) {
-                    other
-                } else {
-                    one
-                }
-            })
+            .reduce(
+                |one, other| {
+                    if other.1.precedes(one.1) { other } else { one }
+                },
+            )
             .map(|(class, _)| class)
     }
 

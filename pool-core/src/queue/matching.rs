@@ -226,7 +226,10 @@ impl<K: Kind> Lane<K> {
         let mut passed = [Spot::Ring(0); LOOKED_AT];
         let mut count = 0;
         let mut found = None;
-        for (spot, entry) in self.line().take(LOOKED_AT) {
+        for (spot, entry) in self
+            .line()
+            .take(if mutant(217) { WITHIN } else { LOOKED_AT })
+        {
             // SAFETY: whoever stands in a lane is alive, and the lock is held by the caller's caller.
             let in_time = |rival| unsafe { Turn::of(&entry) }.precedes(rival);
             if !rival.is_none_or(in_time) {
@@ -266,6 +269,7 @@ impl<K: Kind> Lane<K> {
             })
             .peekable();
         let again = self.again.iter().copied().enumerate();
+        let again = again.take(if mutant(97) { 0 } else { usize::MAX });
         let mut again = again.map(|(at, entry)| (Spot::Again(at), entry)).peekable();
         std::iter::from_fn(move || match (first_time.peek(), again.peek()) {
             (Some((_, first)), Some((_, again_first))) => {

@@ -178,7 +178,11 @@ impl Pair {
         let first = self.lanes.first(home).map(|first| first.waiter);
         assert_eq!(first, expected, "first at {home}");
         let plain = self.lanes.pop_plain(self.now, || home);
-        let served = plain.or_else(|| self.lanes.pop_next(home, self.now, || 0).map(|first| first.waiter));
+        let served = plain.or_else(|| {
+            self.lanes
+                .pop_next(home, self.now, || 0)
+                .map(|first| first.waiter)
+        });
         assert_eq!(served, expected, "served at {home}");
         let Some(served) = served else { return };
         let at = self

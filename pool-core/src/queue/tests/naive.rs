@@ -23,7 +23,10 @@ const OFFSETS: [u64; 4] = [0, 10, 40, 100];
 #[derive(Clone, Debug)]
 enum Op {
     /// `direct` goes to the lock without trying the words.
-    Acquire { ask: Ask, direct: bool },
+    Acquire {
+        ask: Ask,
+        direct: bool,
+    },
     Poll(Index),
     Cancel(Index),
     /// With this label.
