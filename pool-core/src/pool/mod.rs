@@ -104,8 +104,9 @@ pub(crate) struct Inner<M: Manager> {
     observer: Option<Arc<dyn Observer>>,
     admission: Option<Arc<dyn Admission>>,
     placement: Option<Arc<dyn Placement>>,
-    health: Option<Health>,
-    pub(crate) warm_up: Option<WarmUp>,
+    // Most pools have none of what is boxed, and should not have room for it either.
+    health: Option<Box<Health>>,
+    pub(crate) warm_up: Option<Box<WarmUp>>,
     extensions: Extensions,
     pub(crate) clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawn>,
@@ -120,7 +121,7 @@ pub(crate) struct Inner<M: Manager> {
     growth: Mutex<Growth>,
     /// Milliseconds between two decisions of `growth`.
     growth_every: AtomicU64,
-    throttle: Option<Mutex<Throttle>>,
+    throttle: Option<Box<Mutex<Throttle>>>,
     /// Waits for the first connections.
     arrival: Mutex<Option<Waker>>,
 }
@@ -419,15 +420,15 @@ impl<M: Manager> Inner<M> {
             arrival: Mutex::new(None),
             throttle: config
                 .creation_throttle
-                .map(|rate| Mutex::new(Throttle::new(rate))),
+                .map(|rate| Box::new(Mutex::new(Throttle::new(rate)))),
             manager,
             config,
             hooks,
             observer,
             admission,
             placement,
-            health: health.map(Health::new),
-            warm_up,
+            health: health.map(Health::new).map(Box::new),
+            warm_up: warm_up.map(Box::new),
             extensions,
             clock,
             spawner,

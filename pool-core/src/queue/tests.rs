@@ -146,3 +146,36 @@ fn a_request_between_two_rounds_of_a_resume_is_not_left_behind() {
         assert!(queue.put(loan).is_ok());
     }
 }
+
+/// The table of slots is replaced by a longer one several times while others look into it.
+#[test]
+fn slots_are_found_by_others_while_their_table_grows() {
+    const SLOTS: usize = 240;
+    let queue: Queue<Plain> = Queue::new(SLOTS, 1, Order::Strict, limits(SLOTS));
+    let alive = Arc::default();
+    let adopt = |id| {
+        let berth = queue.claim_for_adoption().expect("there is room");
+        let given = queue.give(berth.fill(Conn::new(id, &alive)), 0, 0);
+        assert!(matches!(given, Given::Kept(None)), "nobody waits");
+    };
+    let use_some = |home: usize| {
+        for round in 0..20_000 {
+            if let Some(loan) = queue.take(home + round) {
+                assert_eq!(loan.get().id, loan.index() as usize, "another slot's");
+                assert!(queue.put(loan).is_ok(), "nobody waits");
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| use_some(0));
+        scope.spawn(|| use_some(1));
+        (0..SLOTS).for_each(adopt);
+    });
+    let loans: Vec<_> = std::iter::from_fn(|| queue.take(0)).collect();
+    let mut found: Vec<_> = loans.iter().map(|loan| loan.get().id).collect();
+    found.sort_unstable();
+    assert!(found.into_iter().eq(0..SLOTS), "each once");
+    for loan in loans {
+        assert!(queue.put(loan).is_ok(), "nobody waits");
+    }
+}
