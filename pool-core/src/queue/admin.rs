@@ -183,10 +183,7 @@ impl<K: Kind> Queue<K> {
             return (revoked, false);
         }
         let mut pending = false;
-        for index in 0..self.slots.ceiling() {
-            let Some(slot) = self.slots.known(index) else {
-                break;
-            };
+        for slot in self.slots.all_known() {
             // SAFETY: slots live as long as the queue.
             let (claim, swept) = unsafe { (&slot.as_ref().claim, &slot.as_ref().swept) };
             let ticket = claim.load(Ordering::Relaxed);
@@ -261,15 +258,14 @@ impl<K: Kind> Queue<K> {
         let idle: Vec<u64> = (0..words)
             .map(|word| self.words.idle_bits(word) | state.parked[word])
             .collect();
-        for index in 0..self.slots.ceiling() {
-            let Some(slot) = self.slots.known(index) else {
-                break;
-            };
+        for slot in self.slots.all_known() {
             // SAFETY: slots live as long as the queue.
             let slot = unsafe { slot.as_ref() };
             let place = match slot.stage() {
                 Stage::Vacant => continue,
-                Stage::Open if idle[index % words] & slot.place.mask() != 0 => Whereabouts::Idle,
+                Stage::Open if idle[slot.place.word as usize] & slot.place.mask() != 0 => {
+                    Whereabouts::Idle
+                }
                 Stage::Open => Whereabouts::Leased,
                 stage => Whereabouts::InTask(stage),
             };

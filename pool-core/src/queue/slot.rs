@@ -290,6 +290,13 @@ impl<K: Kind> Slots<K> {
         self.table().get(index)?.with(|cell| unsafe { *cell })
     }
 
+    /// The slots that were ever needed, which are the first ones. Under the lock.
+    pub(super) fn all_known(&self) -> impl Iterator<Item = NonNull<Slot<K>>> {
+        // SAFETY: see `cells`: no write runs at the same time.
+        let known = |cell: &Cell<K>| cell.with(|cell| unsafe { *cell });
+        self.table().iter().map_while(known)
+    }
+
     /// The slot with this index; allocates it at need. Under the lock.
     pub(super) fn ensure(&self, index: usize, words: &Words) -> NonNull<Slot<K>> {
         if let Some(slot) = self.known(index) {
