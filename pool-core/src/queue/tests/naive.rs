@@ -27,6 +27,10 @@ enum Op {
         ask: Ask,
         direct: bool,
     },
+    /// Many come at once, for these labels.
+    Crowd(Vec<u32>),
+    /// The same connection comes back again and again, each time with another of these labels.
+    Churn(Vec<u32>),
     Poll(Index),
     Cancel(Index),
     /// With this label.
@@ -73,10 +77,17 @@ fn ask() -> impl Strategy<Value = Ask> {
     })
 }
 
+/// Mostly the same, so that some are passed often.
+fn labels() -> impl Strategy<Value = Vec<u32>> {
+    prop::collection::vec(prop_oneof![6 => Just(1_u32), 1 => 0..LABELS], 1..24)
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let index = any::<Index>;
     prop_oneof![
         14 => (ask(), any::<bool>()).prop_map(|(ask, direct)| Op::Acquire { ask, direct }),
+        2 => labels().prop_map(Op::Crowd),
+        3 => labels().prop_map(Op::Churn),
         10 => index().prop_map(Op::Poll),
         4 => index().prop_map(Op::Cancel),
         10 => (index(), 0..LABELS).prop_map(|(which, label)| Op::Put(which, label)),
@@ -209,10 +220,33 @@ impl Pair {
         self.leases.push(loan);
     }
 
-    fn poll(&mut self, which: Index) {
-        let Some(at) = pick(which, self.requests.len()) else {
-            return;
-        };
+    fn crowd(&mut self, wishes: Vec<u32>) {
+        for wish in wishes {
+            let ask = Ask {
+                class: 2,
+                patience: None,
+                rough: false,
+                wish,
+            };
+            self.acquire(ask, true);
+        }
+    }
+
+    fn churn(&mut self, labels: Vec<u32>) {
+        for label in labels {
+            let Some(lease) = self.leases.last() else {
+                return;
+            };
+            lease.face().store(label, SeqCst);
+            self.put(self.leases.len() - 1);
+            let handed = |one: &Waiting| matches!(one.stand, Stand::Handed { .. });
+            if let Some(at) = self.requests.iter().rposition(handed) {
+                self.poll(at);
+            }
+        }
+    }
+
+    fn poll(&mut self, at: usize) {
         let one = &self.requests[at];
         let waited = self.queue.poll_waiter(one.waiter.as_ref(), &one.waker());
         let ended = match (one.stand, waited) {
@@ -399,7 +433,13 @@ impl Pair {
     fn apply(&mut self, op: Op) {
         match op {
             Op::Acquire { ask, direct } => self.acquire(ask, direct),
-            Op::Poll(which) => self.poll(which),
+            Op::Crowd(wishes) => self.crowd(wishes),
+            Op::Churn(labels) => self.churn(labels),
+            Op::Poll(which) => {
+                if let Some(at) = pick(which, self.requests.len()) {
+                    self.poll(at);
+                }
+            }
             Op::Cancel(which) => self.cancel(which),
             Op::Put(which, label) => {
                 if let Some(at) = pick(which, self.leases.len()) {

@@ -106,7 +106,7 @@ impl Pair {
             max: 4,
             max_connecting: 2,
             busy_connecting: 1,
-            max_waiting: if order == Order::Matching { 12 } else { 3 },
+            max_waiting: if order == Order::Matching { 40 } else { 3 },
             connect_after: 0,
         };
         Self {
