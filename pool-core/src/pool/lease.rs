@@ -138,15 +138,16 @@ impl<M: Manager> PooledConnection<M> {
         }
     }
 
-    /// Tells the pool's [`Placement`] that a statement was left in the connection's cache.
+    /// Tells the pool's [`Placement`](crate::Placement) that a statement was left in the connection's
+    /// cache.
     pub fn note_cached(this: &Self, statement: u32) {
         if let Some(placement) = &this.loan.get().home.inner().placement {
             placement.cached(Self::candidate(this), statement);
         }
     }
 
-    /// Tells the pool's [`Placement`] that a statement was dropped from the connection's cache, or all
-    /// of them if none is named.
+    /// Tells the pool's [`Placement`](crate::Placement) that a statement was dropped from the connection's
+    /// cache, or all of them if none is named.
     pub fn note_uncached(this: &Self, statement: Option<u32>) {
         if let Some(placement) = &this.loan.get().home.inner().placement {
             placement.uncached(Self::candidate(this), statement);
