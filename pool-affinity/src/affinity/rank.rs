@@ -26,6 +26,18 @@ const HOME: u64 = 0;
 const ADOPTABLE: u64 = 1;
 const UNDERUSED_FROM: u64 = 64;
 const OTHERS: u64 = 128;
+const BY_LOAD: u64 = 192;
+
+/// Why a candidate is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It is a home of the set.
+    Home,
+    /// Something speaks for it: it was the last, has the label, or comes first in the order of the set.
+    Hint,
+    /// It is idle.
+    Idle,
+}
 
 /// How a candidate compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,17 +51,22 @@ pub(super) struct Found {
     pub(super) labelled: bool,
     /// It has not the statement that is wanted.
     pub(super) missing: bool,
-    /// It is a home of the set.
-    pub(super) home: bool,
+    pub(super) origin: Origin,
     /// It may become one.
     pub(super) adoptable: bool,
     pub(super) rank: Rank,
 }
 
 impl Found {
-    /// It has all that could be wanted.
+    /// It has all that was asked for.
     pub(super) const fn fits(&self) -> bool {
         self.labelled && !self.missing
+    }
+
+    /// There is no need to look for a better one. Where nothing but idleness speaks for some, the one
+    /// that is used least goes first: whoever stays with it finds it below the bound then.
+    pub(super) fn is_enough(&self) -> bool {
+        self.fits() && self.origin != Origin::Idle
     }
 }
 
@@ -69,12 +86,13 @@ pub(super) fn is_adoptable(record: Option<&Record>, relative: f32) -> bool {
 pub(super) fn standing(found: &Found, record: Option<&Record>, relative: f32, place: u64) -> u64 {
     let free = record.is_none_or(|record| record.link.is_free());
     let place = place.min(62);
-    match (found.home, found.adoptable && found.missing) {
-        (true, _) => HOME,
-        (false, true) if free => ADOPTABLE + place,
+    match (found.origin, found.adoptable && found.missing) {
+        (Origin::Home, _) => HOME,
+        (_, true) if free => ADOPTABLE + place,
         // In steps of a thirty-second of the mean.
-        (false, true) => UNDERUSED_FROM + (relative * 32.0) as u64,
-        (false, false) => OTHERS + place,
+        (_, true) => UNDERUSED_FROM + (relative * 32.0) as u64,
+        (Origin::Idle, false) => BY_LOAD + (relative * 32.0).min(63.0) as u64,
+        (_, false) => OTHERS + place,
     }
 }
 

@@ -4,7 +4,7 @@ use pool_core::{Candidate, Candidates, Profile};
 
 use super::Affinity;
 use super::own::Own;
-use super::rank::{Found, Rank, distance, is_adoptable, standing};
+use super::rank::{Found, Origin, Rank, distance, is_adoptable, standing};
 use crate::load::Bound;
 use crate::record::{Record, Why};
 
@@ -12,6 +12,8 @@ use crate::record::{Record, Why};
 const HOMES: usize = 8;
 /// Slots of the order of a set that are looked at.
 const ORDERED: u64 = 4;
+/// Slots that are looked at in turn.
+const STRAYS: u64 = 8;
 /// Slots that are looked at when all others are above the load bound.
 const SPARE: u64 = 16;
 
@@ -69,23 +71,31 @@ impl Look<'_> {
     /// Looks around until one is found that has all.
     fn around(&mut self, own: &Own) {
         let stray = self.find(self.affinity.stray(self.bound, 0));
-        if self.at_homes() {
-            return;
+        let enough = self.at_homes()
+            || own
+                .last
+                .is_some_and(|last| self.consider(last, Origin::Hint))
+            || self.where_labelled()
+            || self.in_order()
+            || self.at_strays(stray);
+        if !enough {
+            let mut listed = self.candidates.iter();
+            listed.any(|idle| self.consider(idle, Origin::Idle));
         }
-        if own.last.is_some_and(|last| self.consider(last, false)) || self.where_labelled() {
-            return;
+    }
+
+    /// Those whose turn it is, before those that are listed: the list always begins with the same, and
+    /// whoever came to stay would meet all others there.
+    fn at_strays(&mut self, first: Option<Candidate>) -> bool {
+        if let Some(stray) = first {
+            self.consider(stray, Origin::Idle);
         }
-        if self.in_order()
-            || self
-                .candidates
-                .iter()
-                .any(|idle| self.consider(idle, false))
-        {
-            return;
+        for ahead in 1..STRAYS {
+            if let Some(stray) = self.find(self.affinity.stray(self.bound, ahead)) {
+                self.consider(stray, Origin::Idle);
+            }
         }
-        if let Some(stray) = stray {
-            self.consider(stray, false);
-        }
+        self.best.is_some_and(|best| best.fits())
     }
 
     /// The connection in a slot, if it is idle.
@@ -102,7 +112,7 @@ impl Look<'_> {
         let affinity = self.affinity;
         for (slot, record) in affinity.homes.walk(set, HOMES, &affinity.records) {
             match self.find(slot) {
-                Some(idle) if self.consider(idle, true) => return true,
+                Some(idle) if self.consider(idle, Origin::Home) => return true,
                 None if !record.load.met_lately(self.bound.epoch) => {
                     // There is nothing in that slot any more.
                     affinity.homes.adopt(None, slot, &affinity.records);
@@ -124,7 +134,7 @@ impl Look<'_> {
             if found.is_some_and(|one| one.label != label) {
                 hints.forget(label, slot);
             }
-            found.is_some_and(|one| self.consider(one, false))
+            found.is_some_and(|one| self.consider(one, Origin::Hint))
         })
     }
 
@@ -135,14 +145,14 @@ impl Look<'_> {
         let homes = &self.affinity.homes;
         (0..ORDERED).any(|place| {
             let found = self.find(homes.of_order(self.profile.statements, place));
-            found.is_some_and(|one| self.consider(one, false))
+            found.is_some_and(|one| self.consider(one, Origin::Hint))
         })
     }
 
     fn for_any_below_the_bound(&mut self) {
-        for ahead in 1..=SPARE {
+        for ahead in STRAYS..STRAYS + SPARE {
             if let Some(stray) = self.find(self.affinity.stray(self.bound, ahead)) {
-                self.consider(stray, false);
+                self.consider(stray, Origin::Idle);
             }
             if self.best.is_some() {
                 return;
@@ -151,7 +161,7 @@ impl Look<'_> {
     }
 
     /// Compares one with the best so far. Returns whether there is no need to look further.
-    fn consider(&mut self, candidate: Candidate, home: bool) -> bool {
+    fn consider(&mut self, candidate: Candidate, origin: Origin) -> bool {
         let record = self.affinity.records.known(candidate);
         let load = record.map_or(0.0, |record| record.load.at(self.bound.epoch));
         if self.least.is_none_or(|(least, _)| load < least) {
@@ -161,18 +171,19 @@ impl Look<'_> {
         if !self.bound.allows(load) {
             return false;
         }
-        let found = self.weigh(candidate, record, home, self.bound.relative(load));
+        let relative = self.bound.relative(load);
+        let found = self.weigh(candidate, record, origin, relative);
         if found.rank < self.best.map_or(Rank::LAST, |best| best.rank) {
             self.best = Some(found);
         }
-        found.fits()
+        found.is_enough()
     }
 
     fn weigh(
         &self,
         candidate: Candidate,
         record: Option<&Record>,
-        home: bool,
+        origin: Origin,
         relative: f32,
     ) -> Found {
         let profile = self.profile;
@@ -181,7 +192,7 @@ impl Look<'_> {
             candidate,
             labelled: candidate.label == profile.label,
             missing: profile.statement != 0 && !cached(profile.statement),
-            home,
+            origin,
             adoptable: self.set.is_some() && is_adoptable(record, relative),
             rank: Rank::LAST,
         };
@@ -207,17 +218,23 @@ impl Look<'_> {
         let mut adopted = false;
         if let Some(set) = self.set {
             let records = &self.affinity.records;
-            adopted = best.missing && !best.home && best.adoptable;
+            adopted = best.missing && best.origin != Origin::Home && best.adoptable;
             if adopted && records.of(best.candidate.slot).is_some() {
                 homes.adopt(Some(set), best.candidate.slot, records);
             }
-            if let Some(record) = records.look(best.candidate.slot).filter(|_| best.home) {
+            if let Some(record) = records
+                .look(best.candidate.slot)
+                .filter(|_| best.origin == Origin::Home)
+            {
                 homes.chosen(set, record);
             }
         }
         let wanted = self.profile.statement != 0 || self.profile.label != 0;
         let why = match best {
-            Found { home: true, .. } => Why::Home,
+            Found {
+                origin: Origin::Home,
+                ..
+            } => Why::Home,
             _ if adopted => Why::Adopted,
             _ if best.fits() && wanted => Why::Fits,
             _ if best.fits() && self.profile.last == Some(best.candidate) => Why::Last,
