@@ -15,7 +15,7 @@ use pool_core::{Builder, Candidate, Candidates, Labels, Manager, Placement, Prof
 
 use crate::grades::Grades;
 use crate::homes::Homes;
-use crate::load::Loads;
+use crate::load::{Bound, Loads};
 use crate::per_slot::PerSlot;
 use crate::record::{Record, Why};
 use crate::score::{NotAPart, Weights};
@@ -148,7 +148,7 @@ impl Affinity {
         let bound = self.loads.bound();
         let overloaded = |connection| {
             let record = self.records.known(connection);
-            record.is_some_and(|one| self.is_overloaded(bound.relative(one.load.at(bound.epoch))))
+            record.is_some_and(|one| self.is_overloaded(one, &bound))
         };
         let acts = self.settings.breaking.acts();
         self.sessions.rebalance(overloaded, acts)
@@ -195,8 +195,8 @@ impl Affinity {
         self.counted()
     }
 
-    fn is_overloaded(&self, relative: f32) -> bool {
-        f64::from(relative) > 1.0 + self.settings.imbalance
+    fn is_overloaded(&self, record: &Record, bound: &Bound) -> bool {
+        bound.exceeds(record.load.at(bound.epoch), self.settings.imbalance)
     }
 
     /// Counts a choice, and makes it unless the part is in the shadow.

@@ -7,8 +7,8 @@
 //! written once an epoch. The load of others shrinks when it is looked at.
 //!
 //! The *bound* is that of consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam): who
-//! would be above 1.25 times the mean is passed over. It is never below one more than the mean, so
-//! that as long as loads are whole, somebody is always below it.
+//! would be above 1.25 times the mean is passed over. It is never less than eight leases above the
+//! mean: a pool that has only begun has no imbalance to speak of. So somebody is always below it.
 //!
 //! The mean needs to know how many connections there are, and nobody says when one is closed. So they
 //! are counted as they are met, leased or idle, in each epoch; a connection that has not been met for
@@ -25,6 +25,8 @@ use crate::number::Fraction;
 const EPOCH: u64 = 16;
 /// The longest epoch, in acquires, however many connections there are.
 const LONGEST: u64 = 1 << 20;
+/// Leases above the mean that are nothing but chance.
+const SLACK: f32 = 8.0;
 /// What is left of a load after an epoch.
 const KEPT: f32 = 1.0 - 1.0 / 16.0;
 
@@ -75,6 +77,11 @@ impl Bound {
         load + 1.0 <= self.cap
     }
 
+    /// Whether a load is by more than this part above the mean, and not by chance.
+    pub(crate) fn exceeds(&self, load: f32, part: f64) -> bool {
+        load > self.mean + SLACK && f64::from(self.relative(load)) > 1.0 + part
+    }
+
     /// A load beside the mean: 1 is as much.
     pub(crate) fn relative(&self, load: f32) -> f32 {
         if self.mean > 0.0 {
@@ -111,7 +118,7 @@ impl Loads {
             epoch: self.epoch.load(Ordering::Relaxed),
             acquires,
             mean,
-            cap: (self.factor * after).max(mean + 1.0),
+            cap: (self.factor * after).max(mean + SLACK),
             connections,
         }
     }

@@ -26,8 +26,7 @@ impl Own {
     pub(super) fn habit(&self, affinity: &Affinity, bound: &Bound) -> Option<(Candidate, Why)> {
         let last = self.last?;
         let record = affinity.records.known(last)?;
-        let relative = bound.relative(record.load.at(bound.epoch));
-        let fits = !affinity.settings.breaking.acts() || !affinity.is_overloaded(relative);
+        let fits = !affinity.settings.breaking.acts() || !affinity.is_overloaded(record, bound);
         fits.then_some((last, Why::Last))
     }
 }
@@ -89,9 +88,8 @@ impl Affinity {
         if tie.strength != Strength::Weak || !breaking.is_asked() {
             return false;
         }
-        let relative = |load| bound.relative(load);
         let record = self.records.known(own);
-        let over = record.is_some_and(|one| self.is_overloaded(relative(one.load.at(bound.epoch))));
+        let over = record.is_some_and(|one| self.is_overloaded(one, bound));
         if over && breaking.acts() {
             self.sessions
                 .break_up_to(profile.session, own, Strength::Weak);

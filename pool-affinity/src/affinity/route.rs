@@ -17,6 +17,15 @@ const STRAYS: u64 = 8;
 /// Slots that are looked at when all others are above the load bound.
 const SPARE: u64 = 16;
 
+/// Whether any connection will do, so that the pool's own order is best.
+const fn is_nothing(profile: &Profile) -> bool {
+    profile.session == 0
+        && profile.label == 0
+        && profile.statement == 0
+        && profile.statements == 0
+        && profile.last.is_none()
+}
+
 /// A look at some connections, for one request.
 struct Look<'a> {
     affinity: &'a Affinity,
@@ -39,6 +48,9 @@ impl Affinity {
         own: &Own,
         bound: &Bound,
     ) -> Option<(Candidate, Why)> {
+        if is_nothing(profile) {
+            return None;
+        }
         let set = (profile.statements != 0)
             .then(|| self.homes.index(profile.statements))
             .flatten();

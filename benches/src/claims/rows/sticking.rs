@@ -2,7 +2,7 @@
 //!
 //! A hundred connections, of which a part ρ is busy, and five thousand sessions, one piece of work at a
 //! time each. Nothing else speaks for a connection, no label and no statement. Without waiting, nobody
-//! can do better than 1 − ρ: that is how often the last one is idle.
+//! does better than about 1 − ρ: that is how often the last one is idle.
 //!
 //! A session may also wait for its own. That is the caller's doing, as a pool does not keep somebody
 //! waiting who could be served: here a session that finds its own one busy waits for it for up to
@@ -12,8 +12,7 @@
 //! How often that helps depends on how many sessions share a connection, as they wait for each other.
 //! If one waited for the holder alone, it would help in 1 − 1/e of the cases: .816 at ρ = .5. With very
 //! many sessions, the part p that waits in vain solves p = .5 − (.5 + p)(1 − e^−½), as the idle
-//! connections that those take are again somebody's own: 1 − p = .782 is the most that any policy can
-//! have. The claim of .80 is between the two, so it is made here for four sessions to a connection, and
+//! connections that those take are again somebody's own: 1 − p = .782 with an even load. The claim of .80 is between the two, so it is made here for four sessions to a connection, and
 //! what ten and fifty make of it stands beside.
 //!
 //! The baseline takes any idle connection: one in a hundred.
