@@ -68,7 +68,7 @@ impl Affinity {
         if look.best.is_none() {
             look.for_any_below_the_bound();
         }
-        look.end()
+        look.end(own)
     }
 
     /// The slot whose turn it is to be looked at, so that connections that no list shows are known. An
@@ -222,7 +222,7 @@ impl Look<'_> {
     }
 
     /// What it comes to.
-    fn end(self) -> Option<(Candidate, Why)> {
+    fn end(self, own: &Own) -> Option<(Candidate, Why)> {
         let Some(best) = self.best else {
             return self.least.map(|(_, least)| (least, Why::Least));
         };
@@ -249,7 +249,7 @@ impl Look<'_> {
             } => Why::Home,
             _ if adopted => Why::Adopted,
             _ if best.fits() && wanted => Why::Fits,
-            _ if best.fits() && self.profile.last == Some(best.candidate) => Why::Last,
+            _ if best.fits() && own.last == Some(best.candidate) => Why::Last,
             _ => Why::Best,
         };
         Some((best.candidate, why))

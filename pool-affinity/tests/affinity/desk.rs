@@ -27,7 +27,7 @@ pub(crate) fn at(slot: u32) -> Candidate {
 impl Desk {
     pub(crate) fn new(connections: u32, builder: AffinityBuilder) -> Self {
         Self {
-            affinity: Arc::new(builder.build().unwrap()),
+            affinity: Arc::new(builder.build().expect("the settings are sound")),
             idle: (0..connections).map(at).collect(),
             overruled: Cell::new(0),
         }

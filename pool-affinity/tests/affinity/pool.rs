@@ -19,7 +19,12 @@ impl Manager for Numbers {
 
 async fn pool(affinity: &Arc<Affinity>) -> Pool<Numbers> {
     let builder = affinity.attach(Pool::builder(Numbers));
-    builder.max_size(4).initial_size(4).build().await.unwrap()
+    builder
+        .max_size(4)
+        .initial_size(4)
+        .build()
+        .await
+        .expect("all can be opened")
 }
 
 #[tokio::test]

@@ -208,3 +208,13 @@ fn one_choice_looks_at_a_bounded_number_of_connections_however_many_there_are() 
         assert!((1..=32).contains(&LOOKS.get()), "{}", LOOKS.get());
     }
 }
+
+#[test]
+fn a_session_that_wants_nothing_else_is_served_at_its_last_connection_at_once() {
+    let mut desk = desk();
+    let taken = desk.lease(Profile::new(5));
+    for _ in 0..3 {
+        assert_eq!(desk.choose(Profile::new(5)), Some(taken.slot));
+    }
+    assert_eq!(desk.affinity.statistics().routing.last, 3);
+}

@@ -184,12 +184,13 @@ fn features() -> impl Strategy<Value = [f64; 5]> {
 }
 
 fn made(cached: bool, of: [f64; 5]) -> Features {
-    let features = Features::default()
-        .statement(cached)
-        .success(of[0])
-        .unwrap();
-    let features = features.speed(of[1]).unwrap().health(of[2]).unwrap();
-    features.age(of[3]).unwrap().over_use(of[4]).unwrap()
+    let features = Features::default().statement(cached).success(of[0]);
+    features
+        .and_then(|features| features.speed(of[1]))
+        .and_then(|features| features.health(of[2]))
+        .and_then(|features| features.age(of[3]))
+        .and_then(|features| features.over_use(of[4]))
+        .expect("all are parts of a whole")
 }
 
 proptest! {
