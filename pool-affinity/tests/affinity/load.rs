@@ -60,6 +60,20 @@ proptest! {
 }
 
 #[test]
+fn when_all_that_are_looked_at_first_are_above_the_bound_others_are_looked_for() {
+    let mut desk = Desk::new(30, Affinity::builder());
+    desk.even(1);
+    for connection in (0..20).map(at) {
+        (0..40).for_each(|_| desk.lease_of(Profile::default(), connection));
+    }
+    for turn in 0..31 {
+        let chosen = desk.choose(Profile::new(7).statement(3));
+        assert!(chosen >= Some(20), "{chosen:?}");
+        desk.lease_of(Profile::default(), at(turn % 20));
+    }
+}
+
+#[test]
 fn when_all_that_are_idle_are_above_the_bound_the_least_used_is_chosen() {
     let mut desk = Desk::new(10, Affinity::builder());
     desk.even(10);

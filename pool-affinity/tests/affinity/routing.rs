@@ -72,14 +72,15 @@ fn the_wanted_label_goes_before_a_cached_statement() {
 
 #[test]
 fn a_connection_with_the_label_is_found_where_no_list_shows_it() {
-    let mut desk = desk();
-    let labelled = at(33).labelled(9);
+    let mut desk = Desk::new(400, Affinity::builder());
+    desk.even(10);
+    let labelled = at(333).labelled(9);
     desk.lease_of(Profile::new(5).label(9), labelled);
-    desk.idle[33] = labelled;
-    assert_eq!(desk.choose(Profile::new(1).label(9)), Some(33));
+    desk.idle[333] = labelled;
+    assert_eq!(desk.choose(Profile::new(1).label(9)), Some(333));
     // The hint is wrong by now.
-    desk.idle[33] = at(33).labelled(8);
-    assert_ne!(desk.choose(Profile::new(1).label(9)), Some(33));
+    desk.idle[333] = at(333).labelled(8);
+    assert_ne!(desk.choose(Profile::new(1).label(9)), Some(333));
 }
 
 struct Steps;

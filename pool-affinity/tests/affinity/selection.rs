@@ -101,6 +101,20 @@ fn transactions_do_not_go_to_degraded_connections_while_another_is_seen() {
 }
 
 #[test]
+fn among_equals_the_one_used_last_is_chosen() {
+    let mut desk = desk(4);
+    for slot in [1, 3, 2] {
+        for other in 0..4 {
+            if other != slot {
+                desk.lease_of(Profile::default(), at(other));
+            }
+        }
+        desk.lease_of(Profile::default(), at(slot));
+        assert_eq!(desk.choose(reading()), Some(slot));
+    }
+}
+
+#[test]
 fn what_is_not_known_is_neither_first_nor_last() {
     let weights = Weights::default();
     let unknown = weights.score(&Features::default());

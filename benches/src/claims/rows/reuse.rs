@@ -7,6 +7,8 @@
 //! leases any connection of a pool, which its profile may choose. Connections of the pool are closed
 //! when they are a minute old or were idle for five seconds.
 //!
+//! That is the merit of any pool whose sessions are not connections; the policy must not spoil it.
+//!
 //! What is counted is 1 − connects / transactions. A pool that kept all connections open for ever would
 //! do best, so how many were open beside how many were used is shown, too.
 
