@@ -62,9 +62,12 @@ proptest! {
 #[test]
 fn when_all_that_are_looked_at_first_are_above_the_bound_others_are_looked_for() {
     let mut desk = Desk::new(30, Affinity::builder());
-    desk.even(1);
-    for connection in (0..20).map(at) {
-        (0..40).for_each(|_| desk.lease_of(Profile::default(), connection));
+    for _ in 0..10 {
+        // All are met, now and then.
+        desk.even(1);
+        for _ in 0..4 {
+            (0..20).for_each(|slot| desk.lease_of(Profile::default(), at(slot)));
+        }
     }
     for turn in 0..31 {
         let chosen = desk.choose(Profile::new(7).statement(3));
