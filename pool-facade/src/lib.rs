@@ -186,6 +186,8 @@
 //!   [`Spawn`] and [`Clock`].
 //! - A connection that was idle for less than `validation_bypass` is trusted without a round trip.
 
+mod wiring;
+
 pub use pool_core::{
     Acquire, AddError, Admission, Admit, BoxFuture, BuildError, Builder, CacheStats, Candidate,
     Candidates, Cause, Clock, CloseReason, CloseReport, CoarseTime, Condition, Config, ConfigError,
@@ -196,6 +198,8 @@ pub use pool_core::{
     Subject, Timer, Token, TokioClock, TokioSpawn, Vitals, WarmUp, WeakPool,
 };
 
+/// Policies of choice: which idle connection suits a request best.
+pub use pool_affinity as affinity;
 /// Policies of health: broken connections out of rotation, checks only where they tell something, a
 /// breaker, ageing, retries.
 pub use pool_health as health;
@@ -208,6 +212,7 @@ pub use pool_postgres as postgres;
 /// SQLite connections.
 #[cfg(feature = "sqlite")]
 pub use pool_sqlite as sqlite;
+pub use wiring::SessionBuilder;
 
 /// Compiles and runs the example of the README.
 #[cfg(all(doctest, feature = "sqlite"))]

@@ -93,6 +93,12 @@ impl SessionConfig {
         self
     }
 
+    /// What [`max_interned`](Self::max_interned) was set to.
+    #[must_use]
+    pub const fn most_interned(&self) -> usize {
+        self.max_interned
+    }
+
     /// Keeps lists of settings in `interner`, which a placement may know as [labels](pool_core::Labels).
     /// Default: in one of the sessions' own.
     #[must_use]

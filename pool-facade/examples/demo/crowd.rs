@@ -11,17 +11,26 @@ use std::time::Duration;
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use pool_facade::Pool;
+use pool_facade::affinity::Affinity;
 use pool_facade::sessions::{SessionConfig, SessionManager, SessionPool, SessionStatistics};
+use pool_facade::{Pool, SessionBuilder};
 use tokio::task::JoinSet;
 
 use crate::checks::{self, Check};
 use crate::{CLOSING, clock, report};
 
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
-/// How often each session changes what it has, and looks at it twice.
-const ROUNDS: u64 = 5;
+/// How much is to be done.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job {
+    pub(crate) sessions: u32,
+    /// How often each session changes what it has, and looks at it twice.
+    pub(crate) rounds: u64,
+    pub(crate) seed: u64,
+}
+
 /// Tasks that the sessions are shared out to: more than there are connections, so that some wait.
 const TASKS: u64 = 200;
 
@@ -43,6 +52,16 @@ pub(crate) trait Crowd: Send + Sync + Sized + 'static {
 
     /// Makes what the sessions look at, outside the pool.
     fn prepare(&self, sessions: u64) -> impl Future<Output = anyhow::Result<()>> + Send;
+
+    /// Takes it away again.
+    fn tidy_up(&self) -> impl Future<Output = anyhow::Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// The most connections that the server has counted, if it was asked.
+    fn most_connections() -> Option<u64> {
+        None
+    }
 
     /// Gives a session settings that no other has in any round.
     fn settle(
@@ -99,35 +118,31 @@ impl Seen {
     }
 }
 
-/// The whole job. `sessions` of 0 leaves it out.
-pub(crate) async fn run<C: Crowd>(
-    crowd: C,
-    sessions: u32,
-    seed: u64,
-) -> anyhow::Result<Vec<Check>> {
-    if sessions == 0 {
-        return Ok(Vec::new());
-    }
+/// The whole job.
+pub(crate) async fn run<C: Crowd>(crowd: C, job: Job) -> anyhow::Result<Vec<Check>> {
+    let sessions = job.sessions;
     let connections = crowd.connections();
     eprintln!(
         "{sessions} sessions over {connections} connections to {}",
         crowd.name()
     );
     crowd.prepare(sessions.into()).await?;
-    let pool = Pool::builder(crowd.manager()?)
+    let config = SessionConfig::new().max_sessions(sessions as usize);
+    let builder = Pool::builder(crowd.manager()?)
         .max_size(connections)
         .acquire_timeout(Duration::from_secs(60))
-        .extension(SessionConfig::new().max_sessions(sessions as usize))
-        .name("crowd")
-        .build()
-        .await?;
+        .name("crowd");
+    let (builder, _affinity) = builder.sessions(config, Affinity::builder())?;
+    let pool = builder.build().await?;
     let seen = Arc::new(Seen::default());
     let began = clock::now();
-    let numbers = live::<C>(&pool, sessions.into(), seed, &seen).await?;
+    let numbers = live::<C>(&pool, job, &seen).await?;
     let took = clock::now() - began;
     let plain = all_plain::<C>(&pool, connections).await?;
     let opened = pool.status().opened;
     pool.close(CLOSING).await;
+    crowd.tidy_up().await?;
+    let opened = C::most_connections().unwrap_or_default().max(opened);
 
     let looks = seen.looks.load(Ordering::Relaxed);
     println!("{}", report::sessions(&numbers, connections, looks, took));
@@ -141,13 +156,13 @@ pub(crate) async fn run<C: Crowd>(
 /// All sessions live their lives. The numbers are from before they end.
 async fn live<C: Crowd>(
     pool: &Pool<C::Manager>,
-    count: u64,
-    seed: u64,
+    job: Job,
     seen: &Arc<Seen>,
 ) -> anyhow::Result<SessionStatistics> {
     let all = pool.sessions();
-    let bar = ProgressBar::new(count * ROUNDS).with_style(style());
-    let mut chance = fastrand::Rng::with_seed(seed);
+    let count = u64::from(job.sessions);
+    let bar = ProgressBar::new(count * job.rounds).with_style(style());
+    let mut chance = fastrand::Rng::with_seed(job.seed);
     let mut living = JoinSet::new();
     for task in 0..TASKS.min(count) {
         let numbers = (task..count).step_by(TASKS as usize);
@@ -156,7 +171,7 @@ async fn live<C: Crowd>(
             .collect();
         let (seen, bar) = (Arc::clone(seen), bar.clone());
         let chance = fastrand::Rng::with_seed(chance.u64(..));
-        living.spawn(live_some::<C>(sessions?, chance, seen, bar));
+        living.spawn(live_some::<C>(sessions?, job.rounds, chance, seen, bar));
     }
     let mut kept = Vec::new();
     while let Some(sessions) = living.join_next().await {
@@ -172,6 +187,7 @@ type Numbered<C> = Vec<(u64, Session<C>)>;
 
 async fn live_some<C: Crowd>(
     mut sessions: Numbered<C>,
+    rounds: u64,
     mut chance: fastrand::Rng,
     seen: Arc<Seen>,
     bar: ProgressBar,
@@ -183,7 +199,7 @@ async fn live_some<C: Crowd>(
         };
         C::settle(session, own).await?;
     }
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         chance.shuffle(&mut sessions);
         for (number, session) in &mut sessions {
             let own = Own {

@@ -25,6 +25,8 @@ use crate::bank::Bank;
 use crate::bank::postgres::PostgresBank;
 use crate::bank::sqlite::SqliteBank;
 use crate::checks::Check;
+use crate::crowd::Job;
+use crate::crowd::postgres::PostgresCrowd;
 use crate::crowd::sqlite::SqliteCrowd;
 use crate::options::Options;
 use crate::workload::Workload;
@@ -64,10 +66,19 @@ async fn both(options: &Options) -> anyhow::Result<Vec<Check>> {
         None => demo(SqliteBank::new(options.database.clone())?, options).await?,
         Some(url) => {
             let bank = PostgresBank::new(url, options.connections).await?;
-            return demo(bank, options).await;
+            demo(bank, options).await?
         }
     };
-    let sessions = crowd::run(SqliteCrowd::new()?, options.sessions, options.seed).await?;
+    let job = Job {
+        sessions: options.sessions,
+        rounds: options.rounds,
+        seed: options.seed,
+    };
+    let sessions = match options.postgres.clone() {
+        _ if options.sessions == 0 => Vec::new(),
+        None => crowd::run(SqliteCrowd::new()?, job).await?,
+        Some(url) => crowd::run(PostgresCrowd::new(url).await?, job).await?,
+    };
     if !sessions.is_empty() {
         println!("{}", report::verdict(&sessions));
     }

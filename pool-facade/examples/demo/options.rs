@@ -27,6 +27,9 @@ pub(crate) struct Options {
     /// Sessions that share the connections of a second job; 0 leaves it out
     #[arg(long, default_value_t = 10_000, value_parser = between::<u32>(0, 1_000_000))]
     pub(crate) sessions: u32,
+    /// How often each session changes what it has and looks at it
+    #[arg(long, default_value_t = 5, value_parser = between::<u64>(1, 10_000))]
+    pub(crate) rounds: u64,
     /// Seed of accounts, amounts and disturbances
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
