@@ -28,6 +28,7 @@ pub mod run;
 pub mod show;
 pub mod sound;
 
+mod placing;
 mod tending;
 
 #[cfg(test)]

@@ -190,10 +190,10 @@ pub use pool_core::{
     Acquire, AddError, Admission, Admit, BoxFuture, BuildError, Builder, CacheStats, Candidate,
     Candidates, Cause, Clock, CloseReason, CloseReport, CoarseTime, Condition, Config, ConfigError,
     ConnectCtx, ConnectionInfo, Error, ErrorClass, Errors, Event, Evict, Finding, HealthPolicy,
-    Holder, Hook, InFlight, Manager, Observer, OnFailure, OnSuspend, Order, Orders, Outcome, Phase,
-    Place, Placement, Pool, PoolPhase, PooledConnection, Priority, Pulse, Reason, Recycling,
-    Refused, Request, RequestInfo, ResizeError, Spawn, StatementCache, Status, Subject, Timer,
-    Token, TokioClock, TokioSpawn, Vitals, WarmUp, WeakPool,
+    Holder, Hook, InFlight, Labels, Manager, Observer, OnFailure, OnSuspend, Order, Orders,
+    Outcome, Phase, Place, Placement, Pool, PoolPhase, PooledConnection, Priority, Profile, Pulse,
+    Reason, Recycling, Refused, Request, RequestInfo, ResizeError, Spawn, StatementCache, Status,
+    Subject, Timer, Token, TokioClock, TokioSpawn, Vitals, WarmUp, WeakPool,
 };
 
 /// Policies of health: broken connections out of rotation, checks only where they tell something, a

@@ -10,7 +10,7 @@ use crate::pins::Pins;
 use crate::session::Session;
 use crate::settings::{Difference, Settings};
 use crate::transaction::{Modes, TransactionStatus};
-use pool_core::{BoxFuture, Manager};
+use pool_core::Manager;
 use std::future::Future;
 
 /// A manager whose connections sessions can share.
@@ -54,15 +54,12 @@ pub trait SessionManager: Manager + Sized {
     fn accounted(&self, conn: &mut Self::Connection);
 
     /// Runs `operation` behind `prelude`.
-    ///
-    /// Boxed, because the compiler cannot tell yet that a future of this kind is `Send` whatever the
-    /// lifetimes in it are; and large enough to be better off there.
-    fn run<'a, 'b: 'a>(
-        &'a self,
-        conn: &'a mut Self::Connection,
+    fn run(
+        &self,
+        conn: &mut Self::Connection,
         prelude: Prelude,
-        operation: Self::Operation<'b>,
-    ) -> BoxFuture<'a, Done<Self::Reply, Self::Error>>;
+        operation: Self::Operation<'_>,
+    ) -> impl Future<Output = Done<Self::Reply, Self::Error>> + Send;
 
     /// Looks for state that is on the connection and in nobody's books: what a function has set, say.
     /// `expected` are the settings that ought to be there. Asked when sessions are [audited](crate::SessionConfig), and never in a transaction.

@@ -13,15 +13,17 @@
 //! server knows of, or something pins it. What is true of the connection is in its label; the
 //! difference to what the session wants is put right by the operation's own round trip.
 
-use crate::driver::{Done, Failed, Failure, Prelude, SessionManager};
+use crate::driver::{Done, Failed, Failure, Prelude, Residue, SessionManager};
 use crate::error::Error;
 use crate::pins::Pins;
 use crate::session::{Session, unpinned};
-use crate::settings::Difference;
+use crate::settings::{Difference, Settings};
 use crate::slot::Checkout;
 use crate::statistics::count;
 use crate::transaction::TransactionStatus;
 use pool_core::{PooledConnection, Profile};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 
 /// What is known of an operation before it runs.
@@ -57,6 +59,32 @@ impl Work {
 
 type Outcome<M> = Result<<M as SessionManager>::Reply, Error<<M as pool_core::Manager>::Error>>;
 
+/// A future whose type says that it is `Send`.
+///
+/// The adapter's own future has a type that depends on lifetimes, and inside an `async` block the
+/// compiler does not prove for all of them at once that it is `Send`
+/// ([#100013](https://github.com/rust-lang/rust/issues/100013)): without the box no session could be
+/// used in a spawned task. It is some kilobytes besides, which no task with a session should pay for
+/// while it does nothing.
+type Sent<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+fn run_on<'a, 'b: 'a, M: SessionManager>(
+    manager: &'a M,
+    conn: &'a mut M::Connection,
+    prelude: Prelude,
+    operation: M::Operation<'b>,
+) -> Sent<'a, Done<M::Reply, M::Error>> {
+    Box::pin(manager.run(conn, prelude, operation))
+}
+
+fn probe_on<'a, M: SessionManager>(
+    manager: &'a M,
+    conn: &'a mut M::Connection,
+    expected: &'a Settings,
+) -> Sent<'a, Result<Residue, M::Error>> {
+    Box::pin(manager.probe(conn, expected))
+}
+
 impl<M: SessionManager> Session<M> {
     /// Runs one operation on a connection that has all that the session has set.
     ///
@@ -69,12 +97,17 @@ impl<M: SessionManager> Session<M> {
     /// Before it has a connection, dropping the future loses nothing. After that the connection is
     /// closed, and a transaction with it, which the next operation reports.
     pub async fn run(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
-        self.settle_debt().await?;
+        self.settle().await?;
         self.run_now(operation, work).await
     }
 
-    /// Tells the server of a transaction that was given up, if it has not been told.
-    pub(crate) async fn settle_debt(&mut self) -> Result<(), Error<M::Error>> {
+    /// Tells the server of a transaction that was [given up](Self::abandon_transaction), if it has not
+    /// been told. Whatever runs does so by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn settle(&mut self) -> Result<(), Error<M::Error>> {
         let owes = {
             let mut out = self.check_out()?;
             std::mem::take(&mut out.owes_rollback)
@@ -111,7 +144,7 @@ impl<M: SessionManager> Session<M> {
         let replayed = prelude.settings.len() as u64;
         out.flying = true;
         let done = match &mut out.lease {
-            Some(lease) => manager.run(lease, prelude, operation).await,
+            Some(lease) => run_on(manager, lease, prelude, operation).await,
             None => unreachable!("it was put there above"),
         };
         out.flying = false;
@@ -147,7 +180,7 @@ impl<M: SessionManager> Session<M> {
         let expected = out.state.physical().clone();
         out.flying = true;
         let residue = match &mut out.lease {
-            Some(lease) => manager.probe(lease, &expected).await,
+            Some(lease) => probe_on(manager, lease, &expected).await,
             None => return None,
         };
         out.flying = false;

@@ -129,7 +129,7 @@ impl<M: SessionManager> Session<M> {
     ///
     /// [`Error::InTransaction`], [`Error::Expired`], and what happened to an earlier transaction.
     pub async fn begin(&mut self, modes: Modes) -> Result<(), Error<M::Error>> {
-        self.settle_debt().await?;
+        self.settle().await?;
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         if out.in_transaction() {
             return Err(Error::InTransaction);
@@ -175,6 +175,7 @@ impl<M: SessionManager> Session<M> {
         if !out.in_transaction() {
             return;
         }
+        let mut given_up = None;
         if !out.begun {
             let now = out.registry.instant();
             out.state.apply(&Effect::Rollback { chain: false }, now);
@@ -182,11 +183,13 @@ impl<M: SessionManager> Session<M> {
         } else if !out.state.pins().without(PinReason::Transaction).is_empty() {
             out.owes_rollback = true;
         } else {
-            let lease = out.lose();
-            out.registry.detached(lease.is_some());
-            drop(lease);
+            given_up = out.lose();
+            out.registry.detached(given_up.is_some());
         }
         out.recount();
+        drop(out);
+        // Last: it runs code of the pool's users.
+        drop(given_up);
     }
 
     /// Leaves the connection if nothing pins the session any more, after a change that was

@@ -122,6 +122,7 @@ impl Session {
     /// Those of [`query`](Self::query).
     pub async fn reset(&mut self, name: &str) -> Result<(), SessionError> {
         check_setting(name, None).map_err(refused)?;
+        self.inner.settle().await?;
         self.inner.change(|state| state.unwant(name))
     }
 

@@ -45,6 +45,8 @@ pub struct Target {
 pub enum Bound {
     /// At most this, in the unit of the figure.
     AtMost(f64),
+    /// At least this, in the unit of the figure.
+    AtLeast(f64),
     /// At most this part of what the baseline has under the same seed.
     PartOfBaseline(f64),
 }
@@ -55,6 +57,7 @@ impl Bound {
     pub fn holds(self, ours: f64, baseline: f64) -> bool {
         match self {
             Self::AtMost(limit) => ours <= limit,
+            Self::AtLeast(limit) => ours >= limit,
             Self::PartOfBaseline(part) => ours <= baseline * part,
         }
     }

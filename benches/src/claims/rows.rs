@@ -1,6 +1,9 @@
 //! The rows there are.
 
 pub mod herd;
+pub mod reuse;
+pub mod statements;
+pub mod sticking;
 pub mod tended;
 pub mod upkeep;
 pub mod warm;
@@ -14,6 +17,9 @@ pub fn all() -> Vec<Box<dyn Experiment>> {
         Box::new(tended::Tended),
         Box::new(warm::Warm),
         Box::new(upkeep::Upkeep),
+        Box::new(statements::Statements),
+        Box::new(reuse::Reuse),
+        Box::new(sticking::Sticking),
         Box::new(herd::Herd),
     ]
 }

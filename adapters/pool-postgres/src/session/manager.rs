@@ -8,7 +8,6 @@ use crate::connection::PostgresConnection;
 use crate::error::Error;
 use crate::manager::PostgresManager;
 use crate::watch::Taint;
-use pool_core::BoxFuture;
 use pool_multiplex::{Done, Label, Prelude, Residue, SessionManager, Settings};
 
 impl SessionManager for PostgresManager {
@@ -43,13 +42,13 @@ impl SessionManager for PostgresManager {
     }
 
     /// In one round trip, unless types are not known yet, or a value has to be read back.
-    fn run<'a, 'b: 'a>(
-        &'a self,
-        conn: &'a mut PostgresConnection,
+    async fn run(
+        &self,
+        conn: &mut PostgresConnection,
         prelude: Prelude,
-        operation: Operation<'b>,
-    ) -> BoxFuture<'a, Done<Reply, Error>> {
-        Box::pin(async move { run(conn, &prelude, operation.0).await })
+        operation: Self::Operation<'_>,
+    ) -> Done<Reply, Error> {
+        run(conn, &prelude, operation.0).await
     }
 
     /// Settings, cursors, temporary objects, prepared statements and locks that are on the connection

@@ -8,6 +8,7 @@ use super::{
 use crate::connection::PostgresConnection;
 use crate::server::{manager, open, poll_once};
 use crate::settings::Settings;
+use crate::statements::Wanted;
 use crate::unit::Isolation;
 use crate::watch::{Look, Status};
 use pool_core::{Condition, Manager};
@@ -232,7 +233,13 @@ async fn statement_for_later_goes_along_and_is_found_by_the_next_run() {
     let before = conn.wire_counts();
     let text = "SELECT 7";
     let operation = typed(&conn, text, &[], Effect::Reads);
-    let outcome = run(&conn, Frame::Whole(&opening), operation, Some((text, &[]))).await;
+    let outcome = run(
+        &conn,
+        Frame::Whole(&opening),
+        operation,
+        Some(Wanted::plain(text, &[])),
+    )
+    .await;
     assert_eq!(conn.wire_counts().since(&before).turns, 1);
     assert!(outcome.result.is_ok());
     assert_eq!(outcome.report.rest.len(), 1);
@@ -254,7 +261,13 @@ async fn failure_to_prepare_for_later_is_not_the_operations() {
     let text = "SELECT set_config('search_path', 'pg_catalog, nowhere', false) FROM unit_only_here";
     fresh(&conn, "unit_only_here", "AS SELECT 1 AS a").await;
     let operation = typed(&conn, text, &[], Effect::Writes);
-    let outcome = run(&conn, Frame::Whole(&opening), operation, Some((text, &[]))).await;
+    let outcome = run(
+        &conn,
+        Frame::Whole(&opening),
+        operation,
+        Some(Wanted::plain(text, &[])),
+    )
+    .await;
     assert!(outcome.result.is_ok());
     assert_eq!(outcome.report.end(), End::Committed);
     let error = outcome.prepared.unwrap().unwrap_err();
@@ -305,7 +318,7 @@ async fn unit_can_be_awaited_in_a_task_that_moves_between_threads() {
     let conn = open().await;
     let opening = opening(&[]);
     let operation = typed(&conn, "SELECT 1", &[], Effect::Reads);
-    let later = Some(("SELECT 1", &[] as &[Type]));
+    let later = Some(Wanted::plain("SELECT 1", &[]));
     let outcome = moves(run(&conn, Frame::Whole(&opening), operation, later)).await;
     assert!(outcome.result.is_ok());
 }

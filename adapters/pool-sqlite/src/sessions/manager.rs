@@ -1,6 +1,5 @@
 //! What sessions need from SQLite.
 
-use pool_core::BoxFuture;
 use pool_multiplex::{Done, Label, Prelude, Residue, SessionManager, Settings};
 
 use super::job::{Operation, Reply, Task};
@@ -34,13 +33,13 @@ impl SessionManager for SqliteManager {
     /// nothing but settings is left.
     fn accounted(&self, _conn: &mut SqliteConnection) {}
 
-    fn run<'a, 'b: 'a>(
-        &'a self,
-        conn: &'a mut SqliteConnection,
+    async fn run(
+        &self,
+        conn: &mut SqliteConnection,
         prelude: Prelude,
-        operation: Self::Operation<'b>,
-    ) -> BoxFuture<'a, Done<Reply, Error>> {
-        Box::pin(conn.perform(prelude, operation))
+        operation: Self::Operation<'_>,
+    ) -> Done<Reply, Error> {
+        conn.perform(prelude, operation).await
     }
 
     /// The thread's own books say what ought to be there.

@@ -21,7 +21,7 @@ impl SqliteSession {
     /// [`Refused`](pool_multiplex::Error::Refused) says why a session cannot have a pragma, or the
     /// value, and what to do instead; else as [`call`](Self::call).
     pub async fn set(&mut self, name: &str, value: &str) -> Result<Arc<str>, SessionError> {
-        self.roll_back_if_due().await?;
+        self.base.settle().await?;
         if variables::is_name(name) {
             return self.set_variable(name, value).await;
         }
@@ -105,7 +105,7 @@ impl SqliteSession {
     ///
     /// As [`set`](Self::set).
     pub async fn get(&mut self, name: &str) -> Result<Option<Arc<str>>, SessionError> {
-        self.roll_back_if_due().await?;
+        self.base.settle().await?;
         if variables::is_name(name) {
             return self.base.look(|state| state.wanted().get(name).cloned());
         }
@@ -125,7 +125,7 @@ impl SqliteSession {
     ///
     /// As [`set`](Self::set).
     pub async fn reset(&mut self, name: &str) -> Result<(), SessionError> {
-        self.roll_back_if_due().await?;
+        self.base.settle().await?;
         if !variables::is_name(name) {
             let (row, treatment) = settable(name)?;
             match treatment {
@@ -153,7 +153,7 @@ impl SqliteSession {
     ///
     /// [`InTransaction`](pool_multiplex::Error::InTransaction): some cannot be set in one.
     pub async fn reset_all(&mut self) -> Result<(), SessionError> {
-        self.roll_back_if_due().await?;
+        self.base.settle().await?;
         if self.base.status()? != TransactionStatus::Idle {
             return Err(SessionError::InTransaction);
         }

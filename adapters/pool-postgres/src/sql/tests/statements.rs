@@ -1,7 +1,8 @@
 //! Every other kind of statement, by table.
 
 use super::{BEGIN, READ, WRITE, WRITE_ALONE, kind, kinds, literal, set};
-use crate::sql::{Isolation, Kind, MOST_STATEMENTS, Marks, Modes, Qualified, classify};
+use crate::sql::cursor::Qualified;
+use crate::sql::{Isolation, Kind, MOST_STATEMENTS, Marks, Modes, classify};
 
 fn named(name: &str) -> String {
     name.to_owned()
