@@ -13,15 +13,17 @@
 //! server knows of, or something pins it. What is true of the connection is in its label; the
 //! difference to what the session wants is put right by the operation's own round trip.
 
-use crate::driver::{Done, Failed, Failure, Prelude, SessionManager};
+use crate::driver::{Done, Failed, Failure, Prelude, Residue, SessionManager};
 use crate::error::Error;
 use crate::pins::Pins;
 use crate::session::{Session, unpinned};
-use crate::settings::Difference;
+use crate::settings::{Difference, Settings};
 use crate::slot::Checkout;
 use crate::statistics::count;
 use crate::transaction::TransactionStatus;
 use pool_core::{PooledConnection, Profile};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 
 /// What is known of an operation before it runs.
@@ -56,6 +58,31 @@ impl Work {
 }
 
 type Outcome<M> = Result<<M as SessionManager>::Reply, Error<<M as pool_core::Manager>::Error>>;
+
+/// A future whose type says that it is `Send`.
+///
+/// The adapter's own future has a type that depends on lifetimes, and inside an `async` block the
+/// compiler does not prove for all of them at once that it is `Send`
+/// ([#100013](https://github.com/rust-lang/rust/issues/100013)): without the box no session could be
+/// used in a spawned task.
+type Sent<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+fn run_on<'a, 'b: 'a, M: SessionManager>(
+    manager: &'a M,
+    conn: &'a mut M::Connection,
+    prelude: Prelude,
+    operation: M::Operation<'b>,
+) -> Sent<'a, Done<M::Reply, M::Error>> {
+    Box::pin(manager.run(conn, prelude, operation))
+}
+
+fn probe_on<'a, M: SessionManager>(
+    manager: &'a M,
+    conn: &'a mut M::Connection,
+    expected: &'a Settings,
+) -> Sent<'a, Result<Residue, M::Error>> {
+    Box::pin(manager.probe(conn, expected))
+}
 
 impl<M: SessionManager> Session<M> {
     /// Runs one operation on a connection that has all that the session has set.
@@ -111,7 +138,7 @@ impl<M: SessionManager> Session<M> {
         let replayed = prelude.settings.len() as u64;
         out.flying = true;
         let done = match &mut out.lease {
-            Some(lease) => manager.run(lease, prelude, operation).await,
+            Some(lease) => run_on(manager, lease, prelude, operation).await,
             None => unreachable!("it was put there above"),
         };
         out.flying = false;
@@ -147,7 +174,7 @@ impl<M: SessionManager> Session<M> {
         let expected = out.state.physical().clone();
         out.flying = true;
         let residue = match &mut out.lease {
-            Some(lease) => manager.probe(lease, &expected).await,
+            Some(lease) => probe_on(manager, lease, &expected).await,
             None => return None,
         };
         out.flying = false;
