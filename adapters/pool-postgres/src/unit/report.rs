@@ -139,10 +139,10 @@ impl Report {
     /// settings.
     pub(crate) fn ran_unframed(&self) -> bool {
         let refused = self.opening.iter().any(|answer| answer.failure.is_some());
-        let ran = self
-            .operation
-            .as_ref()
-            .is_some_and(|answer| answer.failure.is_none());
+        // An empty text is answered well even in a transaction that has failed.
+        let ran = self.operation.as_ref().is_some_and(|answer| {
+            answer.failure.is_none() && answer.tags.iter().any(|tag| *tag != Tag::Empty)
+        });
         refused && ran
     }
 
