@@ -253,7 +253,15 @@ impl Followed {
             });
         if let Some(value) = last {
             *value = spelled.into();
+            return;
         }
+        // The text did not tell the value. It is what holds at the end, so it stands before that.
+        let end = self.effects.pop();
+        self.effects.push(Effect::Set {
+            name: setting.into(),
+            value: spelled.into(),
+        });
+        self.effects.extend(end);
     }
 }
 
