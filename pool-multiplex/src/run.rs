@@ -252,6 +252,7 @@ impl<M: SessionManager> Checkout<M> {
         let Done {
             result,
             holds,
+            settled,
             effects,
             status,
             cached,
@@ -274,7 +275,10 @@ impl<M: SessionManager> Checkout<M> {
         }
         if holds {
             let wanted = self.state.wanted().clone();
-            self.state.set_physical(wanted);
+            match settled {
+                true => self.state.arrive(&wanted),
+                false => self.state.set_physical(wanted),
+            }
         }
         let now = self.registry.instant();
         for effect in &effects {
