@@ -38,15 +38,17 @@ mod refusal;
 mod residue;
 mod run;
 mod scope;
+mod stay;
 mod transaction;
 
 pub use operation::{Operation, Reply};
 pub(crate) use residue::all_settings;
+pub(crate) use stay::Stay;
 pub use transaction::{Begin, Tables, Transaction};
 
 use crate::error::Error;
 use crate::manager::PostgresManager;
-use crate::sql::{Marks, Script, SetValue};
+use crate::sql::SetValue;
 use operation::{Ask, Got, Known, Parameters};
 use pool_multiplex::transfer::{Blob, Exporter, Keys, UnixSeconds};
 use pool_multiplex::{Effect, Modes, PinReason, Pins, State, Statement, TransactionContext, Work};
@@ -77,7 +79,10 @@ pub struct Session {
 
 /// A statement of a session, which may run on any connection.
 #[derive(Clone, Debug)]
-pub struct Prepared(Arc<Statement>);
+pub struct Prepared {
+    statement: Arc<Statement>,
+    types: Arc<[Type]>,
+}
 
 /// Parameters of a statement, in order.
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -243,12 +248,10 @@ impl Session {
         let ask = Ask::Batch {
             text: sql,
             script: &known.script,
-            own_sequences: self.has_sequences()?,
+            keeps_last_value: self.keeps_last_value,
         };
         let work = Work::default().pins(may_pin(&known.script));
-        let ran = self.inner.run(Operation(ask), work).await;
-        self.note_sequences(&known.script)?;
-        match ran?.0 {
+        match self.inner.run(Operation(ask), work).await?.0 {
             Got::Messages(messages) => Ok(messages),
             _ => Ok(Vec::new()),
         }
@@ -283,8 +286,11 @@ impl Session {
             known: &known,
         };
         let work = Work::default().statement(statement.id());
-        self.inner.run(Operation(ask), work).await?;
-        Ok(Prepared(statement))
+        let types = match self.inner.run(Operation(ask), work).await?.0 {
+            Got::Types(types) => types,
+            _ => Arc::default(),
+        };
+        Ok(Prepared { statement, types })
     }
 
     /// Begins a transaction. The server learns of it with its first statement.
@@ -535,29 +541,15 @@ impl Session {
             known: &known,
             parameters,
             executions,
-            own_sequences: self.has_sequences()?,
+            keeps_last_value: self.keeps_last_value,
         };
         let work = Work::default()
             .statement(statement.id())
             .pins(may_pin(&known.script));
-        let ran = self.inner.run(Operation(ask), work).await;
-        self.note_sequences(&known.script)?;
-        match ran?.0 {
+        match self.inner.run(Operation(ask), work).await?.0 {
             Got::Rows(rows, affected) => Ok((rows, affected)),
             _ => Ok((Vec::new(), None)),
         }
-    }
-
-    fn has_sequences(&self) -> Result<bool, SessionError> {
-        Ok(self.pins()?.contains(PinReason::LastValue))
-    }
-
-    fn note_sequences(&mut self, script: &Script) -> Result<(), SessionError> {
-        let moved = script.marks.has(Marks::SEQUENCE_MOVED);
-        if moved && self.keeps_last_value {
-            self.inner.note(&Effect::Pin(PinReason::LastValue))?;
-        }
-        Ok(())
     }
 
     fn statement<S: AsStatement + ?Sized>(
@@ -566,7 +558,7 @@ impl Session {
         types: &[u32],
     ) -> Result<Arc<Statement>, SessionError> {
         match sql.prepared() {
-            Some(prepared) => Ok(Arc::clone(&prepared.0)),
+            Some(prepared) => Ok(Arc::clone(&prepared.statement)),
             None => self.shared(sql.text(), types),
         }
     }
@@ -624,7 +616,7 @@ impl AsStatement for String {
 
 impl AsStatement for Prepared {
     fn text(&self) -> &str {
-        self.0.text()
+        self.statement.text()
     }
 
     fn prepared(&self) -> Option<&Prepared> {
@@ -636,13 +628,13 @@ impl Prepared {
     /// Its text.
     #[must_use]
     pub fn sql(&self) -> &str {
-        self.0.text()
+        self.statement.text()
     }
 
-    /// The types of its parameters.
+    /// The types of its parameters, as the server named them when it was prepared.
     #[must_use]
-    pub fn parameter_types(&self) -> Vec<Type> {
-        known(&self.0).types.get().cloned().unwrap_or_default()
+    pub fn parameter_types(&self) -> &[Type] {
+        &self.types
     }
 }
 

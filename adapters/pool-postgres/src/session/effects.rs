@@ -6,6 +6,7 @@
 //! [`Aftermath`] says which.
 
 use super::operation::Parameters;
+use super::scope::decides;
 use crate::sql::{
     Argument, Assignment, Isolation, Kind, Marks, Modes, Script, SetConfig, SetValue,
 };
@@ -35,6 +36,8 @@ impl Aftermath {
 pub(crate) struct Followed {
     pub(crate) effects: Vec<Effect>,
     pub(crate) aftermath: Aftermath,
+    /// Names may mean something else until the transaction ends.
+    pub(crate) local_names: bool,
 }
 
 /// Settings that a RESET ALL leaves alone.
@@ -72,6 +75,17 @@ pub(crate) fn follow(script: &Script, parameters: Parameters<'_>, answer: &Answe
     followed
 }
 
+/// What is left of a script whose transaction was rolled back. It may have come as far as to do all
+/// of it.
+pub(crate) fn outlive(script: &Script) -> Followed {
+    let mut followed = Followed::default();
+    for statement in &script.statements {
+        followed.marks(statement.marks);
+        followed.aftermath.pins |= matches!(statement.kind, Kind::Prepare { .. });
+    }
+    followed
+}
+
 impl Followed {
     fn taint(&mut self, why: &'static str) {
         self.effects.push(Effect::Taint(why));
@@ -83,10 +97,16 @@ impl Followed {
                 assignments,
                 is_local: false,
             } => assignments.iter().for_each(|one| self.assign(one)),
-            Kind::Set { assignments, .. } => self.forget_values(assignments),
+            Kind::Set { assignments, .. } => {
+                self.local_names |= assignments.iter().any(|one| decides(&one.name));
+                self.forget_values(assignments);
+            }
             Kind::Reset { name } => self.effects.push(Effect::Reset(name.as_str().into())),
             Kind::ResetAll => self.effects.push(Effect::ResetAllBut(KEPT_BY_RESET_ALL)),
-            Kind::Do | Kind::Call | Kind::Execute { .. } => self.aftermath.all_settings = true,
+            Kind::Do | Kind::Call | Kind::Execute { .. } => {
+                self.aftermath.all_settings = true;
+                self.local_names = true;
+            }
             Kind::Other => self.taint("a statement that is not known"),
             Kind::DiscardAll => self.discard_all(),
             Kind::DiscardTemporary => self.effects.push(Effect::DropTemporary(None)),
@@ -134,7 +154,9 @@ impl Followed {
             _ => None,
         };
         match (text(&call.name), is_local) {
-            (_, Some(true)) => {}
+            (name, Some(true)) => {
+                self.local_names |= name.is_none_or(|name| decides(&name));
+            }
             (Some(name), Some(false)) => {
                 let name: Arc<str> = name.to_ascii_lowercase().into();
                 if call.is_certain

@@ -47,7 +47,20 @@ pub(crate) fn opening(prelude: &Prelude, settings: &Settings) -> Opening {
         read_only: modes.access.map(|access| access == Access::ReadOnly),
         deferrable: modes.deferrable,
     };
-    Opening::new(modes, settings)
+    match decides_on_transactions(prelude) {
+        true => Opening::behind(modes, settings),
+        false => Opening::new(modes, settings),
+    }
+}
+
+/// Whether it changes how transactions begin.
+fn decides_on_transactions(prelude: &Prelude) -> bool {
+    let changed = prelude.settings.set.iter().map(|(name, _)| name);
+    let mut changed = changed.chain(&prelude.settings.reset);
+    changed.any(|name| {
+        let start = name.get(..20).unwrap_or_default();
+        start.eq_ignore_ascii_case("default_transaction_")
+    })
 }
 
 const fn isolation(isolation: pool_multiplex::Isolation) -> Isolation {

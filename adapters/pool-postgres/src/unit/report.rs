@@ -146,6 +146,14 @@ impl Report {
         refused && ran
     }
 
+    /// Whether what the opening has set is in force behind the unit, and so was for whatever was sent
+    /// behind it.
+    pub(crate) fn is_in_force(&self) -> bool {
+        let refused = self.opening.iter().any(|answer| answer.failure.is_some());
+        let is_whole = matches!(self.facts.shape, Shape::Whole(_));
+        !refused && (!is_whole || self.end() == End::Committed)
+    }
+
     /// What became of the unit's own transaction.
     pub(crate) fn end(&self) -> End {
         if !matches!(self.facts.shape, Shape::Whole(_)) {
