@@ -178,7 +178,10 @@ impl<M: SessionManager> Session<M> {
             None => return None,
         };
         out.flying = false;
-        Some(residue.is_ok_and(|residue| residue.found.is_empty()))
+        Some(residue.is_ok_and(|residue| {
+            out.registry.counters.found(&residue.found);
+            residue.found.is_empty()
+        }))
     }
 
     pub(crate) async fn leave_connection(&mut self) -> Result<(), Error<M::Error>> {
