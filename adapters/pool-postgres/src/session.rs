@@ -49,10 +49,10 @@ pub use transaction::{Begin, Tables, Transaction};
 use crate::error::Error;
 use crate::manager::PostgresManager;
 use crate::sql::SetValue;
-use operation::{Ask, Got, Known, Parameters};
+use operation::{Ask, Got, Known, Parameters, Staying};
 use pool_multiplex::transfer::{Blob, Exporter, Keys, UnixSeconds};
 use pool_multiplex::{Effect, Modes, PinReason, Pins, State, Statement, TransactionContext, Work};
-use refusal::{Refusal, check, check_setting, may_pin};
+use refusal::{Refusal, check, check_parameters, check_setting, may_pin};
 use std::fmt;
 use std::sync::Arc;
 use tokio_postgres::types::{ToSql, Type};
@@ -245,10 +245,11 @@ impl Session {
         let statement = self.shared(sql, &[])?;
         let known = known(&statement);
         check(&known.script).map_err(refused)?;
+        check_parameters(&known.script, Parameters::Plain(&[])).map_err(refused)?;
         let ask = Ask::Batch {
             text: sql,
             script: &known.script,
-            keeps_last_value: self.keeps_last_value,
+            stay: self.staying()?,
         };
         let work = Work::default().pins(may_pin(&known.script));
         match self.inner.run(Operation(ask), work).await?.0 {
@@ -530,6 +531,7 @@ impl Session {
     ) -> Result<(Vec<Row>, Option<u64>), SessionError> {
         let known = known(statement);
         check(&known.script).map_err(refused)?;
+        check_parameters(&known.script, parameters).map_err(refused)?;
         let touch = |state: &mut State| {
             let executions = state.statements().executions(statement.id());
             state.statements_mut().touch(statement);
@@ -541,7 +543,7 @@ impl Session {
             known: &known,
             parameters,
             executions,
-            keeps_last_value: self.keeps_last_value,
+            stay: self.staying()?,
         };
         let work = Work::default()
             .statement(statement.id())
@@ -550,6 +552,13 @@ impl Session {
             Got::Rows(rows, affected) => Ok((rows, affected)),
             _ => Ok((Vec::new(), None)),
         }
+    }
+
+    fn staying(&self) -> Result<Staying, SessionError> {
+        Ok(Staying {
+            keeps_last_value: self.keeps_last_value,
+            has_locks: self.pins()?.contains(PinReason::AdvisoryLock),
+        })
     }
 
     fn statement<S: AsStatement + ?Sized>(

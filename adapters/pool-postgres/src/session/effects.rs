@@ -23,6 +23,8 @@ pub(crate) struct Aftermath {
     pub(crate) all_settings: bool,
     /// Locks or statements of the session may be gone, or not there.
     pub(crate) pins: bool,
+    /// A transaction has ended: locks of the session and of the transaction are told apart only now.
+    pub(crate) ends: bool,
 }
 
 impl Aftermath {
@@ -144,11 +146,7 @@ impl Followed {
     }
 
     fn set_config(&mut self, call: &SetConfig, parameters: Parameters<'_>) {
-        let text = |argument: &Argument| match argument {
-            Argument::Literal(text) => Some(text.clone()),
-            Argument::Parameter(number) => parameters.text(*number),
-            Argument::Null | Argument::Unclear => None,
-        };
+        let text = |argument: &Argument| parameters.argument(argument);
         let is_local = match &call.is_local {
             Argument::Literal(text) => Some(text == "true"),
             _ => None,
@@ -189,8 +187,7 @@ impl Followed {
             _ => return self.objects(kind),
         };
         let ends = matches!(effect, Effect::Commit { .. } | Effect::Rollback { .. });
-        // Locks of the session and of the transaction are told apart only now.
-        self.aftermath.pins |= ends;
+        self.aftermath.ends |= ends;
         self.effects.push(effect);
     }
 

@@ -1,6 +1,6 @@
 //! What a session asks of a connection, and what it gets back.
 
-use crate::sql::Script;
+use crate::sql::{Argument, Script};
 use pool_multiplex::Statement as Shared;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_postgres::types::{ToSql, Type};
@@ -30,14 +30,13 @@ pub(crate) enum Ask<'a> {
         parameters: Parameters<'a>,
         /// How often the session has run it before.
         executions: u64,
-        /// Values that sequences give are to be kept.
-        keeps_last_value: bool,
+        stay: Staying,
     },
     /// Any statements, as one text.
     Batch {
         text: &'a str,
         script: &'a Script,
-        keeps_last_value: bool,
+        stay: Staying,
     },
     /// A statement is prepared, so that its types are known.
     Prepare {
@@ -46,6 +45,15 @@ pub(crate) enum Ask<'a> {
     },
     /// A text of the session's own, whose rows are wanted and which changes nothing.
     Ask(&'static str),
+}
+
+/// What is to be known of a session's stay on a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Staying {
+    /// Values that sequences give are to be kept.
+    pub(crate) keeps_last_value: bool,
+    /// It holds advisory locks, or did.
+    pub(crate) has_locks: bool,
 }
 
 /// Parameters of a statement, in order.
@@ -58,6 +66,15 @@ pub(crate) enum Parameters<'a> {
 }
 
 impl Parameters<'_> {
+    /// What an argument of `set_config` is, if it is known and not NULL.
+    pub(crate) fn argument(&self, argument: &Argument) -> Option<String> {
+        match argument {
+            Argument::Literal(text) => Some(text.clone()),
+            Argument::Parameter(number) => self.text(*number),
+            Argument::Null | Argument::Unclear => None,
+        }
+    }
+
     /// The parameter with this number, from 1, if it is a text.
     pub(crate) fn text(&self, number: u32) -> Option<String> {
         let at = usize::try_from(number).ok()?.checked_sub(1)?;

@@ -6,7 +6,7 @@
 use super::aftermath;
 use super::effects::{Aftermath, follow, outlive};
 use super::frame::{opening, settings};
-use super::operation::{Ask, Got, Known, Parameters, Reply};
+use super::operation::{Ask, Got, Known, Parameters, Reply, Staying};
 use super::refusal::{in_stead, may_pin};
 use super::scope::{is_local, scope};
 use crate::connection::PostgresConnection;
@@ -39,12 +39,8 @@ pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'
         }
         Ask::Ask(text) => Run::new(conn, prelude).ask(text).await,
         Ask::Set { name, value } => Run::new(conn, prelude).set(name, value).await,
-        Ask::Batch {
-            text,
-            script,
-            keeps_last_value,
-        } => {
-            let run = Run::new(conn, prelude).keeping(keeps_last_value);
+        Ask::Batch { text, script, stay } => {
+            let run = Run::new(conn, prelude).staying(stay);
             run.batch(text, script).await
         }
         Ask::Prepare { statement, known } => {
@@ -55,7 +51,7 @@ pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'
             known,
             parameters,
             executions,
-            keeps_last_value,
+            stay,
         } => {
             let query = Query {
                 statement,
@@ -63,7 +59,7 @@ pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'
                 parameters,
                 executions,
             };
-            let run = Run::new(conn, prelude).keeping(keeps_last_value);
+            let run = Run::new(conn, prelude).staying(stay);
             run.query(&query).await
         }
     };
@@ -89,22 +85,21 @@ struct Run<'a> {
     prelude: &'a Prelude,
     /// The session is to stay there whatever it runs.
     stays: bool,
-    /// It keeps the values that sequences give it.
-    keeps_last_value: bool,
+    stay: Staying,
 }
 
 impl<'a> Run<'a> {
-    const fn new(conn: &'a PostgresConnection, prelude: &'a Prelude) -> Self {
+    fn new(conn: &'a PostgresConnection, prelude: &'a Prelude) -> Self {
         Self {
             conn,
             prelude,
             stays: false,
-            keeps_last_value: false,
+            stay: Staying::default(),
         }
     }
 
-    const fn keeping(mut self, last_value: bool) -> Self {
-        self.keeps_last_value = last_value;
+    const fn staying(mut self, stay: Staying) -> Self {
+        self.stay = stay;
         self
     }
 
@@ -493,7 +488,7 @@ impl<'a, T> Framed<'a, T> {
             true => outlive(script),
             false => follow(script, parameters, &answer),
         };
-        if self.run.keeps_last_value && script.marks.has(Marks::SEQUENCE_MOVED) {
+        if self.run.stay.keeps_last_value && script.marks.has(Marks::SEQUENCE_MOVED) {
             self.effects.push(Follows::Pin(PinReason::LastValue));
         }
         self.effects.extend(followed.effects);
@@ -518,6 +513,7 @@ impl<'a, T> Framed<'a, T> {
             ));
             aftermath.all_settings = false;
         }
+        aftermath.pins |= aftermath.ends && self.run.stay.has_locks;
         if aftermath.is_nothing() {
             return;
         }
