@@ -6,7 +6,6 @@ use pool_postgres::tokio_postgres::Config as TokioConfig;
 use pool_postgres::{PostgresConnection, PostgresManager, Session, SessionError};
 use pool_testkit::postgres::{PrivateServer, ServerOptions};
 use pool_testkit::proxy::FaultProxy;
-use std::future::Future;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -194,7 +193,7 @@ pub(crate) async fn kill(observer: &PostgresConnection, pid: i32) {
 }
 
 /// Asks again and again until the answer is yes.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(2)).await;
