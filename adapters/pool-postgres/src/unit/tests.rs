@@ -8,6 +8,7 @@ use super::{
 use crate::connection::PostgresConnection;
 use crate::server::{manager, open, poll_once};
 use crate::settings::Settings;
+use crate::statements::Wanted;
 use crate::unit::Isolation;
 use crate::watch::{Look, Status};
 use pool_core::{Condition, Manager};
@@ -231,8 +232,9 @@ async fn statement_for_later_goes_along_and_is_found_by_the_next_run() {
     let opening = opening(&[("work_mem", "12MB")]);
     let before = conn.wire_counts();
     let text = "SELECT 7";
+    let later = Some(Wanted::plain(text, &[]));
     let operation = typed(&conn, text, &[], Effect::Reads);
-    let outcome = run(&conn, Frame::Whole(&opening), operation, Some((text, &[]))).await;
+    let outcome = run(&conn, Frame::Whole(&opening), operation, later).await;
     assert_eq!(conn.wire_counts().since(&before).turns, 1);
     assert!(outcome.result.is_ok());
     assert_eq!(outcome.report.rest.len(), 1);
@@ -247,14 +249,40 @@ async fn statement_for_later_goes_along_and_is_found_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn statement_for_later_is_not_kept_where_the_opening_was_refused_or_rolled_back() {
+    let conn = open().await;
+    for (name, value, text) in [
+        ("work_mem", "much", "SELECT 8"),
+        ("work_mem", "12MB", "SELECT 1 / (9 - 9)"),
+    ] {
+        let opening = opening(&[(name, value)]);
+        let later = Some(Wanted::plain(text, &[]));
+        let operation = typed(&conn, text, &[], Effect::Reads);
+        let outcome = run(&conn, Frame::Whole(&opening), operation, later).await;
+        assert!(outcome.result.is_err() && !outcome.report.ran_unframed());
+        assert_eq!(conn.cached_statements(), 0, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn empty_text_behind_a_refused_opening_has_not_run() {
+    let conn = open().await;
+    let opening = opening(&[("work_mem", "much")]);
+    let operation = batch(&conn, "", Effect::Reads);
+    let outcome = run(&conn, Frame::Whole(&opening), operation, None).await;
+    assert!(!outcome.report.ran_unframed() && !outcome.report.is_lost());
+}
+
+#[tokio::test]
 async fn failure_to_prepare_for_later_is_not_the_operations() {
     let conn = open().await;
     let opening = opening(&[]);
     // Where the table is found changes while the statement runs.
     let text = "SELECT set_config('search_path', 'pg_catalog, nowhere', false) FROM unit_only_here";
     fresh(&conn, "unit_only_here", "AS SELECT 1 AS a").await;
+    let later = Some(Wanted::plain(text, &[]));
     let operation = typed(&conn, text, &[], Effect::Writes);
-    let outcome = run(&conn, Frame::Whole(&opening), operation, Some((text, &[]))).await;
+    let outcome = run(&conn, Frame::Whole(&opening), operation, later).await;
     assert!(outcome.result.is_ok());
     assert_eq!(outcome.report.end(), End::Committed);
     let error = outcome.prepared.unwrap().unwrap_err();
@@ -305,7 +333,7 @@ async fn unit_can_be_awaited_in_a_task_that_moves_between_threads() {
     let conn = open().await;
     let opening = opening(&[]);
     let operation = typed(&conn, "SELECT 1", &[], Effect::Reads);
-    let later = Some(("SELECT 1", &[] as &[Type]));
+    let later = Some(Wanted::plain("SELECT 1", &[]));
     let outcome = moves(run(&conn, Frame::Whole(&opening), operation, later)).await;
     assert!(outcome.result.is_ok());
 }
