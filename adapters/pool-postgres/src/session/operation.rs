@@ -109,8 +109,11 @@ pub(crate) enum Got {
 pub(crate) struct Known {
     pub(crate) script: Script,
     /// The types of its parameters by [scope](super::scope), once a server has said so.
-    types: RwLock<Vec<(Box<str>, Arc<[Type]>)>>,
+    types: RwLock<Vec<OfScope>>,
 }
+
+/// The types of a statement's parameters in a scope.
+type OfScope = (Box<str>, Arc<[Type]>);
 
 /// Most scopes for which the types of a statement are known; the oldest is forgotten.
 const SCOPES: usize = 16;

@@ -11,6 +11,7 @@ use super::refusal::{in_stead, may_pin};
 use super::scope::{is_local, scope};
 use crate::connection::PostgresConnection;
 use crate::error::Error;
+use crate::settings::Settings;
 use crate::sql::{Kind, Marks, Script, classify};
 use crate::statements::{Wanted, is_outdated};
 use crate::unit::{self, Effect, End, Frame, Operation, Outcome, Part, Report};
@@ -19,6 +20,7 @@ use pool_multiplex::Statement as Shared;
 use pool_multiplex::{
     Done, Effect as Follows, Failed, Failure, PinReason, Prelude, TransactionStatus,
 };
+use std::borrow::Cow;
 use std::future::Future;
 use tokio_postgres::types::{Type, WrongType};
 
@@ -162,9 +164,14 @@ impl<'a> Run<'a> {
     }
 
     async fn batch(self, text: &str, script: &Script) -> Ran {
-        let text = in_stead(text, script);
-        let operation = unit::batch(self.conn, &text, effect_of(script));
-        let ran = self.frame(operation, script, None).await;
+        let sent = in_stead(text, script);
+        let is_another = matches!(sent, Cow::Owned(_));
+        let operation = unit::batch(self.conn, &sent, effect_of(script));
+        let mut ran = self.frame(operation, script, None).await;
+        if let Some(answer) = ran.answer.as_mut().filter(|_| is_another) {
+            // The statements that were sent stand for one.
+            answer.tags.truncate(usize::from(answer.failure.is_none()));
+        }
         let ran = ran.follow(script, Parameters::Plain(&[])).await;
         ran.conclude(Got::Messages)
     }
@@ -345,7 +352,7 @@ impl<'a> Run<'a> {
         later: Option<Wanted<'_>>,
     ) -> Framed<'a, T> {
         let before = self.conn.status_when_answered();
-        let mut changes = match settings(self.prelude) {
+        let mut changes = match settings(self.prelude, self.conn.baseline()) {
             Ok(changes) => changes,
             Err(error) => return self.refused(Error::Setting(error.to_string())),
         };
@@ -491,6 +498,7 @@ impl<'a, T> Framed<'a, T> {
         if self.run.stay.keeps_last_value && script.marks.has(Marks::SEQUENCE_MOVED) {
             self.effects.push(Follows::Pin(PinReason::LastValue));
         }
+        let repairs = self.repairs(script, &followed.effects);
         self.effects.extend(followed.effects);
         if followed.local_names {
             self.run.conn.stay().has_local_names();
@@ -500,9 +508,45 @@ impl<'a, T> Framed<'a, T> {
             Some(TransactionStatus::Idle | TransactionStatus::Active)
         );
         if can_ask {
+            self.repair(repairs).await;
             self.read_back(followed.aftermath).await;
         }
         self
+    }
+
+    /// What a script has reset to the server's value, and a warm-up had set.
+    fn repairs(&mut self, script: &Script, effects: &[Follows]) -> Vec<(String, String)> {
+        let baseline = self.run.conn.baseline().to_vec();
+        let reset = baseline
+            .into_iter()
+            .filter(|(name, _)| is_reset(effects, name));
+        let reset: Vec<_> = reset.collect();
+        let moves = |effect: &Follows| {
+            matches!(
+                effect,
+                Follows::Rollback { .. } | Follows::RollbackTo(_) | Follows::Savepoint(_)
+            )
+        };
+        if !reset.is_empty() && !script.is_single() && effects.iter().any(moves) {
+            self.effects
+                .push(Follows::Taint("a reset and a rollback in one text"));
+        }
+        reset
+    }
+
+    async fn repair(&mut self, settings: Vec<(String, String)>) {
+        let mut text = Settings::new();
+        let written = settings
+            .iter()
+            .try_for_each(|(name, value)| text.set(name, value));
+        if text.is_empty() {
+            return;
+        }
+        let conn = self.run.conn;
+        let done = written.is_ok() && conn.run(text.as_sql()).await.is_ok();
+        if !done || conn.answered().await.is_err() {
+            self.status = None;
+        }
     }
 
     async fn read_back(&mut self, mut aftermath: Aftermath) {
@@ -538,6 +582,17 @@ impl<'a, T> Framed<'a, T> {
         done.status = self.status;
         done
     }
+}
+
+/// Whether the last that effects did to a setting is a reset.
+fn is_reset(effects: &[Follows], setting: &str) -> bool {
+    let last = effects.iter().rev().find_map(|effect| match effect {
+        Follows::Set { name, .. } => name.eq_ignore_ascii_case(setting).then_some(false),
+        Follows::Reset(name) => name.eq_ignore_ascii_case(setting).then_some(true),
+        Follows::ResetAllBut(_) => Some(true),
+        _ => None,
+    });
+    last == Some(true)
 }
 
 /// The values of a prelude that the server spells otherwise.

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed; the lint only knows test functions"
 )]
 
+mod baseline;
 mod failures;
 mod isolation;
 mod log;

@@ -46,7 +46,7 @@ async fn a_value_that_is_there_already_is_not_set_again() {
 
 #[tokio::test]
 async fn a_hundred_sessions_of_the_same_settings_set_them_once_on_each_connection() {
-    const CONNECTIONS: u32 = 5;
+    const CONNECTIONS: u32 = 10;
     let sessions = sessions_at(&log::server().url(), CONNECTIONS).await;
     let options = (0..5).fold(SessionOptions::new(), |options, at| {
         options.setting(format!("same_five.s{at}"), "1")
@@ -54,7 +54,7 @@ async fn a_hundred_sessions_of_the_same_settings_set_them_once_on_each_connectio
     let tasks = (0..100).map(|_| {
         let mut session = sessions.create_with(options.clone()).unwrap();
         tokio::spawn(async move {
-            for _ in 0..20 {
+            for _ in 0..100 {
                 let sql = "SELECT current_setting('same_five.s0')";
                 let row = session.query_one(sql, &[]).await.unwrap();
                 assert_eq!(row.get::<_, &str>(0), "1");
