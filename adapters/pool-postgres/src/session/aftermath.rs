@@ -61,7 +61,7 @@ fn question(aftermath: &Aftermath, wanted: &Settings, baseline: &[(String, Strin
         made_up
             .chain(of_warm_up)
             .filter(|name| name.contains('.'))
-            .for_each(|name| ask(name));
+            .for_each(&mut ask);
         ask("role");
         text.push_str(ALL_SETTINGS);
     }

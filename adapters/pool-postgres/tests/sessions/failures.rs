@@ -1,7 +1,7 @@
 //! Connections that are lost: what a session is told, and where it goes on.
 
 use crate::support::{
-    ask, begin, is_free, kill, number, observer, occupy, pid, run, sessions,
+    ask, begin, is_free, kill, number, observer, occupy, pause, pid, run, sessions,
     sessions_through_a_proxy, set_up, show, show_elsewhere, until, user,
 };
 use pool_multiplex::{PinReason, TransactionStatus};
@@ -172,16 +172,13 @@ async fn a_write_whose_reply_is_lost_has_an_unknown_outcome_with_settings_and_wi
     let (proxy, sessions) = sessions_through_a_proxy(1).await;
     let observer = observer().await;
     let mut a = sessions.create().unwrap();
-    let mut written = 0;
-    for with_settings in [false, true] {
-        if with_settings {
+    for expected in [1, 2] {
+        if expected == 2 {
             a.set("app.id", "a").await.unwrap();
         }
         // On a connection of another's or a new one, the settings go with it.
         let mut b = sessions.create().unwrap();
         b.set("app.id", "b").await.unwrap();
-        written += 1;
-        let expected = written;
         let done = async || rows(&observer, "cut_write").await == expected;
         let write = a.execute("INSERT INTO cut_write VALUES ($1)", &[&1_i32]);
         let error = cut_the_reply(&proxy, write, done).await;
@@ -202,7 +199,7 @@ async fn a_read_whose_reply_is_lost_can_be_tried_again() {
     proxy.set(Mode::BlackHole);
     let read = a.query("SELECT 'read'", &[]);
     let cutting = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        pause(50).await;
         proxy.set(Mode::Reset);
     };
     let (read, ()) = tokio::join!(read, cutting);
@@ -223,7 +220,7 @@ async fn a_write_in_a_transaction_whose_reply_is_lost_was_not_made() {
     proxy.set(Mode::BlackHole);
     let write = tx.execute("INSERT INTO cut_inside VALUES ($1)", &[&2_i32]);
     let cutting = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        pause(50).await;
         proxy.set(Mode::Reset);
     };
     let (written, ()) = tokio::join!(write, cutting);

@@ -7,6 +7,7 @@ use crate::support::{
 use pool_multiplex::SessionConfig;
 use pool_postgres::tokio_postgres::types::Type;
 use pool_postgres::{PostgresManager, SessionError};
+use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn a_statement_prepared_once_gets_its_name_once_on_each_connection() {
@@ -67,9 +68,10 @@ async fn a_connection_never_has_more_statements_than_it_may_and_every_result_is_
     let builder = PostgresManager::builder(url()).unwrap();
     let manager = builder.statement_cache_size(5).build().unwrap();
     let sessions = sessions_of(manager, 2, SessionConfig::new()).await;
-    let tasks = (0..SESSIONS).map(|worker| {
+    let mut tasks = JoinSet::new();
+    for worker in 0..SESSIONS {
         let mut session = sessions.create().unwrap();
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             let mut prepared = Vec::new();
             for at in 0..50 {
                 let text = format!("SELECT $1::int4 * 1000 + {at}");
@@ -84,10 +86,10 @@ async fn a_connection_never_has_more_statements_than_it_may_and_every_result_is_
                     assert_eq!(row.get::<_, i32>(0), expected);
                 }
             }
-        })
-    });
-    for task in tasks.collect::<Vec<_>>() {
-        task.await.unwrap();
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
     }
     let mut others = Vec::new();
     for _ in 0..2 {

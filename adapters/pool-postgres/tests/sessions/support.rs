@@ -196,11 +196,20 @@ pub(crate) async fn kill(observer: &PostgresConnection, pid: i32) {
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !holds().await {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            pause(2).await;
         }
     };
     let limit = Duration::from_secs(20);
     assert!(tokio::time::timeout(limit, asking).await.is_ok(), "{what}");
+}
+
+/// Waits for so many milliseconds, which the server may use.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a real server keeps to the machine's time"
+)]
+pub(crate) async fn pause(milliseconds: u64) {
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
 
 /// Makes tables and the like anew.

@@ -6,6 +6,7 @@ use crate::support::{
 };
 use pool_multiplex::SessionOptions;
 use pool_postgres::tokio_postgres::types::{ToSql, Type};
+use tokio::task::JoinSet;
 
 #[tokio::test]
 async fn a_setting_is_found_on_another_connection() {
@@ -51,18 +52,19 @@ async fn a_hundred_sessions_of_the_same_settings_set_them_once_on_each_connectio
     let options = (0..5).fold(SessionOptions::new(), |options, at| {
         options.setting(format!("same_five.s{at}"), "1")
     });
-    let tasks = (0..100).map(|_| {
+    let mut tasks = JoinSet::new();
+    for _ in 0..100 {
         let mut session = sessions.create_with(options.clone()).unwrap();
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             for _ in 0..100 {
                 let sql = "SELECT current_setting('same_five.s0')";
                 let row = session.query_one(sql, &[]).await.unwrap();
                 assert_eq!(row.get::<_, &str>(0), "1");
             }
-        })
-    });
-    for task in tasks.collect::<Vec<_>>() {
-        task.await.unwrap();
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
     }
     let lines = log::lines_with("statement: BEGIN; SELECT pg_catalog.set_config('same_five.s");
     assert!(!lines.is_empty(), "the log is read wrongly");
