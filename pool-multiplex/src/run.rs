@@ -184,7 +184,10 @@ impl<M: SessionManager> Session<M> {
             None => return None,
         };
         out.flying = false;
-        Some(residue.is_ok_and(|residue| residue.found.is_empty()))
+        Some(residue.is_ok_and(|residue| {
+            out.registry.counters.found(&residue.found);
+            residue.found.is_empty()
+        }))
     }
 
     pub(crate) async fn leave_connection(&mut self) -> Result<(), Error<M::Error>> {
@@ -250,7 +253,6 @@ impl<M: SessionManager> Checkout<M> {
             settings: Difference::between(&has, &wants),
             has,
             wants,
-            pins: self.state.pins(),
             begin: deferred.then(|| self.state.frames().modes()),
         }
     }
@@ -260,6 +262,7 @@ impl<M: SessionManager> Checkout<M> {
         let Done {
             result,
             holds,
+            settled,
             effects,
             status,
             cached,
@@ -282,7 +285,10 @@ impl<M: SessionManager> Checkout<M> {
         }
         if holds {
             let wanted = self.state.wanted().clone();
-            self.state.set_physical(wanted);
+            match settled {
+                true => self.state.arrive(&wanted),
+                false => self.state.set_physical(wanted),
+            }
         }
         let now = self.registry.instant();
         for effect in &effects {

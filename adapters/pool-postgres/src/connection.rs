@@ -2,6 +2,7 @@
 
 use crate::driver::{Driver, DriverTask};
 use crate::error::Error;
+use crate::session::Stay;
 use crate::statements::{Sql, Statements, Wanted};
 use crate::tls::Tls;
 use crate::transport::{AlreadyConnected, Endpoint, driver_config};
@@ -47,6 +48,8 @@ pub struct PostgresConnection {
     warmth: WarmUp,
     /// What sessions have left on it.
     label: Label,
+    /// What sessions leave there beside that.
+    stay: Stay,
     /// Settings that it was opened with and that the server counts as set by a session: those of the
     /// warm-up.
     baseline: Vec<(String, String)>,
@@ -94,6 +97,7 @@ impl PostgresConnection {
             unsure: Unsure::default(),
             warmth: WarmUp::new(),
             label: Label::new(),
+            stay: Stay::default(),
             baseline: Vec::new(),
             warmth_deallocates: false,
         };
@@ -324,6 +328,10 @@ impl PostgresConnection {
 
     pub(crate) const fn label_mut(&mut self) -> &mut Label {
         &mut self.label
+    }
+
+    pub(crate) const fn stay(&self) -> &Stay {
+        &self.stay
     }
 
     /// Settings that are there from the start.

@@ -142,7 +142,7 @@ impl Manager for PostgresManager {
     async fn warm_up(&self, conn: &mut PostgresConnection, plan: &WarmUp) -> Result<(), Error> {
         conn.warm_up(plan).await?;
         if conn.is_warm() {
-            let baseline = all_settings(conn).await?;
+            let baseline = all_settings(conn, plan.statements().iter().map(|one| &one[..])).await?;
             conn.set_baseline(baseline);
         }
         settled_clean(conn).await
