@@ -50,7 +50,6 @@ pub(crate) fn settings(
     {
         text.set(name, value)?;
     }
-    // Behind what is set, whose values are read in their order.
     for name in to_baseline {
         if let Some(value) = of(baseline, name) {
             text.set(name, value)?;
