@@ -14,8 +14,9 @@
 //! difference to what the session wants is put right by the operation's own round trip.
 
 use crate::driver::{Done, Failed, Failure, Prelude, SessionManager};
+use crate::effect::Effect;
 use crate::error::Error;
-use crate::pins::Pins;
+use crate::pins::{PinReason, Pins};
 use crate::session::{Session, unpinned};
 use crate::settings::Difference;
 use crate::slot::Checkout;
@@ -30,6 +31,8 @@ pub struct Work {
     statement: u32,
     class: u32,
     pins: Pins,
+    /// It was asked for, and is not run for its prelude only.
+    counts: bool,
 }
 
 impl Work {
@@ -68,14 +71,49 @@ impl<M: SessionManager> Session<M> {
     ///
     /// Before it has a connection, dropping the future loses nothing. After that the connection is
     /// closed, and a transaction with it, which the next operation reports.
-    pub async fn run(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
-        let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
-        out.reserve_place(work.pins)?;
-        let done = self.run_in(&mut out, operation, work).await;
-        let audited = self.audit(&mut out).await;
-        out.recount();
+    // Said to be `Send` here, since that cannot be seen through the lifetime of an operation.
+    pub fn run(
+        &mut self,
+        operation: M::Operation<'_>,
+        work: Work,
+    ) -> impl Future<Output = Outcome<M>> + Send {
+        async move {
+            let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
+            out.reserve_place(work.pins)?;
+            let work = Work {
+                counts: true,
+                ..work
+            };
+            let done = self.run_in(&mut out, operation, work).await;
+            self.let_go(&mut out).await;
+            done
+        }
+    }
+
+    /// Keeps the session on its connection from here on, for a reason of its user's own, and puts its
+    /// state there now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyPinned`]; else as [`run`](Self::run). Nothing is pinned then that was not.
+    pub fn attach(&mut self) -> impl Future<Output = Result<(), Error<M::Error>>> + Send {
+        async move {
+            let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
+            out.reserve_place(Pins::NONE.with(PinReason::Manual))?;
+            let attached = self.run_in(&mut out, M::nothing(), Work::default()).await;
+            if attached.is_ok() {
+                let now = out.registry.instant();
+                out.state.apply(&Effect::Pin(PinReason::Manual), now);
+            }
+            self.let_go(&mut out).await;
+            attached.map(drop)
+        }
+    }
+
+    /// Leaves the connection, if nothing pins the session.
+    async fn let_go(&self, out: &mut Checkout<M>) {
+        let audited = self.audit(out).await;
         out.leave(self.sessions.pool().manager(), audited);
-        done
     }
 
     async fn run_in(
@@ -85,7 +123,8 @@ impl<M: SessionManager> Session<M> {
         work: Work,
     ) -> Outcome<M> {
         if out.lease.is_none() {
-            let lease = self.acquire(out, work).await?;
+            let profile = out.profile(self.id(), work).last(out.last);
+            let lease = self.acquire(profile).await?;
             out.arrive(lease);
         }
         let manager = self.sessions.pool().manager();
@@ -98,6 +137,9 @@ impl<M: SessionManager> Session<M> {
             None => unreachable!("it was put there above"),
         };
         out.flying = false;
+        if work.counts && out.in_transaction() {
+            out.state.count_statement();
+        }
         let counters = &out.registry.counters;
         counters
             .replayed_settings
@@ -106,17 +148,7 @@ impl<M: SessionManager> Session<M> {
     }
 
     /// A connection for the session: the best that is idle, else the next there is.
-    async fn acquire(
-        &self,
-        out: &Checkout<M>,
-        work: Work,
-    ) -> Result<PooledConnection<M>, Error<M::Error>> {
-        let profile = Profile::new(self.id())
-            .label(out.state.wanted().id())
-            .statements(out.state.tags().key())
-            .statement(work.statement)
-            .class(work.class)
-            .last(out.last);
+    async fn acquire(&self, profile: Profile) -> Result<PooledConnection<M>, Error<M::Error>> {
         let request = self.sessions.pool().request().profile(profile);
         request.acquire().await.map_err(Error::Pool)
     }
@@ -138,9 +170,7 @@ impl<M: SessionManager> Session<M> {
 
     pub(crate) async fn leave_connection(&mut self) -> Result<(), Error<M::Error>> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
-        out.recount();
-        let audited = self.audit(&mut out).await;
-        out.leave(self.sessions.pool().manager(), audited);
+        self.let_go(&mut out).await;
         Ok(())
     }
 
@@ -148,26 +178,36 @@ impl<M: SessionManager> Session<M> {
     pub(crate) async fn leave_and_attach_elsewhere(&mut self) -> Result<(), Error<M::Error>> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         unpinned(out.state.pins())?;
-        let mut lease = self.acquire(&out, Work::default()).await?;
+        let profile = out.profile(self.id(), Work::default());
+        let mut lease = self.acquire(profile).await?;
         if out.last == Some(PooledConnection::candidate(&lease)) {
             // Held meanwhile, so that the next one is another.
-            lease = self.acquire(&out, Work::default()).await?;
+            lease = self.acquire(profile).await?;
         }
         out.arrive(lease);
-        self.run_in(&mut out, M::nothing(), Work::default()).await?;
-        out.leave(self.sessions.pool().manager(), None);
-        Ok(())
+        let moved = self.run_in(&mut out, M::nothing(), Work::default()).await;
+        self.let_go(&mut out).await;
+        moved.map(drop)
     }
 }
 
 impl<M: SessionManager> Checkout<M> {
     /// Takes a place among the pinned, for an operation that may pin.
     fn reserve_place(&mut self, pins: Pins) -> Result<(), Error<M::Error>> {
-        if !pins.is_empty() && !self.placed {
+        if !pins.without(PinReason::Transaction).is_empty() && !self.placed {
             self.registry.take_place()?;
             self.placed = true;
         }
         Ok(())
+    }
+
+    /// What the session would like of its next connection.
+    fn profile(&self, session: u64, work: Work) -> Profile {
+        Profile::new(session)
+            .label(self.state.wanted().id())
+            .statements(self.state.tags().key())
+            .statement(work.statement)
+            .class(work.class)
     }
 
     /// The session comes to a connection.
@@ -193,7 +233,12 @@ impl<M: SessionManager> Checkout<M> {
     /// What must be put right before an operation.
     fn prelude(&self) -> Prelude {
         let deferred = self.in_transaction() && !self.begun;
-        let (has, wants) = (self.state.physical().clone(), self.state.wanted().clone());
+        let has = self.state.physical().clone();
+        let wants = match self.state.frames().status() {
+            // It takes nothing but its rollback, which a setting in front would keep from running.
+            TransactionStatus::Failed => has.clone(),
+            _ => self.state.wanted().clone(),
+        };
         Prelude {
             settings: Difference::between(&has, &wants),
             has,
@@ -213,7 +258,6 @@ impl<M: SessionManager> Checkout<M> {
             uncached,
         } = done;
         self.note_cache(&cached, &uncached);
-        let was_in_transaction = self.in_transaction();
         let lost = matches!(
             result,
             Err(Failed {
@@ -222,12 +266,12 @@ impl<M: SessionManager> Checkout<M> {
             })
         );
         if lost {
-            return self.conclude_loss(result, was_in_transaction);
+            return self.conclude_loss(result);
         }
         if begins && status != Some(TransactionStatus::Idle) {
             self.begun = true;
         }
-        if holds {
+        if holds && self.state.frames().status() != TransactionStatus::Failed {
             let wanted = self.state.wanted().clone();
             self.state.set_physical(wanted);
         }
@@ -240,10 +284,11 @@ impl<M: SessionManager> Checkout<M> {
         } else if effects.iter().any(begins_transaction) {
             self.begun = true;
         }
-        let drifted = status != Some(self.state.frames().status());
-        if drifted {
-            self.forsake();
-            if was_in_transaction || status.is_some() {
+        if status != Some(self.state.frames().status()) {
+            // Without a word of the server's, a transaction that has ended has ended as it said then.
+            let in_doubt = self.in_transaction() || status.is_some();
+            self.forsake_tainted();
+            if in_doubt {
                 count(&self.registry.counters.transactions_lost);
                 return Err(Error::Drift);
             }
@@ -268,11 +313,12 @@ impl<M: SessionManager> Checkout<M> {
         }
     }
 
-    fn conclude_loss(
-        &mut self,
-        result: Result<M::Reply, Failed<M::Error>>,
-        was_in_transaction: bool,
-    ) -> Outcome<M> {
+    fn conclude_loss(&mut self, result: Result<M::Reply, Failed<M::Error>>) -> Outcome<M> {
+        let was_in_transaction = self.in_transaction();
+        if let (Some(lease), Err(failed)) = (&mut self.lease, &result) {
+            // What took this connection may have taken others.
+            PooledConnection::report(lease, &failed.error);
+        }
         self.forsake();
         let counters = &self.registry.counters;
         if was_in_transaction {
@@ -292,10 +338,15 @@ impl<M: SessionManager> Checkout<M> {
     fn forsake(&mut self) {
         let lease = self.lose();
         self.registry.detached(lease.is_some());
-        count(&self.registry.counters.tainted);
         if let Some(lease) = lease {
             PooledConnection::discard(lease);
         }
+    }
+
+    /// The same for one that works, as far as anybody knows.
+    fn forsake_tainted(&mut self) {
+        count(&self.registry.counters.tainted);
+        self.forsake();
     }
 
     fn may_leave(&self) -> bool {
@@ -309,7 +360,7 @@ impl<M: SessionManager> Checkout<M> {
             return;
         }
         if self.state.taint().is_some() || audited == Some(false) {
-            return self.forsake();
+            return self.forsake_tainted();
         }
         let Some(mut lease) = self.lease.take() else {
             return;
@@ -324,8 +375,8 @@ impl<M: SessionManager> Checkout<M> {
     }
 }
 
-const fn begins_transaction(effect: &crate::effect::Effect) -> bool {
-    use crate::effect::Effect::{Begin, Commit, Rollback};
+const fn begins_transaction(effect: &Effect) -> bool {
+    use Effect::{Begin, Commit, Rollback};
     matches!(
         effect,
         Begin(_) | Commit { chain: true } | Rollback { chain: true }
