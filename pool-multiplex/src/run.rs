@@ -71,7 +71,10 @@ impl<M: SessionManager> Session<M> {
     ///
     /// Before it has a connection, dropping the future loses nothing. After that the connection is
     /// closed, and a transaction with it, which the next operation reports.
-    // Said to be `Send` here, since that cannot be seen through the lifetime of an operation.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "that it is `Send` cannot be seen through the lifetime of an operation"
+    )]
     pub fn run(
         &mut self,
         operation: M::Operation<'_>,
@@ -96,6 +99,10 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// [`Error::TooManyPinned`]; else as [`run`](Self::run). Nothing is pinned then that was not.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "that it is `Send` cannot be seen through the lifetime of an operation"
+    )]
     pub fn attach(&mut self) -> impl Future<Output = Result<(), Error<M::Error>>> + Send {
         async move {
             let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;

@@ -172,6 +172,10 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "that it is `Send` cannot be seen through the lifetime of an operation"
+    )]
     pub fn detach(&mut self) -> impl Future<Output = Result<(), Error<M::Error>>> + Send {
         async move {
             self.note(&Effect::Unpin(PinReason::Manual))?;
@@ -186,6 +190,10 @@ impl<M: SessionManager> Session<M> {
     ///
     /// [`Error::Pinned`]; [`Error::Pool`] if there is no other connection in time; else as
     /// [`run`](Self::run).
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "that it is `Send` cannot be seen through the lifetime of an operation"
+    )]
     pub fn migrate(&mut self) -> impl Future<Output = Result<(), Error<M::Error>>> + Send {
         async move {
             self.leave_and_attach_elsewhere().await?;
@@ -244,7 +252,6 @@ impl<M: SessionManager> Session<M> {
     }
 
     /// Ends the session if it can be sealed.
-
     fn seal(
         &self,
         exporter: &Exporter,

@@ -1,10 +1,10 @@
 //! Futures that are dropped, after any number of polls.
 
-use crate::support::{Fake, Op, Server, Turn, ok, run, sessions_with, set, settings, settle};
+use crate::support::{Fake, Op, Server, Turn, ok, pass, run, sessions_with, set, settings, settle};
 use pool_multiplex::{Error, Modes, PinReason, Pins, Session, SessionConfig, Sessions, Work};
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 const SIZE: u32 = 2;
@@ -14,10 +14,10 @@ async fn poll_times(times: usize, future: impl Future) -> bool {
     let mut future = pin!(future);
     for _ in 0..times {
         let mut cx = Context::from_waker(Waker::noop());
-        if let Poll::Ready(_) = future.as_mut().poll(&mut cx) {
+        if future.as_mut().poll(&mut cx).is_ready() {
             return true;
         }
-        tokio::time::sleep(Duration::from_micros(300)).await;
+        pass(Duration::from_micros(300)).await;
         settle().await;
     }
     false
@@ -31,7 +31,7 @@ async fn one_pinned(server: &Server) -> Sessions<Fake> {
 
 /// Every connection is free, no session is lost, and every place for a pinned one is too.
 async fn assert_whole(sessions: &Sessions<Fake>, session: &mut Session<Fake>) {
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     let statistics = sessions.statistics();
     assert_eq!(statistics.attached, 0);
     assert_eq!(statistics.pinned, []);

@@ -1,7 +1,7 @@
 //! Sessions that nobody uses: suspended, resumed, timed out, ended.
 
 use crate::support::{
-    Op, Server, Turn, builder, ok, run, sessions, sessions_with, set, settings, settle,
+    Op, Server, Turn, builder, ok, pass, run, sessions, sessions_with, set, settings, settle,
 };
 use pool_multiplex::{Error, Modes, PinReason, SessionConfig, SessionPool, TransactionStatus};
 use pool_testkit::spawn::CountingSpawn;
@@ -62,10 +62,10 @@ async fn a_session_that_is_unused_for_longer_than_the_timeout_ends_and_says_so()
     let sessions = sessions_with(&server, 1, SessionConfig::new()).await;
     let mut one = sessions.create().expect("there is room");
     for _ in 0..3 {
-        tokio::time::sleep(TIMEOUT - seconds(1)).await;
+        pass(TIMEOUT - seconds(1)).await;
         ok(&mut one, Op::Show).await;
     }
-    tokio::time::sleep(TIMEOUT + LATE).await;
+    pass(TIMEOUT + LATE).await;
     assert!(one.is_expired());
     assert!(matches!(run(&mut one, Op::Show).await, Err(Error::Expired)));
     assert!(matches!(one.pins(), Err(Error::Expired)));
@@ -88,9 +88,9 @@ async fn a_suspended_session_times_out_and_resuming_is_a_use() {
             .expect("nothing pins it")
     };
     let (lost, kept) = (suspend(), suspend());
-    tokio::time::sleep(TIMEOUT - seconds(1)).await;
+    pass(TIMEOUT - seconds(1)).await;
     let mut session = sessions.resume(kept).expect("it is suspended");
-    tokio::time::sleep(seconds(5)).await;
+    pass(seconds(5)).await;
     assert!(matches!(sessions.resume(lost), Err(Error::Unknown(_))));
     ok(&mut session, Op::Show).await;
     let statistics = sessions.statistics();
@@ -105,7 +105,7 @@ async fn a_session_that_times_out_on_a_connection_gives_it_back_clean() {
     ok(&mut one, Op::CreateTemporary("t".into())).await;
     one.begin(Modes::default()).expect("it is in none");
     ok(&mut one, set("a", "1")).await;
-    tokio::time::sleep(TIMEOUT + LATE).await;
+    pass(TIMEOUT + LATE).await;
     assert!(one.is_expired());
     assert!(
         sessions
@@ -127,7 +127,7 @@ async fn a_session_at_work_does_not_time_out_however_long_that_takes() {
     let mut one = sessions.create().expect("there is room");
     server.script([Turn::After(TIMEOUT * 3)]);
     ok(&mut one, Op::Show).await;
-    tokio::time::sleep(TIMEOUT - seconds(1)).await;
+    pass(TIMEOUT - seconds(1)).await;
     ok(&mut one, Op::Show).await;
 }
 
@@ -141,7 +141,7 @@ async fn a_transaction_that_is_idle_for_too_long_is_rolled_back_and_reported_onc
     one.begin(Modes::default()).expect("it is in none");
     ok(&mut one, set("a", "2")).await;
     ok(&mut one, Op::Write(1)).await;
-    tokio::time::sleep(seconds(10) + LATE).await;
+    pass(seconds(10) + LATE).await;
     let plain = sessions.pool().acquire().await.expect("it came back");
     assert!(plain.backend.is_new());
     drop(plain);
@@ -163,7 +163,7 @@ async fn a_session_that_is_idle_outside_a_transaction_is_left_alone() {
     let sessions = sessions_with(&server, 1, config).await;
     let mut one = sessions.create().expect("there is room");
     ok(&mut one, Op::CreateTemporary("t".into())).await;
-    tokio::time::sleep(seconds(60)).await;
+    pass(seconds(60)).await;
     assert_eq!(ok(&mut one, Op::Show).await.temporary, ["t"]);
 }
 
@@ -216,7 +216,7 @@ async fn a_pool_is_not_kept_alive_by_its_sessions_books_and_the_look_for_idle_on
     ok(&mut one, Op::Show).await;
     assert!(weak.upgrade().is_some(), "a session keeps it");
     drop(one);
-    tokio::time::sleep(seconds(10)).await;
+    pass(seconds(10)).await;
     settle().await;
     assert!(weak.upgrade().is_none(), "nothing else does");
     assert_eq!(spawner.counts().alive(), 0, "{:?}", spawner.counts());

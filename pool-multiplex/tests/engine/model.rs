@@ -4,7 +4,7 @@
 //! settings refused, futures dropped. Beside each session runs a model, which is the server's own end
 //! of one connection: what the session reads, what pins it and what it is told must fit to that.
 
-use crate::support::{Backend, Fake, Op, Server, Turn, builder};
+use crate::support::{Backend, Fake, Op, Server, Turn, beside, builder, pass};
 use pool_core::Pool;
 use pool_multiplex::{
     Error, Modes, Pins, Session, SessionConfig, SessionPool, Sessions, TransactionStatus, Work,
@@ -192,7 +192,7 @@ async fn drive(number: usize, seed: u64, sessions: Sessions<Fake>, server: Serve
 }
 
 async fn assert_all_is_free(sessions: &Sessions<Fake>) {
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     let statistics = sessions.statistics();
     assert_eq!((statistics.attached, statistics.pinned), (0, vec![]));
     let mut held = Vec::new();
@@ -234,7 +234,7 @@ async fn play(seed: u64) {
         .expect("nothing is opened yet");
     let sessions = pool.sessions();
     let tasks: Vec<_> = (0..TASKS)
-        .map(|number| tokio::spawn(drive(number, seed, sessions.clone(), server.clone())))
+        .map(|number| beside(drive(number, seed, sessions.clone(), server.clone())))
         .collect();
     let mut all = Vec::new();
     for task in tasks {

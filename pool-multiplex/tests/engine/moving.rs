@@ -1,6 +1,6 @@
 //! Sessions that go from one connection to another.
 
-use crate::support::{Op, Server, Turn, ok, run, sessions, set, settings, settle};
+use crate::support::{Op, Server, Turn, ok, pass, run, sessions, set, settings, settle};
 use pool_multiplex::{Error, Modes, PinReason, Pins, SessionOptions};
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ async fn sessions_of_a_drained_connection_go_on_elsewhere_and_the_pinned_leave_i
     assert_eq!(drain.held, [(pinned.id(), reasons)]);
     assert_eq!(ok(&mut pinned, Op::Show).await.connection, first);
     ok(&mut pinned, Op::Unlock).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(Duration::from_secs(1)).await;
     settle().await;
     assert!(!server.connections().contains(&first));
     let after = ok(&mut one, Op::Show).await;

@@ -1,6 +1,6 @@
 //! Sessions that cannot leave their connection, and how many of them there may be.
 
-use crate::support::{Fake, Op, Server, Turn, ok, run, sessions_with};
+use crate::support::{Fake, Op, Server, Turn, ok, pass, run, sessions_with};
 use pool_multiplex::{Error, Modes, PinReason, Pins, Session, SessionConfig, Sessions, Work};
 use std::time::Duration;
 
@@ -134,7 +134,7 @@ async fn the_place_is_given_back_when_the_session_times_out() {
     let sessions = sessions_with(&server, 2, config).await;
     let mut one = sessions.create().expect("there is room");
     lock(&mut one).await.expect("it is the first");
-    tokio::time::sleep(Duration::from_secs(303)).await;
+    pass(Duration::from_secs(303)).await;
     assert!(one.is_expired());
     let mut other = sessions.create().expect("there is room");
     lock(&mut other).await.expect("the place was given back");

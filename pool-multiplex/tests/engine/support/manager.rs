@@ -1,6 +1,7 @@
 //! The adapter of the fake server.
 
 use super::backend::{Backend, Op, Values};
+use super::pass;
 use super::server::{Ran, Server, Turn};
 use pool_core::{Condition, ConnectCtx, ErrorClass, Manager};
 use pool_multiplex::{
@@ -157,7 +158,7 @@ impl Manager for Fake {
     type Error = FakeError;
 
     async fn connect(&self, cx: &ConnectCtx) -> Result<Conn, FakeError> {
-        tokio::time::sleep(self.server.round_trip).await;
+        pass(self.server.round_trip).await;
         Ok(Conn {
             id: cx.connection_id,
             backend: Backend::default(),
@@ -170,7 +171,7 @@ impl Manager for Fake {
     }
 
     async fn validate(&self, conn: &mut Conn) -> Result<(), FakeError> {
-        tokio::time::sleep(self.server.round_trip).await;
+        pass(self.server.round_trip).await;
         self.server.count_validation();
         match conn.is_alive() {
             true => Ok(()),
@@ -179,7 +180,7 @@ impl Manager for Fake {
     }
 
     async fn reset(&self, conn: &mut Conn) -> Result<(), FakeError> {
-        tokio::time::sleep(self.server.round_trip).await;
+        pass(self.server.round_trip).await;
         if !conn.is_alive() {
             return Err(self.server.error("reset of a connection that is gone"));
         }
@@ -235,9 +236,9 @@ impl SessionManager for Fake {
         let turn = self.server.next_turn();
         conn.in_flight = true;
         conn.dirty = true;
-        tokio::time::sleep(self.server.round_trip).await;
+        pass(self.server.round_trip).await;
         match turn {
-            Turn::After(time) => tokio::time::sleep(time).await,
+            Turn::After(time) => pass(time).await,
             Turn::Hang => pending().await,
             Turn::LoseBefore => conn.lose(),
             _ => {}
@@ -264,7 +265,7 @@ impl SessionManager for Fake {
 
     async fn probe(&self, conn: &mut Conn) -> Result<Residue, FakeError> {
         conn.in_flight = true;
-        tokio::time::sleep(self.server.round_trip).await;
+        pass(self.server.round_trip).await;
         if !conn.is_alive() {
             return Err(self.server.error("lost before"));
         }

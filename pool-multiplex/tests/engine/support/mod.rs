@@ -10,6 +10,8 @@ pub(crate) use server::{Ran, Server, Turn};
 
 use pool_core::{Builder, Pool};
 use pool_multiplex::{Error, Session, SessionConfig, SessionPool, Sessions, Work};
+use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// What an operation of a fake session gives.
 pub(crate) type Outcome = Result<Reply, Error<FakeError>>;
@@ -63,4 +65,24 @@ pub(crate) async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
+}
+
+/// Lets so much time pass.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the time of these tests is the paused one of tokio"
+)]
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Runs a task beside this one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is one of the test's own, not of the pool"
+)]
+pub(crate) fn beside<T: Send + 'static>(
+    task: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    tokio::spawn(task)
 }
