@@ -1,6 +1,9 @@
 //! The rows there are.
 
+pub mod crowd;
+pub mod heap;
 pub mod herd;
+pub mod resumed;
 pub mod tended;
 pub mod upkeep;
 pub mod warm;
@@ -15,5 +18,9 @@ pub fn all() -> Vec<Box<dyn Experiment>> {
         Box::new(warm::Warm),
         Box::new(upkeep::Upkeep),
         Box::new(herd::Herd),
+        Box::new(resumed::Resumed),
+        Box::new(resumed::Moved),
+        Box::new(crowd::Crowd),
+        Box::new(heap::Heap),
     ]
 }
