@@ -255,6 +255,7 @@ async fn sessions(server: &Server, clock: &ManualClock, size: u32) -> Sessions<S
     let pool = Pool::builder(server.clone())
         .max_size(size)
         .initial_size(size)
+        .max_connecting(size)
         .idle_timeout(None)
         .acquire_timeout(Duration::from_secs(3600))
         .seed(1)
@@ -269,7 +270,7 @@ async fn sessions(server: &Server, clock: &ManualClock, size: u32) -> Sessions<S
 async fn processor_time() -> f64 {
     const ROUNDS: u64 = 10_000;
     let clock = ManualClock::new();
-    let server = Server::near(clock.clone());
+    let server = Server::timeless(clock.clone());
     let sessions = sessions(&server, &clock, 1).await;
     let create = |number| sessions.create_with(own_settings(number, 6));
     let mut two = [1, 2].map(|number| create(number).expect("there is room for two"));

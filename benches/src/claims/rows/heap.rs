@@ -44,7 +44,7 @@ const ROWS: &[Row] = &[Row {
     baseline: "a connection for each, with a driver's buffers",
     lands: &[Landing {
         figure: HEAP,
-        at: 43_500.0,
+        at: 40_000.0,
         within: 0.1,
     }],
     targets: &[Target {
@@ -137,9 +137,10 @@ async fn registry() -> Sessions<Server> {
     let config = SessionConfig::new()
         .session_timeout(None)
         .max_sessions(usize::MAX);
-    let pool = Pool::builder(Server::near(clock.clone()))
+    let pool = Pool::builder(Server::timeless(clock.clone()))
         .max_size(CONNECTIONS)
         .initial_size(CONNECTIONS)
+        .max_connecting(CONNECTIONS)
         .seed(1)
         .extension(config)
         .clock(Arc::new(clock))

@@ -33,7 +33,7 @@ const THINK: Spread = Spread::Exponential {
 };
 const CONNECT: Duration = Duration::from_millis(15);
 /// In seconds.
-const LENGTH: u64 = 600;
+const LENGTH: u64 = 200;
 
 const LAST: &str = "resume on the connection it had last: mean";
 const OTHER: &str = "resume on another connection: mean";
