@@ -38,6 +38,7 @@ mod refusal;
 mod residue;
 mod run;
 mod scope;
+mod segments;
 mod stay;
 mod subscriptions;
 mod transaction;
@@ -50,13 +51,14 @@ pub use transaction::{Begin, Tables, Transaction};
 
 use crate::error::Error;
 use crate::manager::PostgresManager;
-use crate::sql::{Kind, Script, SetValue};
+use crate::sql::{Kind, Script, SetValue, classify};
 use operation::{Ask, Got, Known, Parameters, Staying};
 use pool_multiplex::transfer::{Blob, Exporter, Keys, UnixSeconds};
 use pool_multiplex::{
     Effect, Modes, PinReason, Pins, Raw, State, Statement, TransactionContext, Work,
 };
 use refusal::{Refusal, check, check_parameters, check_setting, may_pin};
+use segments::segments;
 use std::fmt;
 use std::sync::Arc;
 use subscriptions::{Subscriptions, listener};
@@ -273,14 +275,30 @@ impl Session {
             return Ok(Vec::new());
         }
         check_parameters(&known.script, Parameters::Plain(&[])).map_err(refused)?;
+        let parts = segments(&known.script, sql.len());
+        if parts.len() == 1 {
+            return self.segment(sql, &known.script).await;
+        }
+        let mut messages = Vec::new();
+        for part in parts {
+            let text = &sql[part];
+            messages.append(&mut self.segment(text, &classify(text)).await?);
+        }
+        Ok(messages)
+    }
+
+    async fn segment(
+        &mut self,
+        text: &str,
+        script: &Script,
+    ) -> Result<Vec<SimpleQueryMessage>, SessionError> {
         let ask = Ask::Batch {
-            text: sql,
-            script: &known.script,
+            text,
+            script,
             stay: self.staying()?,
         };
-        let work = Work::default().pins(may_pin(&known.script));
-        let ran = self.run(ask, work, &known.script).await;
-        match ran?.0 {
+        let work = Work::default().pins(may_pin(script));
+        match self.run(ask, work, script).await?.0 {
             Got::Messages(messages) => Ok(messages),
             _ => Ok(Vec::new()),
         }

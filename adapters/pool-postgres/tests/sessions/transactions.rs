@@ -6,6 +6,7 @@ use crate::support::{
     sessions_with, set_up, show, show_elsewhere, until,
 };
 use pool_multiplex::{Access, Isolation, Modes, PinReason, SessionConfig, TransactionStatus};
+use pool_postgres::tokio_postgres::SimpleQueryMessage;
 use pool_postgres::{Error, Session, SessionError};
 use std::time::Duration;
 
@@ -381,4 +382,30 @@ async fn procedures_that_commit_run_by_themselves_with_the_sessions_settings() {
     assert_eq!(ask(&mut a, sql).await.unwrap(), "seven");
     run(&mut a, "VACUUM by_procedure").await;
     assert_eq!(show(&mut a, "app.id").await, "seven");
+}
+
+/// What a session brings along is set in the transaction that it begins, and a rollback takes it back.
+#[tokio::test]
+async fn what_stands_behind_a_rollback_runs_as_the_session_and_nobody_else() {
+    let sessions = sessions(1).await;
+    let mut other = sessions.create().unwrap();
+    other.set("app.id", "the other").await.unwrap();
+    let mut a = sessions.create().unwrap();
+    a.set("app.id", "a").await.unwrap();
+    show(&mut other, "app.id").await;
+    for end in ["ROLLBACK", "ROLLBACK AND CHAIN", "COMMIT"] {
+        a.begin(Modes::default()).await.unwrap();
+        a.query_one("SELECT 1", &[]).await.unwrap();
+        let text = format!("{end}; SELECT current_setting('app.id') AS id");
+        let messages = a.batch(&text).await.unwrap();
+        let ids = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get("id"),
+            _ => None,
+        });
+        assert_eq!(ids.collect::<Vec<_>>(), ["a"], "{end}");
+        if end.ends_with("CHAIN") {
+            a.rollback().await.unwrap();
+        }
+        show(&mut other, "app.id").await;
+    }
 }
