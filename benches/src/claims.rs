@@ -22,12 +22,14 @@
 
 pub mod command;
 pub mod judge;
+mod multiplexed;
 pub mod row;
 pub mod rows;
 pub mod run;
 pub mod show;
 pub mod sound;
 
+mod placing;
 mod tending;
 
 #[cfg(test)]

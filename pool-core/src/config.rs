@@ -32,6 +32,7 @@ pub struct Config {
     pub(crate) backoff_max: Duration,
     pub(crate) max_wait_queue_size: u32,
     pub(crate) fair_queue: bool,
+    pub(crate) match_waiters: bool,
     pub(crate) hand_off_lease: Duration,
     pub(crate) maintenance_interval: Option<Duration>,
     pub(crate) seed: u64,
@@ -64,6 +65,7 @@ impl Default for Config {
             backoff_max: Duration::from_secs(1),
             max_wait_queue_size: u32::MAX,
             fair_queue: true,
+            match_waiters: false,
             hand_off_lease: Duration::from_secs(1),
             maintenance_interval: None,
             seed: 0,
@@ -164,6 +166,13 @@ settings! {
     /// passes none that came more than 64 requests earlier: more throughput where tasks crowd, for
     /// waits that are less even.
     fair_queue: bool;
+    /// Give a connection that comes back with a [label](crate::PooledConnection::set_label) to a
+    /// waiter whose [profile](crate::Profile::label) wishes for it (one without a label, to a waiter
+    /// that wishes for none, as all without a profile do), if one is among the next eight of the
+    /// priority whose turn it is; else to the first in line. A waiter is passed at most 8 times, and
+    /// not if its deadline is near. Default `false`: waiters of a priority are served in strict order
+    /// of arrival. Not together with `fair_queue(false)`, whose own bound would no longer hold.
+    match_waiters: bool;
     /// A connection that was handed to a waiter which is not polled for one to two of these times
     /// goes to the next. Default 1 s.
     hand_off_lease: Duration;
@@ -248,6 +257,12 @@ impl Config {
         check(
             ceiling > MAX_CEILING,
             format!("max_size_ceiling {ceiling} is above {MAX_CEILING}, the most a pool can have"),
+        );
+        check(
+            self.match_waiters && !self.fair_queue,
+            "match_waiters is true and fair_queue is false: each lets waiters pass others in its \
+             own way, and no bound would hold; leave one of them out"
+                .to_owned(),
         );
         check(
             self.max_connecting == 0,

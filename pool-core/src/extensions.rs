@@ -1,31 +1,39 @@
 //! What other crates keep with a pool.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// One value of each type.
+/// One value of each type: a handful at most, so they are looked for one by one.
 #[derive(Default)]
-pub(crate) struct Extensions(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
+pub(crate) struct Extensions(Mutex<Vec<(TypeId, Kept)>>);
+
+type Kept = Arc<dyn Any + Send + Sync>;
 
 impl Extensions {
     /// The value of this type, made by `make` if there is none. `make` runs under a lock and must not
     /// ask for another extension.
     pub(crate) fn obtain<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = values
-            .entry(TypeId::of::<T>())
-            .or_insert_with(|| Arc::new(make()));
-        Arc::clone(made)
-            .downcast()
+        let wanted = TypeId::of::<T>();
+        let known = values.iter().find(|(of, _)| *of == wanted);
+        let kept = match known {
+            Some((_, kept)) => Arc::clone(kept),
+            None => {
+                let made: Kept = Arc::new(make());
+                values.push((wanted, Arc::clone(&made)));
+                made
+            }
+        };
+        kept.downcast()
             .unwrap_or_else(|_| unreachable!("a value is kept under its own type"))
     }
 
     /// Keeps a value, instead of an earlier one of its type.
     pub(crate) fn insert<T: Any + Send + Sync>(&mut self, value: T) {
         let values = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        values.insert(TypeId::of::<T>(), Arc::new(value));
+        values.retain(|(of, _)| *of != TypeId::of::<T>());
+        values.push((TypeId::of::<T>(), Arc::new(value)));
     }
 }
 

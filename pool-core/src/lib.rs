@@ -50,7 +50,8 @@
 //! 1. A connection has one owner at a time (models `L1`…`L4`; `promises`, P1).
 //! 2. Nothing is lost: an idle connection and a request that could use it never exist together for
 //!    longer than a hand-off (models; P2).
-//! 3. Requests are served in order within a priority, and nobody overtakes (P3).
+//! 3. Requests are served in order within a priority, and nobody overtakes (P3), unless the pool was
+//!    asked to let some pass, within bounds: [`Builder::fair_queue`], [`Builder::match_waiters`].
 //! 4. Every wait ends: by a connection, by its deadline, or by a typed reason (P4).
 //! 5. A connection in doubt is never given out (P5).
 //! 6. There are never more connections than the maximum (P6).

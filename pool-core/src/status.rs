@@ -105,6 +105,13 @@ pub struct Status {
     pub revoked: u64,
     /// Connections passed from a lease or a connect straight to a waiter.
     pub handed_off: u64,
+    /// Of these, to a waiter that wished for the connection's label, where
+    /// [waiters are matched](crate::Builder::match_waiters).
+    pub matched: u64,
+    /// How often a waiter was passed by one of those so far.
+    pub skipped: u64,
+    /// The most times that the same waiter was passed, 8 at most.
+    pub longest_skip: u8,
     /// How often the queue's lock was taken so far, by this snapshot too. Leases of idle
     /// connections do not take it.
     pub lock_entries: u64,

@@ -116,6 +116,43 @@
 //! # }
 //! ```
 //!
+//! # Sessions
+//!
+//! A session is what one user wants of a connection, without the connection: settings, a transaction,
+//! temporary tables. It is on one only while something runs, and while something pins it there, so
+//! that thousands of them share a few. Everything it has set is put back before its next statement, in
+//! the same round trip; whoever takes a plain lease sees nothing of it. An adapter that can do this
+//! implements [`SessionManager`](sessions::SessionManager) and has a session type that speaks its
+//! dialect, such as `sqlite::SqliteSession`; what all of them can do is in [`sessions`].
+//!
+//! ```
+//! # #[cfg(not(feature = "sqlite"))]
+//! # fn main() {}
+//! # #[cfg(feature = "sqlite")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use pool_facade::Pool;
+//! use pool_facade::SessionPool;
+//! use pool_facade::sqlite::SqliteManager;
+//!
+//! let pool = Pool::builder(SqliteManager::in_memory()?).max_size(2).build().await?;
+//! let sessions = pool.sessions();
+//! let (mut ann, mut bob) = (sessions.create()?, sessions.create()?);
+//! ann.set("app.user", "Ann").await?;
+//! bob.set("app.user", "Bob").await?;
+//! bob.set("query_only", "on").await?;
+//! let who = "SELECT session_value('app.user')";
+//! assert_eq!(ann.query_row(who, (), |row| row.get::<_, String>(0)).await?, "Ann");
+//! assert_eq!(bob.query_row(who, (), |row| row.get::<_, String>(0)).await?, "Bob");
+//!
+//! let mut transaction = ann.transaction().await?;
+//! transaction.execute_batch("CREATE TABLE note (text); INSERT INTO note VALUES ('hello')").await?;
+//! transaction.commit().await?;
+//! assert!(bob.execute("DELETE FROM note", ()).await.is_err(), "he may only read");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Operating it
 //!
 //! | to | call |
@@ -126,6 +163,7 @@
 //! | get rid of connections | [`Pool::evict`], [`Pool::retain`], [`PooledConnection::discard`] |
 //! | know that connections are good, and warm | a policy of [`health`], a [`WarmUp`] |
 //! | keep requests out that would be too many | an [`Admission`]: refusals are typed and take no place |
+//! | see what sessions do | `pool.sessions()`: [`statistics`](sessions::Sessions::statistics), [`list`](sessions::Sessions::list) |
 //! | prefer a connection for a request | a [`Placement`]: a hint among what is idle |
 //! | end | [`Pool::close`], which names whoever still holds one |
 //!
@@ -148,25 +186,33 @@
 //!   [`Spawn`] and [`Clock`].
 //! - A connection that was idle for less than `validation_bypass` is trusted without a round trip.
 
+mod wiring;
+
 pub use pool_core::{
     Acquire, AddError, Admission, Admit, BoxFuture, BuildError, Builder, CacheStats, Candidate,
     Candidates, Cause, Clock, CloseReason, CloseReport, CoarseTime, Condition, Config, ConfigError,
     ConnectCtx, ConnectionInfo, Error, ErrorClass, Errors, Event, Evict, Finding, HealthPolicy,
-    Holder, Hook, InFlight, Manager, Observer, OnFailure, OnSuspend, Order, Orders, Outcome, Phase,
-    Place, Placement, Pool, PoolPhase, PooledConnection, Priority, Pulse, Reason, Recycling,
-    Refused, Request, RequestInfo, ResizeError, Spawn, StatementCache, Status, Subject, Timer,
-    Token, TokioClock, TokioSpawn, Vitals, WarmUp, WeakPool,
+    Holder, Hook, InFlight, Labels, Manager, Observer, OnFailure, OnSuspend, Order, Orders,
+    Outcome, Phase, Place, Placement, Pool, PoolPhase, PooledConnection, Priority, Profile, Pulse,
+    Reason, Recycling, Refused, Request, RequestInfo, ResizeError, Spawn, StatementCache, Status,
+    Subject, Timer, Token, TokioClock, TokioSpawn, Vitals, WarmUp, WeakPool,
 };
 
+/// Policies of choice: which idle connection suits a request best.
+pub use pool_affinity as affinity;
 /// Policies of health: broken connections out of rotation, checks only where they tell something, a
 /// breaker, ageing, retries.
 pub use pool_health as health;
+/// Sessions: many of them on few connections, each with its state intact.
+pub use pool_multiplex as sessions;
+pub use pool_multiplex::SessionPool;
 /// PostgreSQL connections.
 #[cfg(feature = "postgres")]
 pub use pool_postgres as postgres;
 /// SQLite connections.
 #[cfg(feature = "sqlite")]
 pub use pool_sqlite as sqlite;
+pub use wiring::SessionBuilder;
 
 /// Compiles and runs the example of the README.
 #[cfg(all(doctest, feature = "sqlite"))]

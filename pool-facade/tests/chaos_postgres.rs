@@ -174,7 +174,7 @@ impl Load {
             longest <= DEADLINE + TOLERANCE,
             "an acquire took {longest:?}"
         );
-        assert_eq!(twice, [], "held twice");
+        assert!(twice.is_empty(), "held twice: {twice:?}");
         assert!(first <= DEADLINE + TOLERANCE, "the first took {first:?}");
         self.all_slots_are_there().await;
         let report = self.pool.close(PATIENCE).await;

@@ -165,3 +165,21 @@ fn a_lease_is_one_pointer_and_an_acquire_is_small() {
     let acquire = size_of::<pool_facade::Acquire<'_, M>>();
     assert!(acquire <= 96, "{acquire} bytes");
 }
+
+/// A service with a database for each customer has many that nobody uses.
+#[tokio::test]
+async fn a_pool_of_two_that_nobody_uses_is_small() {
+    const POOLS: u64 = 100;
+    let backend = FakeBackend::new();
+    let build = || Pool::builder(backend.manager()).max_size(2u32).build();
+    // What all pools of a process share.
+    let _first = build().await.unwrap();
+    let mut pools = Vec::with_capacity(POOLS as usize);
+    let before = thread_cost();
+    for _ in 0..POOLS {
+        pools.push(build().await.unwrap());
+    }
+    // What building one needs for a moment is among it: about a third.
+    let bytes = (thread_cost().bytes - before.bytes) / POOLS;
+    assert!(bytes <= 4700, "{bytes} bytes");
+}

@@ -1,6 +1,7 @@
 //! A session's state as it travels, and back.
 
 use crate::driver::SessionManager;
+use crate::effect::Effect;
 use crate::registry::Registry;
 use crate::state::State;
 use crate::tags::{Tag, TagName};
@@ -50,6 +51,10 @@ impl<M: SessionManager> Registry<M> {
             } = statement;
             let shared = self.catalogue.intern(text, types, scope);
             state.statements_mut().restore(&shared, *executions);
+        }
+        let now = self.instant();
+        for channel in &snapshot.channels {
+            state.apply(&Effect::Subscribe(Arc::clone(channel)), now);
         }
         for tag in snapshot.tags.iter().filter_map(read) {
             // One session has no more than another may have.

@@ -1,5 +1,6 @@
 //! What the sessions of a pool may be.
 
+use crate::interner::Interner;
 use crate::tags::Tags;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub struct SessionConfig {
     pub(crate) catalogue_size: usize,
     pub(crate) max_interned: usize,
     pub(crate) audit: bool,
+    pub(crate) interner: Option<Interner>,
 }
 
 impl Default for SessionConfig {
@@ -27,6 +29,7 @@ impl Default for SessionConfig {
             catalogue_size: 10_000,
             max_interned: 20_000,
             audit: false,
+            interner: None,
         }
     }
 }
@@ -87,6 +90,20 @@ impl SessionConfig {
     #[must_use]
     pub const fn max_interned(mut self, lists: usize) -> Self {
         self.max_interned = lists;
+        self
+    }
+
+    /// What [`max_interned`](Self::max_interned) was set to.
+    #[must_use]
+    pub const fn most_interned(&self) -> usize {
+        self.max_interned
+    }
+
+    /// Keeps lists of settings in `interner`, which a placement may know as [labels](pool_core::Labels).
+    /// Default: in one of the sessions' own.
+    #[must_use]
+    pub fn interner(mut self, interner: Interner) -> Self {
+        self.interner = Some(interner);
         self
     }
 

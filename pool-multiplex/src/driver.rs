@@ -30,7 +30,7 @@ pub trait SessionManager: Manager + Sized {
     /// What a session is to its user: a wrapper that speaks the dialect.
     type Session: From<Session<Self>> + Send;
     /// Something to run.
-    type Operation<'a>: Send;
+    type Operation<'a>: Send + 'a;
     /// What comes of it.
     type Reply: Send;
 

@@ -14,8 +14,9 @@
 //! difference to what the session wants is put right by the operation's own round trip.
 
 use crate::driver::{Done, Failed, Failure, Prelude, Residue, SessionManager};
+use crate::effect::Effect;
 use crate::error::Error;
-use crate::pins::Pins;
+use crate::pins::{PinReason, Pins};
 use crate::session::{Session, unpinned};
 use crate::settings::{Difference, Settings};
 use crate::slot::Checkout;
@@ -32,6 +33,8 @@ pub struct Work {
     statement: u32,
     class: u32,
     pins: Pins,
+    /// It was asked for, and is not run for its prelude only.
+    counts: bool,
 }
 
 impl Work {
@@ -64,7 +67,8 @@ type Outcome<M> = Result<<M as SessionManager>::Reply, Error<<M as pool_core::Ma
 /// The adapter's own future has a type that depends on lifetimes, and inside an `async` block the
 /// compiler does not prove for all of them at once that it is `Send`
 /// ([#100013](https://github.com/rust-lang/rust/issues/100013)): without the box no session could be
-/// used in a spawned task.
+/// used in a spawned task. It is some kilobytes besides, which no task with a session should pay for
+/// while it does nothing.
 type Sent<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 fn run_on<'a, 'b: 'a, M: SessionManager>(
@@ -96,12 +100,17 @@ impl<M: SessionManager> Session<M> {
     /// Before it has a connection, dropping the future loses nothing. After that the connection is
     /// closed, and a transaction with it, which the next operation reports.
     pub async fn run(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
-        self.settle_debt().await?;
+        self.settle().await?;
         self.run_now(operation, work).await
     }
 
-    /// Tells the server of a transaction that was given up, if it has not been told.
-    pub(crate) async fn settle_debt(&mut self) -> Result<(), Error<M::Error>> {
+    /// Tells the server of a transaction that was [given up](Self::abandon_transaction), if it has not
+    /// been told. Whatever runs does so by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn settle(&mut self) -> Result<(), Error<M::Error>> {
         let owes = {
             let mut out = self.check_out()?;
             std::mem::take(&mut out.owes_rollback)
@@ -115,11 +124,38 @@ impl<M: SessionManager> Session<M> {
     async fn run_now(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         out.reserve_place(work.pins)?;
+        let work = Work {
+            counts: true,
+            ..work
+        };
         let done = self.run_in(&mut out, operation, work).await;
-        let audited = self.audit(&mut out).await;
-        out.recount();
-        out.leave(self.sessions.pool().manager(), audited);
+        self.part(&mut out).await;
         done
+    }
+
+    /// Keeps the session on its connection from here on, for a reason of its user's own, and puts its
+    /// state there now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyPinned`]; else as [`run`](Self::run). Nothing is pinned then that was not.
+    pub async fn attach(&mut self) -> Result<(), Error<M::Error>> {
+        self.settle().await?;
+        let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
+        out.reserve_place(Pins::NONE.with(PinReason::Manual))?;
+        let attached = self.run_in(&mut out, M::nothing(), Work::default()).await;
+        if attached.is_ok() {
+            let now = out.registry.instant();
+            out.state.apply(&Effect::Pin(PinReason::Manual), now);
+        }
+        self.part(&mut out).await;
+        attached.map(drop)
+    }
+
+    /// Leaves the connection, if nothing pins the session.
+    async fn part(&self, out: &mut Checkout<M>) {
+        let audited = self.audit(out).await;
+        out.leave(self.sessions.pool().manager(), audited);
     }
 
     async fn run_in(
@@ -129,7 +165,8 @@ impl<M: SessionManager> Session<M> {
         work: Work,
     ) -> Outcome<M> {
         if out.lease.is_none() {
-            let lease = self.acquire(out, work).await?;
+            let profile = out.profile(self.id(), work).last(out.last);
+            let lease = self.acquire(profile).await?;
             out.arrive(lease);
         }
         let manager = self.sessions.pool().manager();
@@ -142,6 +179,9 @@ impl<M: SessionManager> Session<M> {
             None => unreachable!("it was put there above"),
         };
         out.flying = false;
+        if work.counts && out.in_transaction() {
+            out.state.count_statement();
+        }
         let counters = &out.registry.counters;
         counters
             .replayed_settings
@@ -150,17 +190,7 @@ impl<M: SessionManager> Session<M> {
     }
 
     /// A connection for the session: the best that is idle, else the next there is.
-    async fn acquire(
-        &self,
-        out: &Checkout<M>,
-        work: Work,
-    ) -> Result<PooledConnection<M>, Error<M::Error>> {
-        let profile = Profile::new(self.id())
-            .label(out.state.wanted().id())
-            .statements(out.state.tags().key())
-            .statement(work.statement)
-            .class(work.class)
-            .last(out.last);
+    async fn acquire(&self, profile: Profile) -> Result<PooledConnection<M>, Error<M::Error>> {
         let request = self.sessions.pool().request().profile(profile);
         request.acquire().await.map_err(Error::Pool)
     }
@@ -186,9 +216,7 @@ impl<M: SessionManager> Session<M> {
 
     pub(crate) async fn leave_connection(&mut self) -> Result<(), Error<M::Error>> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
-        out.recount();
-        let audited = self.audit(&mut out).await;
-        out.leave(self.sessions.pool().manager(), audited);
+        self.part(&mut out).await;
         Ok(())
     }
 
@@ -196,26 +224,36 @@ impl<M: SessionManager> Session<M> {
     pub(crate) async fn leave_and_attach_elsewhere(&mut self) -> Result<(), Error<M::Error>> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         unpinned(out.state.pins())?;
-        let mut lease = self.acquire(&out, Work::default()).await?;
+        let profile = out.profile(self.id(), Work::default());
+        let mut lease = self.acquire(profile).await?;
         if out.last == Some(PooledConnection::candidate(&lease)) {
             // Held meanwhile, so that the next one is another.
-            lease = self.acquire(&out, Work::default()).await?;
+            lease = self.acquire(profile).await?;
         }
         out.arrive(lease);
-        self.run_in(&mut out, M::nothing(), Work::default()).await?;
-        out.leave(self.sessions.pool().manager(), None);
-        Ok(())
+        let moved = self.run_in(&mut out, M::nothing(), Work::default()).await;
+        self.part(&mut out).await;
+        moved.map(drop)
     }
 }
 
 impl<M: SessionManager> Checkout<M> {
     /// Takes a place among the pinned, for an operation that may pin.
     fn reserve_place(&mut self, pins: Pins) -> Result<(), Error<M::Error>> {
-        if !pins.is_empty() && !self.placed {
+        if !pins.without(PinReason::Transaction).is_empty() && !self.placed {
             self.registry.take_place()?;
             self.placed = true;
         }
         Ok(())
+    }
+
+    /// What the session would like of its next connection.
+    fn profile(&self, session: u64, work: Work) -> Profile {
+        Profile::new(session)
+            .label(self.state.wanted().id())
+            .statements(self.state.tags().key())
+            .statement(work.statement)
+            .class(work.class)
     }
 
     /// The session comes to a connection.
@@ -241,7 +279,12 @@ impl<M: SessionManager> Checkout<M> {
     /// What must be put right before an operation.
     fn prelude(&self) -> Prelude {
         let deferred = self.in_transaction() && !self.begun;
-        let (has, wants) = (self.state.physical().clone(), self.state.wanted().clone());
+        let has = self.state.physical().clone();
+        let wants = match self.state.frames().status() {
+            // It takes nothing but its rollback, which a setting in front would keep from running.
+            TransactionStatus::Failed => has.clone(),
+            _ => self.state.wanted().clone(),
+        };
         Prelude {
             settings: Difference::between(&has, &wants),
             has,
@@ -262,7 +305,6 @@ impl<M: SessionManager> Checkout<M> {
             uncached,
         } = done;
         self.note_cache(&cached, &uncached);
-        let was_in_transaction = self.in_transaction();
         let lost = matches!(
             result,
             Err(Failed {
@@ -271,12 +313,12 @@ impl<M: SessionManager> Checkout<M> {
             })
         );
         if lost {
-            return self.conclude_loss(result, was_in_transaction);
+            return self.conclude_loss(result);
         }
         if begins && status != Some(TransactionStatus::Idle) {
             self.begun = true;
         }
-        if holds {
+        if holds && self.state.frames().status() != TransactionStatus::Failed {
             let wanted = self.state.wanted().clone();
             match settled {
                 true => self.state.arrive(&wanted),
@@ -292,10 +334,11 @@ impl<M: SessionManager> Checkout<M> {
         } else if effects.iter().any(begins_transaction) {
             self.begun = true;
         }
-        let drifted = status != Some(self.state.frames().status());
-        if drifted {
-            self.forsake();
-            if was_in_transaction || status.is_some() {
+        if status != Some(self.expected(result.is_err())) {
+            // Without a word of the server's, a transaction that has ended has ended as it said then.
+            let in_doubt = self.in_transaction() || status.is_some();
+            self.forsake_tainted();
+            if in_doubt {
                 count(&self.registry.counters.transactions_lost);
                 return Err(Error::Drift);
             }
@@ -320,11 +363,21 @@ impl<M: SessionManager> Checkout<M> {
         }
     }
 
-    fn conclude_loss(
-        &mut self,
-        result: Result<M::Reply, Failed<M::Error>>,
-        was_in_transaction: bool,
-    ) -> Outcome<M> {
+    /// What the server must say of the transaction, if the books are right: nothing of one that it has
+    /// refused to begin.
+    fn expected(&self, failed: bool) -> TransactionStatus {
+        match self.state.frames().status() {
+            TransactionStatus::Active if failed && !self.begun => TransactionStatus::Idle,
+            status => status,
+        }
+    }
+
+    fn conclude_loss(&mut self, result: Result<M::Reply, Failed<M::Error>>) -> Outcome<M> {
+        let was_in_transaction = self.in_transaction();
+        if let (Some(lease), Err(failed)) = (&mut self.lease, &result) {
+            // What took this connection may have taken others.
+            PooledConnection::report(lease, &failed.error);
+        }
         self.forsake();
         let counters = &self.registry.counters;
         if was_in_transaction {
@@ -344,10 +397,15 @@ impl<M: SessionManager> Checkout<M> {
     fn forsake(&mut self) {
         let lease = self.lose();
         self.registry.detached(lease.is_some());
-        count(&self.registry.counters.tainted);
         if let Some(lease) = lease {
             PooledConnection::discard(lease);
         }
+    }
+
+    /// The same for one that works, as far as anybody knows.
+    pub(crate) fn forsake_tainted(&mut self) {
+        count(&self.registry.counters.tainted);
+        self.forsake();
     }
 
     fn may_leave(&self) -> bool {
@@ -356,12 +414,12 @@ impl<M: SessionManager> Checkout<M> {
 
     /// Leaves the connection, if nothing pins the session: labelled with what is on it, or closed if
     /// that is not known.
-    fn leave(&mut self, manager: &M, audited: Option<bool>) {
+    pub(crate) fn leave(&mut self, manager: &M, audited: Option<bool>) {
         if !self.may_leave() {
             return;
         }
         if self.state.taint().is_some() || audited == Some(false) {
-            return self.forsake();
+            return self.forsake_tainted();
         }
         let Some(mut lease) = self.lease.take() else {
             return;
@@ -376,8 +434,8 @@ impl<M: SessionManager> Checkout<M> {
     }
 }
 
-const fn begins_transaction(effect: &crate::effect::Effect) -> bool {
-    use crate::effect::Effect::{Begin, Commit, Rollback};
+const fn begins_transaction(effect: &Effect) -> bool {
+    use Effect::{Begin, Commit, Rollback};
     matches!(
         effect,
         Begin(_) | Commit { chain: true } | Rollback { chain: true }

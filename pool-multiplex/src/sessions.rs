@@ -11,7 +11,7 @@ use crate::slot::Place;
 use crate::statements::Catalogue;
 use crate::statistics::{SessionStatistics, count};
 use crate::transaction::TransactionStatus;
-use crate::transfer::{Keys, UnixSeconds};
+use crate::transfer::{Import, Keys, UnixSeconds};
 use pool_core::{Evict, Pool};
 use std::fmt;
 use std::sync::Arc;
@@ -110,7 +110,10 @@ impl<M: SessionManager> Sessions<M> {
     pub fn resume(&self, id: u64) -> Result<M::Session, Error<M::Error>> {
         let slot = self.registry.find(id).ok_or(Error::Unknown(id))?;
         match &mut *slot.lock() {
-            Place::Here(inside) if inside.suspended => inside.suspended = false,
+            Place::Here(inside) if inside.suspended => {
+                inside.suspended = false;
+                slot.touch(self.registry.now());
+            }
             _ => return Err(Error::Unknown(id)),
         }
         self.registry
@@ -136,6 +139,29 @@ impl<M: SessionManager> Sessions<M> {
     ) -> Result<M::Session, Error<M::Error>> {
         let identity = self.pool.manager().identity();
         let import = self.registry.importer.open(blob, keys, &identity, now)?;
+        self.take_up(import)
+    }
+
+    /// As [`import`](Self::import), from a blob as [text](crate::transfer::Blob::to_text).
+    ///
+    /// # Errors
+    ///
+    /// As [`import`](Self::import).
+    pub fn import_text(
+        &self,
+        blob: &str,
+        keys: &Keys,
+        now: UnixSeconds,
+    ) -> Result<M::Session, Error<M::Error>> {
+        let identity = self.pool.manager().identity();
+        let import = self
+            .registry
+            .importer
+            .open_text(blob, keys, &identity, now)?;
+        self.take_up(import)
+    }
+
+    fn take_up(&self, import: Import) -> Result<M::Session, Error<M::Error>> {
         let state = self.registry.restore(import.snapshot());
         let slot = self.registry.enter(state)?;
         import.confirm();
@@ -168,7 +194,7 @@ impl<M: SessionManager> Sessions<M> {
         drain
     }
 
-    /// The sessions there are, at this moment.
+    /// The sessions there are at this moment, but for those that are just at work.
     #[must_use]
     pub fn list(&self) -> Vec<SessionInfo> {
         let now = self.registry.now();

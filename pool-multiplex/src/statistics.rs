@@ -18,7 +18,7 @@ pub struct SessionStatistics {
     pub ratio: f64,
     /// Sessions created so far, imported ones included.
     pub created: u64,
-    /// Ended by their users so far.
+    /// Ended by their users so far, those left out that were exported.
     pub destroyed: u64,
     /// Ended by the session timeout so far.
     pub expired: u64,

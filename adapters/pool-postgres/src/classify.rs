@@ -24,7 +24,11 @@ pub(crate) fn classify(error: &Error) -> ErrorClass {
         Error::Startup { source, .. } => startup(source),
         Error::WarmUp { code, .. } => of_startup(code.code()),
         Error::Query(source) => request(error, source),
-        Error::RolledBack | Error::Setting(_) | Error::Rows(_) => ErrorClass::Harmless,
+        Error::RolledBack
+        | Error::Setting(_)
+        | Error::Rows(_)
+        | Error::FailedTransaction
+        | Error::Listen(_) => ErrorClass::Harmless,
         Error::Abandoned | Error::Closed | Error::NotResettable | Error::StillDirty => {
             ErrorClass::Connection
         }

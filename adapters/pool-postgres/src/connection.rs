@@ -8,7 +8,7 @@ use crate::statements::{Sql, Statements, Wanted};
 use crate::tls::Tls;
 use crate::transport::{AlreadyConnected, Endpoint, driver_config};
 use crate::warm_up::{Extent, perform};
-use crate::watch::{Look, Status, Taint, Watch, WireCounts};
+use crate::watch::{Look, NotificationSender, Status, Taint, Watch, WireCounts};
 use futures_util::future::OptionFuture;
 use pool_core::{CacheStats, WarmUp};
 use pool_multiplex::Label;
@@ -234,6 +234,13 @@ impl PostgresConnection {
             Err(error) => self.statements.learn(error),
         }
         answer
+    }
+
+    /// Puts what the server notifies of into a ring, or nowhere, which is how a connection begins.
+    /// The driver never waits for its readers: they are told how much they have missed, and that the
+    /// connection has ended. To be undone before the connection is given back.
+    pub(crate) fn forward_notifications(&self, to: Option<NotificationSender>) {
+        self.watch.forward_notifications(to);
     }
 
     /// The driver's client, for callers who keep count of their calls: see

@@ -5,10 +5,10 @@ use crate::watch::{Watch, WatchedStream};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio_postgres::Connection;
+use tokio_postgres::{AsyncMessage, Connection};
 
 type Protocol = Connection<Transport, WatchedStream<Transport>>;
 
@@ -64,8 +64,32 @@ impl Future for Driver {
             watch,
             waker,
         } = &mut *self;
-        let poll = |cx: &mut Context<'_>| Pin::new(protocol).poll(cx);
-        watch.drive(cx, waker, poll).map(drop)
+        let poll = |cx: &mut Context<'_>| poll_messages(protocol, watch, cx);
+        watch.drive(cx, waker, poll)
+    }
+}
+
+/// What polling the connection itself does, except that notifications go where they are wanted.
+fn poll_messages(protocol: &mut Protocol, watch: &Watch, cx: &mut Context<'_>) -> Poll<()> {
+    loop {
+        match ready!(protocol.poll_message(cx)) {
+            Some(Ok(message)) => pass_on(message, watch),
+            Some(Err(_)) | None => return Poll::Ready(()),
+        }
+    }
+}
+
+fn pass_on(message: AsyncMessage, watch: &Watch) {
+    match message {
+        AsyncMessage::Notification(notification) => watch.notify(notification),
+        // Where the driver's own way of polling puts it.
+        AsyncMessage::Notice(notice) => log::info!(
+            target: "tokio_postgres::connection",
+            "{}: {}",
+            notice.severity(),
+            notice.message()
+        ),
+        _ => {}
     }
 }
 

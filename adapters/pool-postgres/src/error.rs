@@ -109,6 +109,12 @@ pub enum Error {
         "the statement returned {0} rows where one was expected; ask for as many as there can be"
     )]
     Rows(usize),
+    /// The transaction has failed, and does nothing more until it is rolled back.
+    #[error("the transaction has failed; roll it back, or back to a savepoint")]
+    FailedTransaction,
+    /// A channel cannot be listened to.
+    #[error("{0}")]
+    Listen(String),
     /// A setting cannot be written down.
     #[error("{0}")]
     Setting(String),

@@ -58,6 +58,7 @@ mod dsn;
 mod error;
 mod exchange;
 mod hosts;
+mod listener;
 mod manager;
 mod pipeline;
 mod reset;
@@ -81,7 +82,8 @@ pub use reset::Reset;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use session::{
-    AsStatement, Begin, Operation, Prepared, Reply, Session, SessionError, Tables, Transaction,
+    AsStatement, Begin, Heard, Operation, Prepared, Reply, Session, SessionError, Tables,
+    Transaction,
 };
 pub use statements::Sql;
 pub use tokio_postgres;

@@ -39,22 +39,27 @@ mod residue;
 mod run;
 mod scope;
 mod stay;
+mod subscriptions;
 mod transaction;
 
 pub use operation::{Operation, Reply};
 pub(crate) use residue::all_settings;
 pub(crate) use stay::Stay;
+pub use subscriptions::Heard;
 pub use transaction::{Begin, Tables, Transaction};
 
 use crate::error::Error;
 use crate::manager::PostgresManager;
-use crate::sql::SetValue;
+use crate::sql::{Kind, Script, SetValue};
 use operation::{Ask, Got, Known, Parameters, Staying};
 use pool_multiplex::transfer::{Blob, Exporter, Keys, UnixSeconds};
-use pool_multiplex::{Effect, Modes, PinReason, Pins, State, Statement, TransactionContext, Work};
+use pool_multiplex::{
+    Effect, Modes, PinReason, Pins, Raw, State, Statement, TransactionContext, Work,
+};
 use refusal::{Refusal, check, check_parameters, check_setting, may_pin};
 use std::fmt;
 use std::sync::Arc;
+use subscriptions::{Subscriptions, listener};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, SimpleQueryMessage};
 
@@ -75,6 +80,7 @@ pub struct Session {
     inner: pool_multiplex::Session<PostgresManager>,
     /// Values of sequences are wanted, and so keep the session where it is.
     keeps_last_value: bool,
+    subscriptions: Subscriptions,
 }
 
 /// A statement of a session, which may run on any connection.
@@ -121,6 +127,7 @@ impl Session {
     /// Those of [`query`](Self::query).
     pub async fn reset(&mut self, name: &str) -> Result<(), SessionError> {
         check_setting(name, None).map_err(refused)?;
+        self.inner.settle().await?;
         self.inner.change(|state| state.unwant(name))
     }
 
@@ -215,6 +222,23 @@ impl Session {
         Ok(ran.await?.0)
     }
 
+    /// Runs a statement whose parameters are of these types, always in one round trip; how many rows it
+    /// changed or returned.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query).
+    pub async fn execute_typed(
+        &mut self,
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<u64, SessionError> {
+        let types: Vec<u32> = parameters.iter().map(|(_, of)| of.oid()).collect();
+        let statement = self.shared(sql, &types)?;
+        let ran = self.run_statement(&statement, Parameters::Typed(parameters));
+        Ok(ran.await?.1.unwrap_or(0))
+    }
+
     /// Runs a statement; how many rows it changed or returned. Without parameters, one that does
     /// something to the session may be any that [`batch`](Self::batch) takes.
     ///
@@ -245,6 +269,9 @@ impl Session {
         let statement = self.shared(sql, &[])?;
         let known = known(&statement);
         check(&known.script).map_err(refused)?;
+        if self.serve_aside(&known.script).await? {
+            return Ok(Vec::new());
+        }
         check_parameters(&known.script, Parameters::Plain(&[])).map_err(refused)?;
         let ask = Ask::Batch {
             text: sql,
@@ -252,7 +279,8 @@ impl Session {
             stay: self.staying()?,
         };
         let work = Work::default().pins(may_pin(&known.script));
-        match self.inner.run(Operation(ask), work).await?.0 {
+        let ran = self.run(ask, work, &known.script).await;
+        match ran?.0 {
             Got::Messages(messages) => Ok(messages),
             _ => Ok(Vec::new()),
         }
@@ -452,11 +480,16 @@ impl Session {
     ///
     /// The session as it was, and [`SessionError::Pinned`].
     pub fn suspend(self) -> Result<u64, (Self, SessionError)> {
-        let keeps_last_value = self.keeps_last_value;
-        self.inner.suspend().map_err(|(inner, error)| {
+        let Self {
+            inner,
+            keeps_last_value,
+            subscriptions,
+        } = self;
+        inner.suspend().map_err(|(inner, error)| {
             let session = Self {
                 inner,
                 keeps_last_value,
+                subscriptions,
             };
             (session, error)
         })
@@ -474,16 +507,19 @@ impl Session {
         keys: &Keys,
         now: UnixSeconds,
     ) -> Result<Blob, (Self, SessionError)> {
-        let keeps_last_value = self.keeps_last_value;
-        self.inner
-            .export(exporter, keys, now)
-            .map_err(|(inner, error)| {
-                let session = Self {
-                    inner,
-                    keeps_last_value,
-                };
-                (session, error)
-            })
+        let Self {
+            inner,
+            keeps_last_value,
+            subscriptions,
+        } = self;
+        inner.export(exporter, keys, now).map_err(|(inner, error)| {
+            let session = Self {
+                inner,
+                keeps_last_value,
+                subscriptions,
+            };
+            (session, error)
+        })
     }
 
     /// Why the session cannot leave its connection now.
@@ -531,6 +567,9 @@ impl Session {
     ) -> Result<(Vec<Row>, Option<u64>), SessionError> {
         let known = known(statement);
         check(&known.script).map_err(refused)?;
+        if self.serve_aside(&known.script).await? {
+            return Ok((Vec::new(), None));
+        }
         check_parameters(&known.script, parameters).map_err(refused)?;
         let touch = |state: &mut State| {
             let executions = state.statements().executions(statement.id());
@@ -548,10 +587,154 @@ impl Session {
         let work = Work::default()
             .statement(statement.id())
             .pins(may_pin(&known.script));
-        match self.inner.run(Operation(ask), work).await?.0 {
+        let ran = self.run(ask, work, &known.script).await;
+        match ran?.0 {
             Got::Rows(rows, affected) => Ok((rows, affected)),
             _ => Ok((Vec::new(), None)),
         }
+    }
+
+    async fn run(
+        &mut self,
+        ask: Ask<'_>,
+        work: Work,
+        script: &Script,
+    ) -> Result<Reply, SessionError> {
+        let commits = script
+            .statements
+            .iter()
+            .any(|one| matches!(one.kind, Kind::Commit { .. }));
+        if commits {
+            self.listen_to_all().await?;
+        }
+        let ran = self.inner.run(Operation(ask), work).await;
+        self.keep_what_is_heard()?;
+        ran
+    }
+
+    /// Does what is not done on the session's own connection; false if there is nothing of the kind.
+    async fn serve_aside(&mut self, script: &Script) -> Result<bool, SessionError> {
+        match script.statements.as_slice() {
+            [one] => match &one.kind {
+                Kind::Listen { channel } => self.listen(channel).await?,
+                Kind::Unlisten {
+                    channel: Some(channel),
+                } => self.unlisten(channel).await?,
+                Kind::Unlisten { channel: None } => self.unlisten_all().await?,
+                _ => return Ok(false),
+            },
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Hears a channel from now on; in a transaction, from its commit on. Whatever is notified by a
+    /// transaction that commits after that is heard. Served by a connection that all sessions of the
+    /// pool share, which counts against the pool's maximum.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Listen`] if it is not heard; the session does not want it then.
+    pub async fn listen(&mut self, channel: &str) -> Result<(), SessionError> {
+        if self.has_failed()? {
+            return Err(SessionError::Operation(Error::FailedTransaction));
+        }
+        self.inner.note(&Effect::Subscribe(channel.into()))?;
+        if self.inner.transaction_context()?.is_some() {
+            return Ok(());
+        }
+        let listening = self.listen_to_all().await;
+        if listening.is_err() {
+            self.inner
+                .note(&Effect::Unsubscribe(Some(channel.into())))?;
+        }
+        listening
+    }
+
+    /// Does not hear a channel any more; in a transaction, from its commit on.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Expired`].
+    pub async fn unlisten(&mut self, channel: &str) -> Result<(), SessionError> {
+        self.inner
+            .note(&Effect::Unsubscribe(Some(channel.into())))?;
+        self.keep_what_is_heard()
+    }
+
+    /// Hears no channel any more; in a transaction, from its commit on.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Expired`].
+    pub async fn unlisten_all(&mut self) -> Result<(), SessionError> {
+        self.inner.note(&Effect::Unsubscribe(None))?;
+        self.keep_what_is_heard()
+    }
+
+    /// Waits for the next notification of a channel that the session listens to; needs no connection
+    /// of its own. `None` if it listens to none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Listen`] when a channel is lost for good.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub async fn notification(&mut self) -> Result<Option<Heard>, SessionError> {
+        let channels = self.channels(|state| state.channels().iter().cloned().collect())?;
+        if self.subscriptions.len() < channels.len() {
+            // It has come from elsewhere, or was suspended.
+            self.subscribe(&channels).await?;
+        }
+        match self.subscriptions.next().await {
+            None => Ok(None),
+            Some(Ok(heard)) => Ok(Some(heard)),
+            Some(Err(error)) => Err(not_heard(&error)),
+        }
+    }
+
+    /// Listens to all channels that the session will want when it has committed.
+    async fn listen_to_all(&mut self) -> Result<(), SessionError> {
+        let wanted = |state: &State| state.frames().current().channels.iter().cloned().collect();
+        let wanted: Vec<Arc<str>> = self.channels(wanted)?;
+        self.subscribe(&wanted).await
+    }
+
+    async fn subscribe(&mut self, channels: &[Arc<str>]) -> Result<(), SessionError> {
+        if channels.is_empty() {
+            return Ok(());
+        }
+        let listener = listener(self.inner.sessions().pool());
+        let added = self.subscriptions.add(&listener, channels).await;
+        added.map_err(|error| not_heard(&error))
+    }
+
+    /// Gives up what is not, or not any more, wanted.
+    fn keep_what_is_heard(&mut self) -> Result<(), SessionError> {
+        if self.subscriptions.len() > 0 {
+            let heard = self.channels(|state| state.channels().iter().cloned().collect())?;
+            self.subscriptions.keep(&heard);
+        }
+        Ok(())
+    }
+
+    fn channels(
+        &self,
+        channels: impl FnOnce(&State) -> Vec<Arc<str>>,
+    ) -> Result<Vec<Arc<str>>, SessionError> {
+        self.inner.look(channels)
+    }
+
+    /// Borrows the connection itself, with the session's state on it, for what a session has no words
+    /// for: COPY, say. It is closed afterwards, and what was done to its session is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`query`](Self::query).
+    pub async fn raw(&mut self) -> Result<Raw<'_, PostgresManager>, SessionError> {
+        self.inner.raw().await
     }
 
     fn staying(&self) -> Result<Staying, SessionError> {
@@ -589,6 +772,7 @@ impl From<pool_multiplex::Session<PostgresManager>> for Session {
         Self {
             inner,
             keeps_last_value: false,
+            subscriptions: Subscriptions::default(),
         }
     }
 }
@@ -652,6 +836,10 @@ fn known(statement: &Statement) -> Arc<Known> {
     statement
         .learned::<Known>()
         .unwrap_or_else(|| statement.learn(Known::new(statement.text())))
+}
+
+fn not_heard(error: &crate::listener::ListenError) -> SessionError {
+    SessionError::Operation(Error::Listen(error.to_string()))
 }
 
 fn refused(Refusal { what, remedy }: Refusal) -> SessionError {

@@ -68,7 +68,7 @@ pub(crate) struct Script {
 pub(crate) fn classify(text: &str) -> Script {
     let mut splitter = Splitter::new(text);
     let mut script = Script::default();
-    while let Some(extent) = splitter.next() {
+    for extent in splitter.by_ref() {
         if script.statements.len() == MOST_STATEMENTS {
             return Script::unknown(text);
         }

@@ -69,6 +69,7 @@
 mod counts;
 mod frame;
 mod ledger;
+mod notify;
 mod read;
 mod record;
 mod scan;
@@ -78,18 +79,26 @@ mod taint;
 
 pub use counts::WireCounts;
 pub(crate) use ledger::Status;
+pub(crate) use notify::NotificationSender;
 pub(crate) use record::{Answer, Kind, Record, Tag};
+#[cfg_attr(
+    not(test),
+    expect(unused_imports, reason = "sessions, which are to come, read them")
+)]
+pub(crate) use record::{Failure, Parameter};
 pub(crate) use stream::WatchedStream;
 pub(crate) use taint::Taint;
 
 use atomic_waker::AtomicWaker;
 use counts::SharedCounts;
+use notify::Sink;
 use pool_core::Vitals;
 use record::{Recorder, Shared};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use tokio_postgres::Notification;
 
 /// The driver's task was woken and has not run since.
 const WOKEN: u8 = 0;
@@ -123,6 +132,7 @@ pub(crate) struct Watch {
     /// Locked while something is recorded, and never otherwise.
     record: Mutex<Shared>,
     counts: SharedCounts,
+    sink: Sink,
 }
 
 /// What the stream knows.
@@ -210,6 +220,7 @@ impl Watch {
             recordings: AtomicU32::new(0),
             record: Mutex::new(Shared::new()),
             counts: SharedCounts::new(),
+            sink: Sink::new(),
         }
     }
 
@@ -396,9 +407,23 @@ impl Watch {
         .await
     }
 
+    /// Puts notifications into a ring from now on, or nowhere. The ring ends with the driver.
+    pub(crate) fn forward_notifications(&self, to: Option<NotificationSender>) {
+        let mut sink = self.sink.lock();
+        // Whichever of this and the driver's end comes second under the lock drops the sender.
+        let ended = self.driver.load(Ordering::Acquire) == ENDED;
+        *sink = to.filter(|_| !ended);
+    }
+
+    /// The server has sent a notification.
+    pub(crate) fn notify(&self, notification: Notification) {
+        self.sink.put(notification);
+    }
+
     /// The driver's task is over.
     pub(crate) fn end(&self) {
         self.driver.store(ENDED, Ordering::Release);
+        drop(self.sink.lock().take());
         self.owner.wake();
     }
 }

@@ -6,11 +6,13 @@ use std::sync::atomic::Ordering;
 
 use futures_channel::oneshot;
 use pool_core::{Condition, Vitals, WarmUp};
+use pool_multiplex::{Done, Failure, Label, Prelude, Residue};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::database::Shared;
 use crate::error::Error;
 use crate::mailbox::Mailbox;
-use crate::session::Shared;
+use crate::sessions::{self, Operation, Reply};
 use crate::vitals::{kind_of, watched};
 use crate::worker::{self, Job, Worker};
 
@@ -23,6 +25,8 @@ pub struct SqliteConnection {
     mailbox: Arc<Mailbox<Job>>,
     /// Set until the next reset when the session was changed outside SQLite's sight.
     marked: bool,
+    /// What sessions have left on it.
+    label: Label,
     vitals: Vitals,
 }
 
@@ -34,6 +38,7 @@ impl SqliteConnection {
             id,
             mailbox: Arc::new(Mailbox::new()),
             marked: false,
+            label: Label::new(),
             vitals,
         };
         let (opened, outcome) = oneshot::channel();
@@ -148,7 +153,7 @@ impl SqliteConnection {
     #[must_use]
     pub fn condition(&self) -> Condition {
         match self.mailbox.condition() {
-            Condition::Clean if self.marked => Condition::Dirty,
+            Condition::Clean if self.marked || self.label.is_open() => Condition::Dirty,
             condition => condition,
         }
     }
@@ -172,6 +177,7 @@ impl SqliteConnection {
     pub(crate) async fn renew(&mut self, always: bool) -> Result<(), Error> {
         self.run(0, move |worker| worker.reset(always)).await?;
         self.marked = false;
+        self.label.clear();
         Ok(())
     }
 
@@ -215,17 +221,48 @@ impl SqliteConnection {
         outcome.await.unwrap_or(Ok(()))
     }
 
+    pub(crate) const fn label(&mut self) -> &mut Label {
+        &mut self.label
+    }
+
+    /// Runs an operation of a session, all of it in one job.
+    pub(crate) async fn perform(
+        &mut self,
+        prelude: Prelude,
+        operation: Operation,
+    ) -> Done<Reply, Error> {
+        let vitals = self.vitals.clone();
+        let done = self.hand_over(move |worker| worker.perform(&vitals, &prelude, operation));
+        let done = done.await;
+        done.unwrap_or_else(|error| Done::failed(error, Failure::Lost))
+    }
+
+    pub(crate) async fn probe(&mut self) -> Result<Residue, Error> {
+        self.run(0, |worker| sessions::probe(worker.database()?))
+            .await
+    }
+
     async fn run<T, F>(&mut self, kind: u32, work: F) -> Result<T, Error>
     where
         F: FnOnce(&mut Worker) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        let (reply, outcome) = oneshot::channel();
         let vitals = self.vitals.clone();
-        let job: Job = Box::new(move |worker| {
-            let outcome = worker.attempt(|worker| watched(&vitals, kind, || work(worker)));
-            drop(reply.send(outcome));
-        });
+        let failure = |outcome: &Result<T, Error>| outcome.as_ref().err().map(Error::class);
+        self.hand_over(move |worker| {
+            worker.attempt(|worker| watched(&vitals, kind, || work(worker), failure))
+        })
+        .await?
+    }
+
+    /// Has the thread do something and waits for what comes of it. An error says that nothing did.
+    async fn hand_over<T, F>(&mut self, work: F) -> Result<T, Error>
+    where
+        F: FnOnce(&mut Worker) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, outcome) = oneshot::channel();
+        let job: Job = Box::new(move |worker| drop(reply.send(work(worker))));
         self.mailbox.post(job).map_err(|(_job, error)| error)?;
         let mut pending = Pending {
             mailbox: &self.mailbox,
@@ -233,7 +270,7 @@ impl SqliteConnection {
         };
         let outcome = outcome.await;
         pending.answered = true;
-        outcome.unwrap_or(Err(Error::Ended))
+        outcome.map_err(|_| Error::Ended)
     }
 }
 

@@ -64,6 +64,25 @@ pub enum Error {
         /// SQLite's code for what is wrong; `None` when rusqlite refused the statement.
         code: Option<ffi::Error>,
     },
+    /// SQLite did not take the value that a session has for a setting.
+    #[error(
+        "SQLite does not take the session's value of {name} and has {actual}: give the session \
+         another one"
+    )]
+    #[non_exhaustive]
+    Setting {
+        /// The setting.
+        name: String,
+        /// The value that it has.
+        actual: String,
+    },
+    /// A session that was made or exported elsewhere has a setting that no session can have here.
+    #[error("no session can have the setting {name:?}: leave it out where the session is made")]
+    #[non_exhaustive]
+    UnknownSetting {
+        /// The setting.
+        name: String,
+    },
     /// The closure panicked; the connection has been closed.
     #[error(
         "a closure run on an SQLite connection panicked, which closed the connection: {message}"
@@ -120,6 +139,7 @@ impl Error {
             Self::WarmUp { code, .. } => open_class(code.map(|code| code.code)),
             Self::Thread { .. } => ErrorClass::Endpoint,
             Self::Sqlite(source) => statement_class(source),
+            Self::Setting { .. } | Self::UnknownSetting { .. } => ErrorClass::Harmless,
             Self::Panicked { .. } | Self::Outstanding | Self::Ended | Self::Close { .. } => {
                 ErrorClass::Connection
             }

@@ -33,6 +33,32 @@
 //! # }
 //! ```
 //!
+//! # Sessions
+//!
+//! More users than connections, each with settings and transactions of its own: with `pool-multiplex`
+//! a pool of these connections has [sessions](SqliteSession).
+//!
+//! ```
+//! use pool_core::Pool;
+//! use pool_multiplex::SessionPool;
+//! use pool_sqlite::SqliteManager;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = Pool::builder(SqliteManager::in_memory()?).max_size(2).build().await?;
+//! let mut session = pool.sessions().create()?;
+//! session.set("recursive_triggers", "on").await?;
+//! session.set("app.tenant", "42").await?;
+//! let mut transaction = session.transaction().await?;
+//! transaction.execute_batch("CREATE TABLE t (tenant)").await?;
+//! let insert = "INSERT INTO t VALUES (session_value('app.tenant'))";
+//! let row = transaction.insert(insert, ()).await?;
+//! transaction.commit().await?;
+//! assert_eq!(row, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Guarantees
 //!
 //! 1. A job whose future is dropped before the thread took it never runs
@@ -46,6 +72,8 @@
 //!    views and triggers, attached databases, pragmas (`tests/session.rs`).
 //!    What a warm-up made of a session is what it is made again (`tests/warm_up.rs`).
 //! 5. Dropping a connection never blocks; closing one ends its thread (`tests/threads.rs`).
+//! 6. A session sees the settings that it has made and no others, whatever connection it runs on; a
+//!    lease without a session sees those of none (`tests/sessions/`).
 //!
 //! # How state is kept from leaking
 //!
@@ -56,10 +84,15 @@
 //! the same thread, which undoes all of it, known or unknown, for the price of an open (a fraction
 //! of a millisecond) and an empty statement cache.
 //!
+//! Sessions leave settings behind on purpose, so that they need not be made again. These are in the
+//! books of the connection's thread, which looks at what a job has touched when it ends; another session
+//! changes what differs for it, and a reset puts them back one by one.
+//!
 //! What this does not see: state set through rusqlite's own methods rather than SQL (functions,
 //! hooks, handlers, `set_db_config`, `busy_timeout`), or a replaced [`rusqlite::Connection`]. Call
-//! [`SqliteConnection::mark_changed`] after such a change. `last_insert_rowid()`, `changes()` and
-//! `total_changes()` of an earlier user stay readable until the next insert.
+//! [`SqliteConnection::mark_changed`] after such a change, and make it by [`SqliteSession::raw`] in a
+//! session. `last_insert_rowid()`, `changes()` and `total_changes()` of an earlier user, or session, stay
+//! readable until the next insert; ask for your own in the call that inserts.
 //!
 //! # What it does not do
 //!
@@ -71,10 +104,12 @@
 
 mod config;
 mod connection;
+mod database;
 mod error;
 mod mailbox;
 mod manager;
-mod session;
+mod sessions;
+mod signals;
 mod vitals;
 mod warm_up;
 mod worker;
@@ -84,3 +119,4 @@ pub use connection::SqliteConnection;
 pub use error::Error;
 pub use manager::SqliteManager;
 pub use rusqlite;
+pub use sessions::{Operation, Reply, SessionError, SessionTransaction, SqliteSession};

@@ -1,7 +1,7 @@
 //! The manager: opens and tends SQLite connections for a pool.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,8 +10,9 @@ use rusqlite::Connection;
 
 use crate::config::{Builder, Config, Location};
 use crate::connection::SqliteConnection;
+use crate::database::Shared;
 use crate::error::Error;
-use crate::session::Shared;
+use crate::vitals::kind_of;
 
 /// Opens and tends connections to one SQLite database.
 pub struct SqliteManager {
@@ -64,6 +65,22 @@ impl SqliteManager {
     #[must_use]
     pub fn open_connections(&self) -> usize {
         self.shared.open.load(Ordering::Relaxed)
+    }
+
+    /// Which database it is, in at most 256 bytes: the same for all processes that share a file, and
+    /// another for each database in memory.
+    pub(crate) fn name_of_database(&self) -> String {
+        let path = match (&self.shared.config.location, &self.shared.memory_name) {
+            (Location::File(path), _) => path,
+            (Location::Memory, name) => {
+                let name = name.as_deref().unwrap_or_else(|| Path::new(""));
+                return format!("sqlite memory {} {}", std::process::id(), name.display());
+            }
+        };
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        let path = path.to_string_lossy();
+        let cut = path.ceil_char_boundary(path.len().saturating_sub(200));
+        format!("sqlite file {:08x} {}", kind_of(&path), &path[cut..])
     }
 
     pub(crate) fn from_config(config: Config) -> Result<Self, Error> {

@@ -10,22 +10,21 @@
 
 use pool_core::{ErrorClass, Vitals};
 
-use crate::error::Error;
-
-/// Runs a job of a kind and notes that it began, how it ended, and that it did; to be called before
-/// the connection takes the next.
+/// Runs a job of a kind and notes that it began, how it ended (by `failure`), and that it did; to be
+/// called before the connection takes the next.
 pub(crate) fn watched<T>(
     vitals: &Vitals,
     kind: u32,
-    work: impl FnOnce() -> Result<T, Error>,
-) -> Result<T, Error> {
+    work: impl FnOnce() -> T,
+    failure: impl FnOnce(&T) -> Option<ErrorClass>,
+) -> T {
     vitals.sent(kind);
     let mut request = Request {
         vitals,
         failure: Some(ErrorClass::Connection),
     };
     let outcome = work();
-    request.failure = outcome.as_ref().err().map(Error::class);
+    request.failure = failure(&outcome);
     outcome
 }
 

@@ -10,8 +10,8 @@
 
 use pool_core::WarmUp;
 
+use crate::database::OpenDatabase;
 use crate::error::Error;
-use crate::session::OpenDatabase;
 
 /// Does what `plan` says, and says what of it succeeded. A failure stops nothing that is behind it.
 pub(crate) fn perform(database: &mut OpenDatabase, plan: &WarmUp) -> (WarmUp, Result<(), Error>) {

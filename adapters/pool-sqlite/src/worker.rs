@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::thread;
 
 use futures_channel::oneshot;
-use pool_core::WarmUp;
+use pool_core::{Vitals, WarmUp};
+use pool_multiplex::{Done, Prelude};
 
+use crate::database::{OpenDatabase, Shared};
 use crate::error::Error;
 use crate::mailbox::{Mailbox, Next, Session};
-use crate::session::{OpenDatabase, Shared};
+use crate::sessions::{self, Operation, Reply};
+use crate::signals::Signals;
+use crate::vitals::watched;
 use crate::warm_up;
 
 /// Something to do on the thread. It answers its caller itself.
@@ -20,6 +24,8 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox<Job>>,
+    /// Kept beside the database, because it says what became of a job that ended it.
+    signals: Arc<Signals>,
     /// Missing once a job has panicked or the database could not be opened anew.
     database: Option<OpenDatabase>,
     /// What was done with the session when it was new, as far as that succeeded.
@@ -38,6 +44,7 @@ pub(crate) fn start(
         let mut worker = Worker {
             shared,
             mailbox,
+            signals: Arc::default(),
             database: None,
             warmth: WarmUp::new(),
         };
@@ -98,6 +105,29 @@ impl Worker {
         self.database.as_mut().ok_or(Error::Ended)
     }
 
+    /// Runs an operation of a session.
+    pub(crate) fn perform(
+        &mut self,
+        vitals: &Vitals,
+        prelude: &Prelude,
+        operation: Operation,
+    ) -> Done<Reply, Error> {
+        let kind = operation.kind;
+        let class = |outcome: &Result<Done<Reply, Error>, Error>| match outcome {
+            Ok(done) => done
+                .result
+                .as_ref()
+                .err()
+                .map(|failed| failed.error.class()),
+            Err(error) => Some(error.class()),
+        };
+        let done = self.attempt(|worker| {
+            let work = || Ok(sessions::perform(worker.database()?, prelude, operation));
+            watched(vitals, kind, work, class)
+        });
+        done.unwrap_or_else(|error| Done::failed(error, sessions::failure(&self.signals)))
+    }
+
     /// Makes the session ready for its first user, and keeps in mind how.
     pub(crate) fn warm_up(&mut self, plan: &WarmUp) -> Result<(), Error> {
         let (done, outcome) = warm_up::perform(self.database()?, plan);
@@ -106,23 +136,24 @@ impl Worker {
     }
 
     /// Makes the session as good as new: by opening the file anew if it was changed or `renew` says
-    /// so.
+    /// so. Settings of sessions are put back.
     pub(crate) fn reset(&mut self, renew: bool) -> Result<(), Error> {
         let database = self.database()?;
-        if renew || database.has_changed() {
-            self.close()?;
-            self.open()?;
-            let plan = std::mem::take(&mut self.warmth);
-            return self.warm_up(&plan);
+        if !renew && !database.has_changed() && database.put_back()? {
+            return Ok(());
         }
-        if database.in_transaction() {
-            database.connection().execute_batch("ROLLBACK")?;
-        }
-        Ok(())
+        self.close()?;
+        self.open()?;
+        let plan = std::mem::take(&mut self.warmth);
+        self.warm_up(&plan)
     }
 
     fn open(&mut self) -> Result<(), Error> {
-        self.database = Some(OpenDatabase::new(&self.shared, &self.mailbox)?);
+        self.database = Some(OpenDatabase::new(
+            &self.shared,
+            &self.mailbox,
+            Arc::clone(&self.signals),
+        )?);
         Ok(())
     }
 

@@ -92,6 +92,8 @@ pub struct JudgedTarget {
 pub enum ShownBound {
     /// In the figure's unit.
     AtMost(f64),
+    /// In the figure's unit.
+    AtLeast(f64),
     /// 1 is as much as the baseline.
     PartOfBaseline(f64),
 }
@@ -195,6 +197,7 @@ impl From<Bound> for ShownBound {
     fn from(bound: Bound) -> Self {
         match bound {
             Bound::AtMost(limit) => Self::AtMost(limit),
+            Bound::AtLeast(limit) => Self::AtLeast(limit),
             Bound::PartOfBaseline(part) => Self::PartOfBaseline(part),
         }
     }

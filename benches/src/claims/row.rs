@@ -45,6 +45,8 @@ pub struct Target {
 pub enum Bound {
     /// At most this, in the unit of the figure.
     AtMost(f64),
+    /// At least this, in the unit of the figure.
+    AtLeast(f64),
     /// At most this part of what the baseline has under the same seed.
     PartOfBaseline(f64),
 }
@@ -55,6 +57,7 @@ impl Bound {
     pub fn holds(self, ours: f64, baseline: f64) -> bool {
         match self {
             Self::AtMost(limit) => ours <= limit,
+            Self::AtLeast(limit) => ours >= limit,
             Self::PartOfBaseline(part) => ours <= baseline * part,
         }
     }
@@ -117,12 +120,29 @@ pub struct Figure {
     pub unit: &'static str,
     /// The value.
     pub value: f64,
+    /// It was measured on this machine, and is no function of the trial.
+    pub measured: bool,
 }
 
 impl Outcome {
     /// Adds a figure.
     pub fn push(&mut self, name: &'static str, unit: &'static str, value: f64) {
-        self.figures.push(Figure { name, unit, value });
+        self.figures.push(Figure {
+            name,
+            unit,
+            value,
+            measured: false,
+        });
+    }
+
+    /// Adds a figure that the trial alone does not decide.
+    pub fn measured(&mut self, name: &'static str, unit: &'static str, value: f64) {
+        self.figures.push(Figure {
+            name,
+            unit,
+            value,
+            measured: true,
+        });
     }
 
     /// Adds a time, given in seconds.

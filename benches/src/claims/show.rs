@@ -108,19 +108,26 @@ fn landing_cells(landing: &JudgedLanding) -> (Vec<Cell>, bool) {
 fn target_cells(target: &JudgedTarget) -> (Vec<Cell>, bool) {
     let values = &target.values;
     let scale = match target.bound {
-        ShownBound::AtMost(limit) => Scale::fitting(values.unit, limit),
+        ShownBound::AtMost(limit) | ShownBound::AtLeast(limit) => {
+            Scale::fitting(values.unit, limit)
+        }
         ShownBound::PartOfBaseline(_) => Scale::fitting(values.unit, median(&values.ours)),
     };
     let baseline_scale = Scale::fitting(values.unit, median(&values.baseline));
     let bound = |bound: ShownBound| match bound {
         ShownBound::AtMost(limit) => format!("≤ {}", text(limit, values.unit)),
+        ShownBound::AtLeast(limit) => format!("≥ {}", text(limit, values.unit)),
         ShownBound::PartOfBaseline(part) => format!("−{} %", number((1.0 - part) * 100.0)),
+    };
+    let badness = |value: f64| match target.bound {
+        ShownBound::AtLeast(_) => -value,
+        ShownBound::AtMost(_) | ShownBound::PartOfBaseline(_) => value,
     };
     let cells = vec![
         Cell::new(values.figure),
         Cell::new(baseline_scale.text(median(&values.baseline))),
         Cell::default(),
-        worst_by(&values.ours, &scale, |value| value),
+        worst_by(&values.ours, &scale, badness),
         Cell::new(bound(target.bound)),
         Cell::new(target.stretch.map_or(String::new(), bound)),
     ];

@@ -1,6 +1,7 @@
 //! Who takes part.
 
 mod direct;
+mod ours;
 mod pgbouncer;
 mod wire;
 
@@ -14,6 +15,7 @@ use crate::outcome::Outcome;
 use crate::record::Group;
 
 pub use self::direct::Direct;
+pub use self::ours::Ours;
 pub use self::pgbouncer::PgBouncer;
 
 /// How long an ended turn's remains may take to go away, and a client to end its last transaction.
@@ -51,6 +53,10 @@ impl Entry {
 
 /// All of them, in the order of tables.
 #[must_use]
-pub const fn all() -> [Entry; 2] {
-    [Entry::of::<PgBouncer>(), Entry::of::<Direct>()]
+pub const fn all() -> [Entry; 3] {
+    [
+        Entry::of::<Ours>(),
+        Entry::of::<PgBouncer>(),
+        Entry::of::<Direct>(),
+    ]
 }

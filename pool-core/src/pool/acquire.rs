@@ -170,6 +170,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
                 deadline: inner.deadline(request, started),
                 ticket: 0,
                 rough: false,
+                skips: 0,
             }
         })
     }

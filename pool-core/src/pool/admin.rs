@@ -218,6 +218,9 @@ impl<M: Manager> Inner<M> {
             timeouts: count(&counters.timeouts),
             revoked: count(&counters.revoked),
             handed_off: census.served,
+            matched: census.matched,
+            skipped: census.skipped,
+            longest_skip: census.longest_skip,
             lock_entries: census.entries,
             closed_by,
         }

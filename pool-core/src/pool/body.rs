@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::mutant::mutant;
 use crate::queue::{self, Kind, Queue};
 use crate::request::RequestInfo;
 use crate::status::ConnectionInfo;
@@ -20,6 +21,11 @@ impl<M: Manager> Kind for Slots<M> {
     type Value = Body<M>;
     type Face = Face;
     type Anchor = Arc<Inner<M>>;
+
+    #[inline]
+    fn label(face: &Face) -> u32 {
+        face.label()
+    }
 }
 
 pub(crate) type Loan<M> = queue::Loan<Slots<M>>;
@@ -171,7 +177,9 @@ impl Face {
         self.succeeded.store(false, Ordering::Relaxed);
         self.uses.store(0, Ordering::Relaxed);
         self.errors.store(0, Ordering::Relaxed);
-        self.label.store(0, Ordering::Relaxed);
+        if !mutant(220) {
+            self.label.store(0, Ordering::Relaxed);
+        }
     }
 }
 

@@ -138,15 +138,16 @@ impl<M: Manager> PooledConnection<M> {
         }
     }
 
-    /// Tells the pool's [`Placement`] that a statement was left in the connection's cache.
+    /// Tells the pool's [`Placement`](crate::Placement) that a statement was left in the connection's
+    /// cache.
     pub fn note_cached(this: &Self, statement: u32) {
         if let Some(placement) = &this.loan.get().home.inner().placement {
             placement.cached(Self::candidate(this), statement);
         }
     }
 
-    /// Tells the pool's [`Placement`] that a statement was dropped from the connection's cache, or all
-    /// of them if none is named.
+    /// Tells the pool's [`Placement`](crate::Placement) that a statement was dropped from the connection's
+    /// cache, or all of them if none is named.
     pub fn note_uncached(this: &Self, statement: Option<u32>) {
         if let Some(placement) = &this.loan.get().home.inner().placement {
             placement.uncached(Self::candidate(this), statement);
@@ -381,7 +382,7 @@ fn way<M: Manager>(inner: &Inner<M>, loan: &mut Loan<M>, now: u64) -> Way {
         return Way::Close(CloseReason::Replaced);
     }
     // What came back after a suspicion is no longer suspect. One with a label is not for everybody.
-    if standing == Standing::Free && now >= inner.suspect_before() && !labelled {
+    if standing == Standing::Free && now >= inner.suspect_before() && (!labelled || mutant(221)) {
         body.seen = revision;
     }
     let condition = condition(inner, body);

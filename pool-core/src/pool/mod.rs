@@ -55,7 +55,7 @@ use self::throttle::Throttle;
 use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::mutant::mutant;
-use crate::queue::{Limits, Queue};
+use crate::queue::{Limits, Order, Queue};
 use crate::request::Request;
 use crate::{
     Admission, Builder, Clock, CloseReason, CoarseTime, Config, Event, HealthPolicy, Manager,
@@ -104,8 +104,9 @@ pub(crate) struct Inner<M: Manager> {
     observer: Option<Arc<dyn Observer>>,
     admission: Option<Arc<dyn Admission>>,
     placement: Option<Arc<dyn Placement>>,
-    health: Option<Health>,
-    pub(crate) warm_up: Option<WarmUp>,
+    // Most pools have none of what is boxed, and should not have room for it either.
+    health: Option<Box<Health>>,
+    pub(crate) warm_up: Option<Box<WarmUp>>,
     extensions: Extensions,
     pub(crate) clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawn>,
@@ -120,7 +121,7 @@ pub(crate) struct Inner<M: Manager> {
     growth: Mutex<Growth>,
     /// Milliseconds between two decisions of `growth`.
     growth_every: AtomicU64,
-    throttle: Option<Mutex<Throttle>>,
+    throttle: Option<Box<Mutex<Throttle>>>,
     /// Waits for the first connections.
     arrival: Mutex<Option<Waker>>,
 }
@@ -398,7 +399,7 @@ impl<M: Manager> Inner<M> {
             false => body::ENDLESS,
         };
         Self {
-            queue: Queue::new(config.ceiling() as usize, homes, config.fair_queue, limits),
+            queue: Queue::new(config.ceiling() as usize, homes, order(&config), limits),
             coarse: clock.coarse(resolution),
             bypass,
             acquire_timeout: millis(config.acquire_timeout).min(body::ENDLESS),
@@ -419,15 +420,15 @@ impl<M: Manager> Inner<M> {
             arrival: Mutex::new(None),
             throttle: config
                 .creation_throttle
-                .map(|rate| Mutex::new(Throttle::new(rate))),
+                .map(|rate| Box::new(Mutex::new(Throttle::new(rate)))),
             manager,
             config,
             hooks,
             observer,
             admission,
             placement,
-            health: health.map(Health::new),
-            warm_up,
+            health: health.map(Health::new).map(Box::new),
+            warm_up: warm_up.map(Box::new),
             extensions,
             clock,
             spawner,
@@ -480,6 +481,15 @@ impl<M: Manager> Inner<M> {
 #[inline]
 fn contained(code: impl FnOnce()) {
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(code));
+}
+
+/// In which order those who wait are served.
+fn order(config: &Config) -> Order {
+    match (config.match_waiters, config.fair_queue) {
+        (true, _) => Order::Matching,
+        (false, true) => Order::Strict,
+        (false, false) => Order::Skewed,
+    }
 }
 
 /// Finer ticks than this would cost more than they tell.

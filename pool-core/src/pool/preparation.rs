@@ -23,6 +23,8 @@ pub(super) struct Since {
     pub(super) ticket: Ticket,
     /// Whether both times rest on the coarse time, which may have stood still.
     pub(super) rough: bool,
+    /// How often others passed it, where waiters are matched.
+    pub(super) skips: u8,
 }
 
 /// A connection that is being readied, and how long the request waits for that one.
@@ -64,6 +66,7 @@ impl<M: Manager> Inner<M> {
             deadline: started + self.timeout(),
             ticket: 0,
             rough,
+            skips: 0,
         }
     }
 

@@ -258,7 +258,9 @@ impl<M: Manager> Inner<M> {
         let cause = match outcome {
             Ok(Ok(())) => {
                 let clean = self.manager.condition(&mut body.conn) == Condition::Clean;
-                PooledConnection::set_label(lease, 0);
+                if !mutant(219) {
+                    PooledConnection::set_label(lease, 0);
+                }
                 return clean;
             }
             Ok(Err(error)) => Cause::Manager(Arc::new(error)),

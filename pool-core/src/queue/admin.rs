@@ -43,6 +43,12 @@ pub struct Census {
     pub max: usize,
     /// Hand-offs so far.
     pub served: u64,
+    /// Of those, to one who wished for the label, where waiters are matched.
+    pub matched: u64,
+    /// How often a waiter was passed by one of those.
+    pub skipped: u64,
+    /// The most times that the same waiter was.
+    pub longest_skip: u8,
     /// How often the lock was taken so far, this time included.
     pub entries: u64,
     /// Whether newcomers ask the lock first.
@@ -177,10 +183,7 @@ impl<K: Kind> Queue<K> {
             return (revoked, false);
         }
         let mut pending = false;
-        for index in 0..self.slots.ceiling() {
-            let Some(slot) = self.slots.known(index) else {
-                break;
-            };
+        for slot in self.slots.all_known() {
             // SAFETY: slots live as long as the queue.
             let (claim, swept) = unsafe { (&slot.as_ref().claim, &slot.as_ref().swept) };
             let ticket = claim.load(Ordering::Relaxed);
@@ -236,6 +239,9 @@ impl<K: Kind> Queue<K> {
         census.waiting = state.lanes.waiting();
         census.max = state.limits.max;
         census.served = state.served;
+        let tally = state.lanes.tally();
+        (census.matched, census.skipped) = (tally.matched, tally.skipped);
+        census.longest_skip = tally.longest;
         census.entries = state.entries;
         census.slow = self.words.any_slow();
         census
@@ -252,15 +258,14 @@ impl<K: Kind> Queue<K> {
         let idle: Vec<u64> = (0..words)
             .map(|word| self.words.idle_bits(word) | state.parked[word])
             .collect();
-        for index in 0..self.slots.ceiling() {
-            let Some(slot) = self.slots.known(index) else {
-                break;
-            };
+        for slot in self.slots.all_known() {
             // SAFETY: slots live as long as the queue.
             let slot = unsafe { slot.as_ref() };
             let place = match slot.stage() {
                 Stage::Vacant => continue,
-                Stage::Open if idle[index % words] & slot.place.mask() != 0 => Whereabouts::Idle,
+                Stage::Open if idle[slot.place.word as usize] & slot.place.mask() != 0 => {
+                    Whereabouts::Idle
+                }
                 Stage::Open => Whereabouts::Leased,
                 stage => Whereabouts::InTask(stage),
             };

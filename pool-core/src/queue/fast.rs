@@ -1,7 +1,7 @@
 //! The two operations of the fast path: one CAS each, no lock.
 
 use super::slot::Loan;
-use super::words::put;
+use super::words::{Miss, put};
 use super::{Kind, Queue};
 
 impl<K: Kind> Loan<K> {
@@ -35,9 +35,20 @@ impl<K: Kind> Queue<K> {
     /// threads apart; any number will do.
     #[inline(always)]
     pub fn take(&self, home: usize) -> Option<Loan<K>> {
-        self.words
-            .take(home)
-            .map(|place| Loan(self.slots.at(place)))
+        match self.words.take(home) {
+            Ok(place) => Some(Loan(self.slots.at(place))),
+            Err(Miss::Empty) if self.words.len() > 1 => self.take_elsewhere(home),
+            // Where newcomers must ask first, they must in all words.
+            Err(_) => None,
+        }
+    }
+
+    /// An idle slot of any other word. A function of its own that returns a pointer: a place would come
+    /// by way of memory, and the short way would write it there too.
+    #[inline(never)]
+    fn take_elsewhere(&self, home: usize) -> Option<Loan<K>> {
+        let place = self.words.take_elsewhere(home)?;
+        Some(Loan(self.slots.at(place)))
     }
 
     /// Makes a slot idle, unless somebody must be asked first: then the loan comes back and must be

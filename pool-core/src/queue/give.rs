@@ -240,7 +240,7 @@ impl<K: Kind> State<K> {
             self.park(&loan);
             return None;
         }
-        match self.next_waiter(now, home) {
+        match self.next_waiter(&loan, now, home) {
             Some(node) => self.hand(node, &loan),
             None => {
                 words.publish(loan.slot().place);

@@ -32,6 +32,10 @@ pub struct Request {
     pub ticket: Ticket,
     /// The same hint as for [`Queue::take`].
     pub home: usize,
+    /// The [label](Kind::label) that what it gets had best have. Asked for where waiters are matched.
+    pub wish: u32,
+    /// How often others passed it before it joined again, from [`Waiter::skips`]; else 0.
+    pub skips: u8,
 }
 
 /// What became of a request that wanted to wait.
@@ -232,7 +236,7 @@ impl<K: Kind> State<K> {
         let node = NonNull::from(waiter);
         // SAFETY: under the lock, and of the caller.
         unsafe {
-            let timed = self.lanes.push(node, request.class, request.home, again);
+            let timed = self.lanes.push(node, request);
             if !timed && request.deadline != u64::MAX {
                 self.wheel_at(request.now).insert(node);
             }

@@ -14,6 +14,7 @@ use std::ptr::NonNull;
 
 use super::Kind;
 use super::join::Request;
+use super::matching::Wishes;
 use super::waiter::{Ticket, Waiter};
 use crate::mutant::mutant;
 
@@ -23,11 +24,13 @@ const FIRST_PLACES: usize = 16;
 const KEPT_PLACES: usize = 4096;
 
 pub(super) struct Lane<K: Kind> {
+    /// What each wishes for, where waiters are matched.
+    pub(super) wishes: Option<Box<Wishes>>,
     /// Those that joined for the first time, in the order of their tickets. As long as a power of two,
     /// or empty.
-    ring: Box<[Place<K>]>,
+    pub(super) ring: Box<[Place<K>]>,
     /// Place n is at `ring[n mod len]`. The first in use, which is never a gap, …
-    head: u32,
+    pub(super) head: u32,
     /// … and the first behind the last in use, which is never a gap either.
     tail: u32,
     /// Gaps between.
@@ -37,7 +40,7 @@ pub(super) struct Lane<K: Kind> {
     /// The latest deadline kept here.
     latest: u64,
     /// Those that joined again, by their tickets.
-    again: VecDeque<Entry<K>>,
+    pub(super) again: VecDeque<Entry<K>>,
 }
 
 /// A waiter, and what must be known of it before its turn.
@@ -59,7 +62,7 @@ impl<K: Kind> Clone for Entry<K> {
 impl<K: Kind> Copy for Entry<K> {}
 
 /// A place of the ring.
-struct Place<K: Kind> {
+pub(super) struct Place<K: Kind> {
     /// `None` in a gap.
     waiter: Option<NonNull<Waiter<K>>>,
     deadline: u64,
@@ -79,7 +82,7 @@ impl<K: Kind> Place<K> {
     };
 
     #[inline(always)]
-    fn entry(&self) -> Option<Entry<K>> {
+    pub(super) fn entry(&self) -> Option<Entry<K>> {
         Some(Entry {
             waiter: self.waiter?,
             deadline: self.deadline,
@@ -90,8 +93,9 @@ impl<K: Kind> Place<K> {
 }
 
 impl<K: Kind> Lane<K> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(matching: bool) -> Self {
         Self {
+            wishes: matching.then(Box::default),
             ring: Box::default(),
             head: 0,
             tail: 0,
@@ -116,7 +120,8 @@ impl<K: Kind> Lane<K> {
     /// Under the queue's lock; the waiter is not one that joins again, stands in no lane, and its
     /// ticket is the youngest.
     #[inline(always)]
-    pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>) -> bool {
+    pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>, request: &Request) -> bool {
+        self.note_start(request.now);
         if self.places() == self.ring.len() {
             // SAFETY: of the caller.
             unsafe { self.make_room() };
@@ -139,6 +144,9 @@ impl<K: Kind> Lane<K> {
         };
         self.tail = place.wrapping_add(1);
         waiter.place.set(place);
+        if let Some(wishes) = &mut self.wishes {
+            wishes.push(at, request);
+        }
         timed
     }
 
@@ -180,7 +188,8 @@ impl<K: Kind> Lane<K> {
     /// # Safety
     ///
     /// Under the queue's lock; the waiter is marked as one that joins again, and stands in no lane.
-    pub(super) unsafe fn push_again(&mut self, node: NonNull<Waiter<K>>) {
+    pub(super) unsafe fn push_again(&mut self, node: NonNull<Waiter<K>>, request: &Request) {
+        self.note_start(request.now);
         // SAFETY: of the caller.
         let waiter = unsafe { node.as_ref() };
         let ticket = waiter.ticket();
@@ -192,9 +201,12 @@ impl<K: Kind> Lane<K> {
             rough: waiter.rough.get(),
         };
         self.again.insert(at, entry);
+        if let Some(wishes) = &mut self.wishes {
+            wishes.push_again(at, request);
+        }
     }
 
-    /// Takes a waiter out.
+    /// Takes a waiter out. Where waiters are matched, its [wish](Self::take_wish) goes first.
     ///
     /// # Safety
     ///
@@ -335,17 +347,17 @@ impl<K: Kind> Lane<K> {
         self.ring.len()
     }
 
-    fn places(&self) -> usize {
+    pub(super) fn places(&self) -> usize {
         self.tail.wrapping_sub(self.head) as usize
     }
 
     #[inline]
-    fn at(&self, place: u32) -> usize {
+    pub(super) fn at(&self, place: u32) -> usize {
         place as usize & (self.ring.len() - 1)
     }
 
     /// How many of those that joined again have an earlier ticket.
-    fn before(&self, ticket: Ticket) -> usize {
+    pub(super) fn before(&self, ticket: Ticket) -> usize {
         self.again
             .partition_point(|other| is_before(other.ticket, ticket))
     }
@@ -354,6 +366,7 @@ impl<K: Kind> Lane<K> {
         self.ring[self.at(place)].waiter.is_none()
     }
 
+    #[inline(always)]
     fn vacate(&mut self, place: u32) {
         let at = self.at(place);
         self.ring[at].waiter = None;
@@ -386,6 +399,9 @@ impl<K: Kind> Lane<K> {
         self.forget_deadlines();
         if self.ring.len() > KEPT_PLACES {
             self.ring = Box::default();
+            if let Some(wishes) = &mut self.wishes {
+                wishes.move_to(0, &[]);
+            }
         }
     }
 
@@ -411,6 +427,7 @@ impl<K: Kind> Lane<K> {
             len => len * 2,
         };
         let mut ring = Vec::with_capacity(longer);
+        let mut from = Vec::with_capacity(if self.wishes.is_some() { longer } else { 0 });
         for place in 0..len {
             let at = self.at(self.head.wrapping_add(place as u32));
             let place = std::mem::replace(&mut self.ring[at], Place::GAP);
@@ -418,7 +435,13 @@ impl<K: Kind> Lane<K> {
                 // SAFETY: whoever stands in a lane is alive, and the lock is held.
                 unsafe { waiter.as_ref() }.place.set(ring.len() as u32);
                 ring.push(place);
+                if self.wishes.is_some() {
+                    from.push(at);
+                }
             }
+        }
+        if let Some(wishes) = &mut self.wishes {
+            wishes.move_to(longer, &from);
         }
         self.head = 0;
         self.tail = ring.len() as u32;

@@ -10,14 +10,19 @@
 //! home, unless somebody else's is older by more than [`MAX_SKEW`] tickets. The one who is woken then
 //! runs where its task's memory is in the cache, which is most of what a hand-off costs; and nobody
 //! is passed by more than [`MAX_SKEW`] who came later.
+//!
+//! Where waiters are matched there is one FIFO for a class too, and a slot may go to another than its
+//! first: see [`matching`](super::matching). With bounded skew as well there would be two bounds on
+//! who may pass whom, which add up to neither; so it is one or the other.
 
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
 
-use super::Kind;
 use super::join::Request;
 use super::lane::{Entry, Lane, is_before};
+use super::matching::Tally;
 use super::waiter::{Ticket, Waiter};
+use super::{Kind, Order};
 use crate::mutant::mutant;
 
 /// Priority classes.
@@ -39,6 +44,8 @@ pub(super) struct Lanes<K: Kind> {
     homes: u32,
     /// A bit for each class in which anybody waits.
     used: u8,
+    /// Whoever is first of the FIFO of a class is served: strict order.
+    plain: bool,
     /// Of each class; with bounded skew only.
     classes: Box<[Class]>,
 }
@@ -102,15 +109,20 @@ impl Class {
 }
 
 impl<K: Kind> Lanes<K> {
-    /// Strict order, or bounded skew over so many homes (a power of two).
-    pub(super) fn new(fair: bool, homes: usize) -> Self {
-        let homes = if fair { 1 } else { homes.min(MAX_HOMES) };
+    /// Of so many homes (a power of two), which matter with bounded skew.
+    pub(super) fn new(order: Order, homes: usize) -> Self {
+        let homes = match order {
+            Order::Skewed => homes.min(MAX_HOMES),
+            Order::Strict | Order::Matching => 1,
+        };
+        let matching = order == Order::Matching;
         let skewed = if homes > 1 { CLASSES } else { 0 };
         Self {
-            lanes: (0..CLASSES * homes).map(|_| Lane::new()).collect(),
+            lanes: (0..CLASSES * homes).map(|_| Lane::new(matching)).collect(),
             waiting: 0,
             homes: homes as u32,
             used: 0,
+            plain: homes == 1 && !matching,
             classes: vec![Class::EMPTY; skewed].into(),
         }
     }
@@ -121,12 +133,18 @@ impl<K: Kind> Lanes<K> {
         self.homes as usize
     }
 
+    /// Whether waiters are matched.
+    #[inline(always)]
+    fn is_matching(&self) -> bool {
+        !self.plain && self.homes == 1
+    }
+
     #[inline]
     pub(super) fn waiting(&self) -> usize {
         self.waiting
     }
 
-    /// Puts a waiter behind all others of its class and home; one that joins `again`, behind those
+    /// Puts a waiter behind all others of its class and home; one that joins again, behind those
     /// that are before it. Says whether its deadline is seen to here, by
     /// [`first_due`](Self::first_due).
     ///
@@ -134,25 +152,20 @@ impl<K: Kind> Lanes<K> {
     ///
     /// Under the lock; `node` is pinned and stands in no lane.
     #[inline(always)]
-    pub(super) unsafe fn push(
-        &mut self,
-        node: NonNull<Waiter<K>>,
-        class: u8,
-        home: usize,
-        again: bool,
-    ) -> bool {
-        let (class, home) = (usize::from(class), home & (self.homes() - 1));
+    pub(super) unsafe fn push(&mut self, node: NonNull<Waiter<K>>, request: &Request) -> bool {
+        let class = usize::from(request.class);
+        let home = request.home & (self.homes() - 1);
         let at = class * self.homes() + home;
         let lane = &mut self.lanes[at];
         // SAFETY: of the caller; members of a lane are alive.
         let timed = unsafe {
             #[expect(clippy::cast_possible_truncation, reason = "at most 64 lanes")]
             node.as_ref().lane.set(at as u8);
-            if again {
-                lane.push_again(node);
+            if request.ticket != 0 {
+                lane.push_again(node, request);
                 false
             } else {
-                lane.push(node)
+                lane.push(node, request)
             }
         };
         self.waiting += 1;
@@ -179,7 +192,10 @@ impl<K: Kind> Lanes<K> {
         ticket: Ticket,
     ) -> bool {
         let mut at = usize::from(request.class);
-        if self.homes > 1 {
+        if !self.plain {
+            if self.is_matching() {
+                return false;
+            }
             at = at * self.homes() + (home() & (self.homes() - 1));
             if self.lanes[at].is_empty() {
                 return false;
@@ -208,9 +224,13 @@ impl<K: Kind> Lanes<K> {
             return;
         }
         self.waiting -= 1;
-        let at = usize::from(at);
+        let (at, matching) = (usize::from(at), self.is_matching());
         let lane = &mut self.lanes[at];
-        // SAFETY: `lane` says that it stands there.
+        if matching {
+            // SAFETY: `lane` says that it stands there.
+            unsafe { lane.take_wish(node) };
+        }
+        // SAFETY: as above.
         unsafe { lane.remove(node) };
         if self.homes > 1 {
             self.first_changed(at);
@@ -265,7 +285,7 @@ impl<K: Kind> Lanes<K> {
         now: u64,
         home: impl FnOnce() -> usize,
     ) -> Option<NonNull<Waiter<K>>> {
-        if self.homes > 1 {
+        if !self.plain {
             return self.pop_skewed(now, home());
         }
         let used = NonZeroU32::new(self.used.into())?;
@@ -281,9 +301,12 @@ impl<K: Kind> Lanes<K> {
         Some(first)
     }
 
-    /// As [`pop_plain`](Self::pop_plain), with bounded skew.
+    /// As [`pop_plain`](Self::pop_plain), with bounded skew. Matching takes a choice.
     #[inline(never)]
     fn pop_skewed(&mut self, now: u64, home: usize) -> Option<NonNull<Waiter<K>>> {
+        if self.is_matching() {
+            return None;
+        }
         let at = self.to_serve(home)?;
         let (first, _) = self.lanes[at].pop_plain(now)?;
         self.waiting -= 1;
@@ -291,12 +314,23 @@ impl<K: Kind> Lanes<K> {
         Some(first)
     }
 
-    /// Takes that waiter out; it still says that it stands in its lane.
+    /// Takes out whom a slot goes to that comes back at `home`, with a label that is asked for only
+    /// where waiters are matched; it still says that it stands in its lane.
     #[inline(always)]
-    pub(super) fn pop_first(&mut self, home: usize) -> Option<Entry<K>> {
+    pub(super) fn pop_next(
+        &mut self,
+        home: usize,
+        now: u64,
+        label: impl FnOnce() -> u32,
+    ) -> Option<Entry<K>> {
         let at = self.to_serve(home)?;
+        let matching = self.is_matching();
+        let rival = if matching { self.rival(at) } else { None };
         let lane = &mut self.lanes[at];
-        let first = lane.pop_first()?;
+        let first = match matching {
+            true => lane.pop_matching(label(), now, rival),
+            false => lane.pop_first(),
+        }?;
         self.waiting -= 1;
         if self.homes > 1 {
             self.first_changed(at);
@@ -340,30 +374,79 @@ impl<K: Kind> Lanes<K> {
     /// came first.
     #[cold]
     fn class_to_serve(&self) -> Option<usize> {
-        let eldest = |class: &usize| {
-            let home = match self.homes {
-                1 => 0,
-                _ => usize::from(self.classes[*class].eldest),
-            };
-            let first = self.lanes[class * self.homes() + home].first()?;
-            // SAFETY: members of a lane are alive, and the lock is held.
-            Some((
-                unsafe { first.waiter.as_ref() }.virtual_deadline(),
-                first.ticket,
-            ))
-        };
-        let classes = (0..CLASSES).filter_map(|class| Some((class, eldest(&class)?)));
+        let classes = (0..CLASSES).filter_map(|class| Some((class, self.eldest(class)?)));
         classes
-            .reduce(|one, other| {
-                let ((when, ticket), (other_when, other_ticket)) = (one.1, other.1);
-                let later = when == other_when && is_before(other_ticket, ticket);
-                if other_when < when || later {
-                    other
-                } else {
-                    one
-                }
-            })
+            .reduce(
+                |one, other| {
+                    if other.1.precedes(one.1) { other } else { one }
+                },
+            )
             .map(|(class, _)| class)
+    }
+
+    /// When the eldest of a class is served.
+    fn eldest(&self, class: usize) -> Option<Turn> {
+        let home = match self.homes {
+            1 => 0,
+            _ => usize::from(self.classes[class].eldest),
+        };
+        let first = self.lanes[class * self.homes() + home].first()?;
+        // SAFETY: members of a lane are alive, and the lock is held.
+        Some(unsafe { Turn::of(&first) })
+    }
+
+    /// When the next of all other classes is served.
+    fn rival(&self, class: usize) -> Option<Turn> {
+        if self.used.is_power_of_two() || mutant(214) {
+            return None;
+        }
+        let others = (0..CLASSES).filter(|other| *other != class);
+        others
+            .filter_map(|other| self.eldest(other))
+            .reduce(|one, other| if other.precedes(one) { other } else { one })
+    }
+
+    /// How waiters were matched.
+    #[inline]
+    pub(super) fn tally(&self) -> Tally {
+        match self.plain {
+            true => Tally::default(),
+            false => self.tally_up(),
+        }
+    }
+
+    #[cold]
+    fn tally_up(&self) -> Tally {
+        let wishes = self.lanes.iter().filter_map(|lane| lane.wishes.as_ref());
+        wishes.fold(Tally::default(), |sum, wishes| sum.and(wishes.tally))
+    }
+}
+
+/// What waiters of different classes are ordered by.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    virtual_deadline: u64,
+    ticket: Ticket,
+}
+
+impl Turn {
+    /// # Safety
+    ///
+    /// Under the lock; the waiter stands in a lane.
+    pub(super) unsafe fn of<K: Kind>(entry: &Entry<K>) -> Self {
+        Self {
+            // SAFETY: of the caller.
+            virtual_deadline: unsafe { entry.waiter.as_ref() }.virtual_deadline(),
+            ticket: entry.ticket,
+        }
+    }
+
+    /// Of two with the same virtual deadline the one that came first is served first.
+    pub(super) fn precedes(self, other: Self) -> bool {
+        match self.virtual_deadline == other.virtual_deadline {
+            true => is_before(self.ticket, other.ticket),
+            false => self.virtual_deadline < other.virtual_deadline,
+        }
     }
 }
 

@@ -63,6 +63,7 @@ mod give;
 mod join;
 mod lane;
 mod lanes;
+mod matching;
 mod slot;
 mod state;
 pub mod sync;
@@ -100,6 +101,24 @@ pub trait Kind: Sized + 'static {
     type Face: Default + Send + Sync;
     /// A strong reference to whatever contains the queue.
     type Anchor: Clone + Send;
+
+    /// What state the value of a slot carries, as a number to be compared with what waiters
+    /// [wish](Request::wish) for. Called under the lock, by the holder of the slot: one load.
+    #[inline]
+    fn label(_: &Self::Face) -> u32 {
+        0
+    }
+}
+
+/// In which order the waiters of a class are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// That in which they came.
+    Strict,
+    /// Some may be passed by those of the returner's home, see the [lanes](self).
+    Skewed,
+    /// Some may be passed by those who wish for what comes back, each a few times at most.
+    Matching,
 }
 
 /// The numbers a queue decides by.
@@ -151,10 +170,9 @@ unsafe impl<K: Kind> Send for Queue<K> {}
 unsafe impl<K: Kind> Sync for Queue<K> {}
 
 impl<K: Kind> Queue<K> {
-    /// An empty queue for up to `ceiling` slots with at least `homes` words. `fair` is strict order,
-    /// else waiters may be passed by up to 64 of their own class that came later.
+    /// An empty queue for up to `ceiling` slots with at least `homes` words.
     #[must_use]
-    pub fn new(ceiling: usize, homes: usize, fair: bool, limits: Limits) -> Self {
+    pub fn new(ceiling: usize, homes: usize, order: Order, limits: Limits) -> Self {
         debug_assert!(limits.max <= ceiling);
         let words = homes
             .min(ceiling)
@@ -166,7 +184,7 @@ impl<K: Kind> Queue<K> {
             slots: Slots::new(ceiling, words),
             epoch: AtomicU64::new(0),
             revision: AtomicU64::new(0),
-            state: CachePadded::new(Mutex::new(State::new(words, fair, limits))),
+            state: CachePadded::new(Mutex::new(State::new(words, order, limits))),
         }
     }
 

@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use super::Kind;
-use super::sync::diagnostic::{AtomicU8, Ordering};
+use super::sync::diagnostic::{AtomicPtr, AtomicU8, Ordering};
 use super::sync::{AtomicU64, UnsafeCell};
 use super::words::{Place, SLOTS_PER_WORD, Words};
 
@@ -51,6 +51,9 @@ impl Stage {
         matches!(self, Self::Vacant | Self::Connecting | Self::Closing)
     }
 }
+
+/// Cells of a first table.
+const FIRST_CELLS: usize = 4;
 
 /// One place for a connection.
 #[repr(C, align(128))]
@@ -231,12 +234,20 @@ impl<K: Kind> fmt::Debug for Berth<K> {
 }
 
 /// All slots up to the ceiling, each allocated when it is first needed.
+///
+/// Most pools are small, however far they may grow: so the table grows with the slots that are in
+/// use, under the queue's lock, while others read it without. A table that was outgrown stays, for
+/// those who are still looking into it: all of them together are as long as the last.
 pub(super) struct Slots<K: Kind> {
     /// How to get from a place to an index: words are a power of two.
     shift: u32,
-    /// A pointer is written once, under the queue's lock, before its slot becomes known to anybody;
-    /// it is read under the lock or by somebody who got to know the slot.
-    cells: Box<[Cell<K>]>,
+    ceiling: usize,
+    /// The cells of the last table. A pointer in a cell is written once, under the queue's lock, before
+    /// its slot becomes known to anybody; it is read under the lock or by somebody who got to know the
+    /// slot.
+    cells: AtomicPtr<Cell<K>>,
+    /// Guarded by the queue's lock.
+    tables: UnsafeCell<Vec<NonNull<[Cell<K>]>>>,
 }
 
 /// Where to find a slot, once it is allocated.
@@ -247,32 +258,43 @@ impl<K: Kind> Slots<K> {
         debug_assert!(ceiling <= words * SLOTS_PER_WORD);
         Self {
             shift: words.trailing_zeros(),
-            cells: (0..ceiling).map(|_| UnsafeCell::new(None)).collect(),
+            ceiling,
+            cells: AtomicPtr::new(NonNull::dangling().as_ptr()),
+            tables: UnsafeCell::new(Vec::new()),
         }
     }
 
     pub(super) fn ceiling(&self) -> usize {
-        self.cells.len()
+        self.ceiling
     }
 
     /// The slot at a place that was just taken from the idle set.
     #[inline(always)]
     pub(super) fn at(&self, place: Place) -> NonNull<Slot<K>> {
         let index = (place.bit as usize) << self.shift | place.word as usize;
-        debug_assert!(index < self.cells.len(), "no bit without a slot");
-        // SAFETY: bits are only ever set for slots, which are below the ceiling.
-        let cell = unsafe { self.cells.get_unchecked(index) };
+        debug_assert!(index < self.ceiling, "no bit without a slot");
+        // Relaxed: the table that has this slot was in place before the slot's bit was first set, by a
+        // Release that whoever has seen the bit has acquired. A later table has it too.
+        let cells = self.cells.load(Ordering::Relaxed);
+        // SAFETY: tables stay until the end, and as said, this one is long enough.
+        let cell = unsafe { &*cells.add(index) };
         // SAFETY: see `cells`: no write runs at the same time; and a slot was allocated before its
         // bit was first set.
         cell.with(|cell| unsafe { (*cell).unwrap_unchecked() })
     }
 
-    /// The slot with this index, if it was ever needed. Under the lock, or for a slot that the
-    /// caller got to know.
-    #[inline(always)]
+    /// The slot with this index, if it was ever needed. Under the lock.
+    #[inline]
     pub(super) fn known(&self, index: usize) -> Option<NonNull<Slot<K>>> {
         // SAFETY: see `cells`: no write runs at the same time.
-        self.cells[index].with(|cell| unsafe { *cell })
+        self.table().get(index)?.with(|cell| unsafe { *cell })
+    }
+
+    /// The slots that were ever needed, which are the first ones. Under the lock.
+    pub(super) fn all_known(&self) -> impl Iterator<Item = NonNull<Slot<K>>> {
+        // SAFETY: see `cells`: no write runs at the same time.
+        let known = |cell: &Cell<K>| cell.with(|cell| unsafe { *cell });
+        self.table().iter().map_while(known)
     }
 
     /// The slot with this index; allocates it at need. Under the lock.
@@ -280,18 +302,49 @@ impl<K: Kind> Slots<K> {
         if let Some(slot) = self.known(index) {
             return slot;
         }
+        if index >= self.table().len() {
+            self.grow(index + 1);
+        }
         let slot = NonNull::from(Box::leak(Box::new(Slot::new(index, words))));
-        self.cells[index].with_mut(|cell| {
+        self.table()[index].with_mut(|cell| {
             // SAFETY: see `cells`: under the lock, and nobody knows this slot yet.
             unsafe { *cell = Some(slot) };
         });
         slot
     }
+
+    /// The last table. Under the lock.
+    fn table(&self) -> &[Cell<K>] {
+        // SAFETY: under the lock; a table is changed through its cells alone, and stays until the end.
+        self.tables.with(|tables| unsafe {
+            match (*tables).last() {
+                Some(last) => last.as_ref(),
+                None => &[],
+            }
+        })
+    }
+
+    /// Puts a longer table in place. Under the lock.
+    #[cold]
+    fn grow(&self, least: usize) {
+        let known = self.table();
+        let len = least
+            .max(known.len() * 2)
+            .max(FIRST_CELLS)
+            .min(self.ceiling);
+        let cells = (0..len).map(|index| UnsafeCell::new(self.known(index)));
+        let table = NonNull::from(Box::leak(cells.collect::<Box<[_]>>()));
+        // SAFETY: under the lock, and no reference to the list is held.
+        self.tables
+            .with_mut(|tables| unsafe { (*tables).push(table) });
+        // Relaxed, see `at`.
+        self.cells.store(table.as_ptr().cast(), Ordering::Relaxed);
+    }
 }
 
 impl<K: Kind> Drop for Slots<K> {
     fn drop(&mut self) {
-        for cell in &self.cells {
+        for cell in self.table() {
             // SAFETY: `&mut self`: nobody else has access.
             if let Some(slot) = cell.with(|cell| unsafe { *cell }) {
                 // SAFETY: made by `Box::leak` in `ensure`. A value still inside is the queue's to
@@ -299,5 +352,11 @@ impl<K: Kind> Drop for Slots<K> {
                 drop(unsafe { Box::from_raw(slot.as_ptr()) });
             }
         }
+        // SAFETY: `&mut self`; each was made by `Box::leak` in `grow`, and nobody looks any more.
+        self.tables.with_mut(|tables| unsafe {
+            for table in (*tables).drain(..) {
+                drop(Box::from_raw(table.as_ptr()));
+            }
+        });
     }
 }

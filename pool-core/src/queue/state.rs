@@ -9,7 +9,7 @@ use super::sync::Ordering;
 use super::waiter::{HANDED, Ticket, Waiter};
 use super::wheel::Wheel;
 use super::words::{Place, Words};
-use super::{Kind, Limits, Phase};
+use super::{Kind, Limits, Order, Phase};
 use crate::mutant::mutant;
 
 /// What a hand-off reads and writes comes first, in the lines of memory next to the lock itself: they
@@ -49,7 +49,7 @@ pub(super) struct State<K: Kind> {
 }
 
 impl<K: Kind> State<K> {
-    pub(super) fn new(words: usize, fair: bool, limits: Limits) -> Self {
+    pub(super) fn new(words: usize, order: Order, limits: Limits) -> Self {
         Self {
             entries: 0,
             phase: Phase::Open,
@@ -59,7 +59,7 @@ impl<K: Kind> State<K> {
             occupied: 0,
             closing: 0,
             connecting: 0,
-            lanes: Lanes::new(fair, words),
+            lanes: Lanes::new(order, words),
             limits,
             served: 0,
             wheel: None,
@@ -177,8 +177,13 @@ impl<K: Kind> State<K> {
     /// aside for the driver, whose timer is due by then; but if that deadline is rough, the driver
     /// alone can tell.
     #[inline(always)]
-    pub(super) fn next_waiter(&mut self, now: u64, home: usize) -> Option<NonNull<Waiter<K>>> {
-        while let Some(first) = self.lanes.pop_first(home) {
+    pub(super) fn next_waiter(
+        &mut self,
+        loan: &Loan<K>,
+        now: u64,
+        home: usize,
+    ) -> Option<NonNull<Waiter<K>>> {
+        while let Some(first) = self.lanes.pop_next(home, now, || K::label(loan.face())) {
             let node = first.waiter;
             if let Some(wheel) = &mut self.wheel {
                 // SAFETY: under the lock; it stood in a lane, so it is alive.

@@ -15,10 +15,10 @@ pub use loom::{
 #[cfg(not(pool_loom))]
 pub use self::real::*;
 
-/// Atomics that no ordering argument rests on (a snapshot's stage, say). Never loom's: they would
-/// only blow up the state space.
+/// Atomics that no ordering argument rests on (a snapshot's stage, say, or what is ordered by
+/// something else already). Never loom's: they would only blow up the state space.
 pub mod diagnostic {
-    pub use std::sync::atomic::{AtomicU8, Ordering};
+    pub use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 }
 
 #[cfg(not(pool_loom))]

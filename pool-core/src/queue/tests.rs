@@ -4,7 +4,7 @@ mod naive;
 mod wakers;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use super::*;
 
@@ -14,8 +14,12 @@ struct Plain;
 
 impl Kind for Plain {
     type Value = Conn;
-    type Face = ();
+    type Face = AtomicU32;
     type Anchor = Arc<()>;
+
+    fn label(face: &AtomicU32) -> u32 {
+        face.load(SeqCst)
+    }
 }
 
 /// A connection that is counted while it lives.
@@ -53,7 +57,7 @@ fn limits(max: usize) -> Limits {
 
 /// A queue with `idle` connections and room for no more.
 fn full(idle: usize) -> Queue<Plain> {
-    let queue = Queue::new(idle, 1, true, limits(idle));
+    let queue = Queue::new(idle, 1, Order::Strict, limits(idle));
     let alive = Arc::default();
     for id in 0..idle {
         let berth = queue.claim_for_adoption().expect("there is room");
@@ -74,6 +78,8 @@ fn request(deadline: u64) -> Request {
         rough: false,
         ticket: 0,
         home: 0,
+        wish: 0,
+        skips: 0,
     }
 }
 
@@ -138,5 +144,38 @@ fn a_request_between_two_rounds_of_a_resume_is_not_left_behind() {
     for waiter in waiters.drain(..) {
         let loan = queue.cancel(waiter.as_ref()).expect("all were served");
         assert!(queue.put(loan).is_ok());
+    }
+}
+
+/// The table of slots is replaced by a longer one several times while others look into it.
+#[test]
+fn slots_are_found_by_others_while_their_table_grows() {
+    const SLOTS: usize = 240;
+    let queue: Queue<Plain> = Queue::new(SLOTS, 1, Order::Strict, limits(SLOTS));
+    let alive = Arc::default();
+    let adopt = |id| {
+        let berth = queue.claim_for_adoption().expect("there is room");
+        let given = queue.give(berth.fill(Conn::new(id, &alive)), 0, 0);
+        assert!(matches!(given, Given::Kept(None)), "nobody waits");
+    };
+    let use_some = |home: usize| {
+        for round in 0..20_000 {
+            if let Some(loan) = queue.take(home + round) {
+                assert_eq!(loan.get().id, loan.index() as usize, "another slot's");
+                assert!(queue.put(loan).is_ok(), "nobody waits");
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| use_some(0));
+        scope.spawn(|| use_some(1));
+        (0..SLOTS).for_each(adopt);
+    });
+    let loans: Vec<_> = std::iter::from_fn(|| queue.take(0)).collect();
+    let mut found: Vec<_> = loans.iter().map(|loan| loan.get().id).collect();
+    found.sort_unstable();
+    assert!(found.into_iter().eq(0..SLOTS), "each once");
+    for loan in loans {
+        assert!(queue.put(loan).is_ok(), "nobody waits");
     }
 }

@@ -61,6 +61,8 @@ pub struct Waiter<K: Kind> {
     pub(super) again: Cell<bool>,
     /// As in [`Request::rough`](super::Request::rough).
     pub(super) rough: Cell<bool>,
+    /// How often others passed it, known once it was served.
+    pub(super) skips: Cell<u8>,
     /// The only field that is read without the lock. Stored last by whoever ends the wait: the node
     /// may be gone the moment after.
     pub(super) state: AtomicU8,
@@ -107,6 +109,7 @@ impl<K: Kind> Waiter<K> {
             lane: Cell::new(NO_LANE),
             again: Cell::new(false),
             rough: Cell::new(false),
+            skips: Cell::new(0),
             state: AtomicU8::new(NEW),
             _pin: PhantomPinned,
         }
@@ -124,6 +127,7 @@ impl<K: Kind> Waiter<K> {
             deadline: Cell::new(request.deadline),
             rough: Cell::new(request.rough),
             again: Cell::new(request.ticket != 0),
+            skips: Cell::new(request.skips),
             ..Self::new()
         }
     }
@@ -131,6 +135,11 @@ impl<K: Kind> Waiter<K> {
     /// Its ticket; 0 if it has never joined.
     pub fn ticket(&self) -> Ticket {
         self.ticket.get()
+    }
+
+    /// How often others passed it up to when it was served.
+    pub fn skips(&self) -> u8 {
+        self.skips.get()
     }
 
     /// The virtual deadline it joined with.
@@ -161,6 +170,7 @@ impl<K: Kind> Waiter<K> {
         self.deadline.set(request.deadline);
         self.rough.set(request.rough);
         self.again.set(request.ticket != 0);
+        self.skips.set(request.skips);
     }
 
     /// It does not join after all. Returns its waker.

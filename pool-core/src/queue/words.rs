@@ -41,7 +41,8 @@ impl Place {
 }
 
 /// Why a word gave nothing.
-enum Miss {
+pub(super) enum Miss {
+    /// Nothing is idle in it.
     Empty,
     /// Somebody must be asked first.
     Slow,
@@ -74,22 +75,18 @@ impl Words {
         self.words.len()
     }
 
-    /// Takes an idle slot, from the home word if it has one.
+    /// Takes an idle slot from the home word.
     #[inline(always)]
-    pub(super) fn take(&self, home: usize) -> Option<Place> {
+    pub(super) fn take(&self, home: usize) -> Result<Place, Miss> {
         let first = home & (self.words.len() - 1);
-        match self.take_from(first) {
-            Ok(bit) => Some(place(first, bit)),
-            Err(Miss::Empty) if self.words.len() > 1 => self.take_elsewhere(first),
-            // Where newcomers must ask first, they must in all words.
-            Err(_) => None,
-        }
+        self.take_from(first).map(|bit| place(first, bit))
     }
 
     /// Takes an idle slot from any other word.
-    #[inline(never)]
-    fn take_elsewhere(&self, home: usize) -> Option<Place> {
+    #[inline]
+    pub(super) fn take_elsewhere(&self, home: usize) -> Option<Place> {
         let wrap = self.words.len() - 1;
+        let home = home & wrap;
         (1..self.words.len()).find_map(|step| {
             let word = (home + step) & wrap;
             self.take_from(word).ok().map(|bit| place(word, bit))

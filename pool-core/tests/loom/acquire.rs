@@ -35,6 +35,8 @@ pub(crate) fn request(class: u8, virtual_deadline: u64, deadline: u64) -> Reques
         rough: false,
         ticket: 0,
         home: 0,
+        wish: 0,
+        skips: 0,
     }
 }
 
@@ -66,6 +68,7 @@ impl Acquire {
                 Waited::Revoked => {
                     this.waits = false;
                     this.request.ticket = waiter.ticket();
+                    this.request.skips = waiter.skips();
                     return None;
                 }
                 Waited::Granted(loan) => {

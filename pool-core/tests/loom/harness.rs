@@ -10,7 +10,7 @@ use std::sync::Arc as StdArc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use pool_core::queue::sync::{Arc, AtomicU64, Ordering};
-use pool_core::queue::{Berth, Census, Given, Kind, Limits, Loan, Queue};
+use pool_core::queue::{Berth, Census, Given, Kind, Limits, Loan, Order, Queue};
 
 pub(crate) use crate::acquire::{
     Acquire, Ended, acquire, request, try_and_leave, use_once, waiting,
@@ -27,6 +27,10 @@ impl Kind for Model {
     type Value = Conn;
     type Face = Face;
     type Anchor = Arc<Owner>;
+
+    fn label(face: &Face) -> u32 {
+        face.label()
+    }
 }
 
 /// What is known from outside.
@@ -241,12 +245,17 @@ pub(crate) const fn limits(max: usize) -> Limits {
 impl Handle {
     /// A pool with `idle` connections in up to `ceiling` slots, spread over `homes` words.
     pub(crate) fn new(idle: usize, ceiling: usize, homes: usize, limits: Limits) -> Self {
-        Self::around(Queue::new(ceiling, homes, true, limits), idle)
+        Self::around(Queue::new(ceiling, homes, Order::Strict, limits), idle)
     }
 
     /// A pool of `idle` connections and no more, with bounded skew: a FIFO for each home.
     pub(crate) fn skewed(idle: usize, homes: usize) -> Self {
-        Self::around(Queue::new(idle, homes, false, limits(idle)), idle)
+        Self::around(Queue::new(idle, homes, Order::Skewed, limits(idle)), idle)
+    }
+
+    /// A pool of `idle` connections and no more, where waiters are matched.
+    pub(crate) fn matching(idle: usize) -> Self {
+        Self::around(Queue::new(idle, 1, Order::Matching, limits(idle)), idle)
     }
 
     /// The `idle` ones were looked at already.

@@ -48,6 +48,11 @@ impl Lease {
         self.loan.get().opened_in
     }
 
+    /// Leaves a mark on the connection.
+    pub(crate) fn label(&self, label: u32) {
+        self.loan.face().set_label(label);
+    }
+
     /// Since when it is known to work.
     pub(crate) fn fresh(&self) -> u64 {
         self.loan.get().fresh

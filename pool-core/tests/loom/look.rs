@@ -17,6 +17,8 @@ pub(crate) struct Face {
     id: AtomicU64,
     /// The last that was to be closed when it comes back.
     evicted: AtomicU64,
+    /// What state was left on the connection; its holder writes it.
+    label: AtomicU64,
 }
 
 impl Default for Face {
@@ -24,6 +26,7 @@ impl Default for Face {
         Self {
             id: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
+            label: AtomicU64::new(0),
         }
     }
 }
@@ -32,6 +35,16 @@ impl Face {
     /// `Face::renew`.
     pub(crate) fn renew(&self, id: u64) {
         self.id.store(id, Ordering::Relaxed);
+    }
+
+    /// `Face::label`.
+    pub(crate) fn label(&self) -> u32 {
+        u32::try_from(self.label.load(Ordering::Relaxed)).expect("labels are small")
+    }
+
+    /// `Face::set_label`.
+    pub(crate) fn set_label(&self, label: u32) {
+        self.label.store(label.into(), Ordering::Relaxed);
     }
 
     fn is_evicted(&self, id: u64) -> bool {

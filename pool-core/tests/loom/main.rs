@@ -27,6 +27,7 @@ mod lease;
 mod lifetime;
 mod look;
 mod maintain;
+mod matching;
 // Some bugs are seeded in what the models do with the queue.
 #[path = "../../src/mutant.rs"]
 mod mutant;

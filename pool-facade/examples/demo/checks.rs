@@ -83,6 +83,33 @@ pub(crate) fn one_owner(violations: u64) -> Check {
     )
 }
 
+/// No session may see what another has set.
+pub(crate) fn own_only(looks: u64, foreign: u64) -> Check {
+    Check::new(
+        "every session read back only its own",
+        foreign == 0 && looks > 0,
+        format!("{looks} looks, {foreign} at something else"),
+    )
+}
+
+/// Sessions may be many, connections not.
+pub(crate) fn few_connections(opened: u64, most: u32) -> Check {
+    Check::new(
+        "no more connections than there may be",
+        opened <= u64::from(most),
+        format!("{opened} opened of {most}"),
+    )
+}
+
+/// Who does not use sessions must not notice that others do.
+pub(crate) fn nothing_left_on_connections(plain: u32, connections: u32) -> Check {
+    Check::new(
+        "a plain lease sees nothing of any session",
+        plain == connections,
+        format!("{plain} of {connections} connections"),
+    )
+}
+
 /// The books against what the tasks know.
 pub(crate) fn books(audit: &Audit, notes: &Notes, accounts: u32) -> Vec<Check> {
     let mut checks = vec![

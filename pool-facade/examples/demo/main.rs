@@ -1,4 +1,5 @@
-//! The main job: many tasks, few connections, money that must not get lost.
+//! The main job: many tasks, few connections, money that must not get lost, and sessions that must
+//! not meet.
 //!
 //! A pool is easy to get right while everything goes well. This job keeps the books while tasks
 //! are cancelled in the middle of a transaction, panic with a connection in their hands, and lose
@@ -24,6 +25,9 @@ use crate::bank::Bank;
 use crate::bank::postgres::PostgresBank;
 use crate::bank::sqlite::SqliteBank;
 use crate::checks::Check;
+use crate::crowd::Job;
+use crate::crowd::postgres::PostgresCrowd;
+use crate::crowd::sqlite::SqliteCrowd;
 use crate::options::Options;
 use crate::workload::Workload;
 
@@ -31,6 +35,7 @@ mod bank;
 mod chaos;
 mod checks;
 mod clock;
+mod crowd;
 mod live;
 mod options;
 mod owners;
@@ -44,16 +49,7 @@ const CLOSING: Duration = Duration::from_secs(15);
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let outcome = match options.postgres.clone() {
-        None => match SqliteBank::new(options.database.clone()) {
-            Ok(bank) => demo(bank, &options).await,
-            Err(error) => Err(error),
-        },
-        Some(url) => match PostgresBank::new(url, options.connections).await {
-            Ok(bank) => demo(bank, &options).await,
-            Err(error) => Err(error),
-        },
-    };
+    let outcome = both(&options).await;
     match outcome {
         Ok(checks) if checks.iter().all(|check| check.holds) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(1),
@@ -62,6 +58,32 @@ async fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// The money, then the sessions.
+async fn both(options: &Options) -> anyhow::Result<Vec<Check>> {
+    let mut checks = match options.postgres.clone() {
+        None => demo(SqliteBank::new(options.database.clone())?, options).await?,
+        Some(url) => {
+            let bank = PostgresBank::new(url, options.connections).await?;
+            demo(bank, options).await?
+        }
+    };
+    let job = Job {
+        sessions: options.sessions,
+        rounds: options.rounds,
+        seed: options.seed,
+    };
+    let sessions = match options.postgres.clone() {
+        _ if options.sessions == 0 => Vec::new(),
+        None => crowd::run(SqliteCrowd::new()?, job).await?,
+        Some(url) => crowd::run(PostgresCrowd::new(url).await?, job).await?,
+    };
+    if !sessions.is_empty() {
+        println!("{}", report::verdict(&sessions));
+    }
+    checks.extend(sessions);
+    Ok(checks)
 }
 
 /// The whole job on one bank.

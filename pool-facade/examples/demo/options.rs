@@ -7,7 +7,8 @@ use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 
 /// Many tasks move money between accounts over a few pooled connections; at the end the books
-/// must balance. Exits with 1 when a check fails.
+/// must balance. Then many sessions, each with settings of its own, share a few connections, and must
+/// see nothing of each other. Exits with 1 when a check fails.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "demo")]
 pub(crate) struct Options {
@@ -23,6 +24,12 @@ pub(crate) struct Options {
     /// How long transfers are begun
     #[arg(long, default_value_t = 10, value_parser = between::<u64>(1, 86_400))]
     pub(crate) seconds: u64,
+    /// Sessions that share the connections of a second job; 0 leaves it out
+    #[arg(long, default_value_t = 10_000, value_parser = between::<u32>(0, 1_000_000))]
+    pub(crate) sessions: u32,
+    /// How often each session changes what it has and looks at it
+    #[arg(long, default_value_t = 5, value_parser = between::<u64>(1, 10_000))]
+    pub(crate) rounds: u64,
     /// Seed of accounts, amounts and disturbances
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, Color, Table};
 use pool_facade::health::HealthStatistics;
+use pool_facade::sessions::SessionStatistics;
 use pool_facade::{CloseReason, Status};
 
 use crate::checks::Check;
@@ -69,6 +70,38 @@ pub(crate) fn health(seen: &HealthStatistics) -> Table {
         table.add_row([Cell::new(name), count]);
     }
     table
+}
+
+/// What the sessions have done.
+pub(crate) fn sessions(
+    seen: &SessionStatistics,
+    connections: u32,
+    looks: u64,
+    took: Duration,
+) -> Table {
+    let mut table = table(["sessions", "count"]);
+    let mut row = |name: &str, value: String| {
+        let value = Cell::new(value).set_alignment(CellAlignment::Right);
+        table.add_row([Cell::new(name), value]);
+    };
+    row("sessions", seen.sessions.to_string());
+    row("connections", connections.to_string());
+    row("sessions per connection", format!("{:.0}", seen.ratio));
+    row("looks at its own", looks.to_string());
+    row(
+        "  per second",
+        format!("{:.0}", live::per_second(looks, took)),
+    );
+    row("came to a connection", seen.attaches.to_string());
+    let same = percent(seen.same_connection, seen.attaches);
+    row("  to the one it had last", same);
+    row("settings replayed", seen.replayed_settings.to_string());
+    table
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share for people to read")]
+fn percent(part: u64, whole: u64) -> String {
+    format!("{:.1} %", part as f64 * 100.0 / whole.max(1) as f64)
 }
 
 /// The checks.

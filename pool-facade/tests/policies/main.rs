@@ -7,9 +7,11 @@
 
 mod admission;
 mod doorman;
+mod extensions;
 mod health;
 mod healthy;
 mod house;
+mod labels;
 mod placement;
 mod sequences;
 mod standing_by;

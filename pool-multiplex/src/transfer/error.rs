@@ -120,7 +120,7 @@ pub enum TransferError {
          look at the clocks of both sides"
     )]
     Expired {
-        /// When it expired, the allowed skew of the clocks not included.
+        /// From when on it is refused here, the allowed skew of the clocks included.
         expires: UnixSeconds,
         /// The time here.
         now: UnixSeconds,

@@ -136,15 +136,15 @@ impl Importer {
         now: UnixSeconds,
     ) -> Result<Envelope<'a>, TransferError> {
         let envelope = Envelope::read(bytes, keys, self.max_blob)?;
-        let expires = envelope.expires;
-        if self.refused_from(&envelope) <= now {
+        let expires = self.refused_from(&envelope);
+        if expires <= now {
             return Err(TransferError::Expired { expires, now });
         }
         // Otherwise a mistake in an exporter's clock would fill the memory for years.
         let most = MAX_LIFETIME.saturating_add(self.skew);
-        if expires > now.plus(most) {
+        if envelope.expires > now.plus(most) {
             return Err(TransferError::LivesTooLong {
-                seconds: expires.0 - now.0,
+                seconds: envelope.expires.0.saturating_sub(now.0),
                 most: most.as_secs(),
             });
         }

@@ -45,8 +45,8 @@
 //! Why JSON: what travels is text already, so a binary form saves little; it has no length prefixes,
 //! so nothing can be allocated on the word of a number; fields have names, so that a mistake of two
 //! builds shows as an error and not as a shifted value, and an operator can read a blob that was
-//! refused. `postcard` is half as long for numbers and knows no names; `ciborium` has had no release
-//! since 2024. Application data is base64 in it.
+//! refused. `postcard` is shorter and knows no names; CBOR knows them, but announces
+//! lengths, and needs a reader that nobody here has otherwise. Application data is base64 in it.
 //!
 //! # Limits
 //!

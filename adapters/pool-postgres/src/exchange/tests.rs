@@ -2,7 +2,7 @@
 
 use super::Said;
 use crate::server::{open, poll_once};
-use crate::watch::{Look, Record, Status, Tag};
+use crate::watch::{Look, Parameter, Record, Status, Tag};
 use std::pin::pin;
 use tokio::join;
 
@@ -73,7 +73,7 @@ async fn reported_parameters_are_recorded_with_the_servers_own_spelling() {
     let told: Vec<_> = record.answers[0]
         .parameters
         .iter()
-        .map(|parameter| (&parameter.name[..], parameter.value.as_deref()))
+        .map(|parameter: &Parameter| (&parameter.name[..], parameter.value.as_deref()))
         .collect();
     assert!(
         told.contains(&("DateStyle", Some("German, DMY"))),

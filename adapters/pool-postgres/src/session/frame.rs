@@ -1,6 +1,6 @@
 //! What has to be in force for an operation, as text.
 
-use crate::settings::{SettingError, Settings};
+use crate::settings::{SettingError, Settings, is_free};
 use crate::unit::{Isolation, Modes, Opening};
 use pool_multiplex::{Access, Prelude};
 
@@ -22,15 +22,27 @@ pub(crate) fn settings(
 ) -> Result<Settings, SettingError> {
     let mut text = Settings::new();
     let (had, wants) = (prelude.has.get(ROLE), prelude.wants.get(ROLE));
-    let (had, wants) = match in_transaction && had == wants {
+    let (had, mut wants) = match in_transaction && had == wants {
         true => (None, None),
         false => (had, wants),
     };
     if prelude.settings.is_empty() {
         return Ok(text);
     }
-    if had.is_some() {
+    let changes = &prelude.settings;
+    let names = changes
+        .reset
+        .iter()
+        .chain(changes.set.iter().map(|(name, _)| name));
+    // Another role may not have the right to change them. To take a role, or to give it up, none
+    // is needed.
+    let needs_rights = names
+        .filter(|name| !is_role(name))
+        .any(|name| !is_free(name));
+    if had.is_some() && (needs_rights || wants.is_none()) {
         text.reset_role();
+    } else if had == wants {
+        wants = None;
     }
     let reset = prelude.settings.reset.iter().filter(|name| !is_role(name));
     let (to_baseline, to_server): (Vec<_>, Vec<_>) =
@@ -46,7 +58,6 @@ pub(crate) fn settings(
     {
         text.set(name, value)?;
     }
-    // Behind what is set, whose values are read in their order.
     for name in to_baseline {
         if let Some(value) = of(baseline, name) {
             text.set(name, value)?;

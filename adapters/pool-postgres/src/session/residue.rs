@@ -29,25 +29,42 @@ const SETTINGS: &str = "SELECT 'setting', name, pg_catalog.current_setting(name)
 
 /// What the books, in which are `expected`, know nothing of.
 pub(crate) async fn find(conn: &PostgresConnection, expected: &Settings) -> Result<Residue, Error> {
-    let found = rows(conn, PROBE).await?;
-    let unknown = found
-        .into_iter()
-        .filter(|[kind, name, value]| kind != "setting" || !is_known(conn, expected, name, value));
-    let unknown = unknown.map(|[kind, name, _]| match name.is_empty() {
-        true => kind,
-        false => format!("{kind} {name}"),
-    });
-    Ok(Residue::new(unknown.collect()))
+    let mut unknown = Vec::new();
+    for [kind, name, value] in rows(conn, PROBE).await? {
+        if kind == "setting" && is_known(conn, expected, &name, &value).await? {
+            continue;
+        }
+        unknown.push(match name.is_empty() {
+            true => kind,
+            false => format!("{kind} {name}"),
+        });
+    }
+    Ok(Residue::new(unknown))
 }
 
-fn is_known(conn: &PostgresConnection, expected: &Settings, name: &str, value: &str) -> bool {
-    let labelled = expected.get(name);
-    let baseline = conn.baseline().iter();
-    let mut baseline = baseline.filter(|(known, _)| known == name);
-    match labelled {
-        Some(labelled) => **labelled == *value,
-        None => baseline.any(|(_, known)| known == value),
+async fn is_known(
+    conn: &PostgresConnection,
+    expected: &Settings,
+    name: &str,
+    value: &str,
+) -> Result<bool, Error> {
+    let Some(expected) = expected.get(name) else {
+        let mut baseline = conn.baseline().iter();
+        return Ok(baseline.any(|(known, was)| known == name && was == value));
+    };
+    if **expected == *value {
+        return Ok(true);
     }
+    // Perhaps they are two spellings of one value.
+    let spelled = format!(
+        "SELECT '', '', pg_catalog.set_config({}, {}, true)",
+        literal(name),
+        literal(expected)
+    );
+    let spelled = rows(conn, &spelled).await?;
+    Ok(spelled
+        .first()
+        .is_some_and(|[_, _, spelled]| spelled == value))
 }
 
 /// What is set on a connection beyond what it was opened with, by statements of which none but

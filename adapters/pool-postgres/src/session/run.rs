@@ -443,9 +443,9 @@ impl<'a, T> Framed<'a, T> {
     fn new(run: Run<'a>, shape: Shape, outcome: Outcome<T>) -> Self {
         let Outcome {
             result,
-            values,
             prepared,
             report,
+            ..
         } = outcome;
         let status = report.status().and_then(status_of);
         let opened = report.opening.iter().all(|answer| answer.failure.is_none());
@@ -459,10 +459,7 @@ impl<'a, T> Framed<'a, T> {
                     Shape::Whole => report.end() == End::Committed,
                 };
         let result = outcome_of(result, &report);
-        let mut effects = match holds {
-            true => spelled(run.prelude, &values),
-            false => Vec::new(),
-        };
+        let mut effects = Vec::new();
         if !opened && shape == Shape::Opened
             || (!opened && status == Some(TransactionStatus::Failed))
         {
@@ -594,20 +591,6 @@ fn is_reset(effects: &[Follows], setting: &str) -> bool {
         _ => None,
     });
     last == Some(true)
-}
-
-/// The values of a prelude that the server spells otherwise.
-fn spelled(prelude: &Prelude, values: &[String]) -> Vec<Follows> {
-    let set = prelude.settings.set.iter();
-    let set = set.filter(|(name, _)| !super::frame::is_role(name));
-    let other = set
-        .zip(values)
-        .filter(|((_, value), spelled)| **value != ***spelled);
-    let effects = other.map(|((name, _), spelled)| Follows::Set {
-        name: name.clone(),
-        value: spelled.as_str().into(),
-    });
-    effects.collect()
 }
 
 /// What the first error means, if there was one.

@@ -1,3 +1,5 @@
+//! Settings as text, and as a real server reads them.
+
 use super::{COLUMNS, SettingError, Settings};
 use crate::server::open;
 use proptest::prelude::*;

@@ -95,13 +95,20 @@ impl<'a> Lexer<'a> {
         TokenKind::Broken
     }
 
+    /// Skips bytes of these classes.
+    fn skip(&mut self, classes: u8) {
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
+        let length = rest.iter().position(|&byte| !is(byte, classes));
+        self.position += length.unwrap_or(rest.len());
+    }
+
     /// Skips space and comments; false if a comment has no end.
     fn skip_space(&mut self) -> bool {
         loop {
-            match (self.peek(0), self.peek(1)) {
-                (Some(byte), _) if is_space(byte) => self.position += 1,
-                (Some(b'-'), Some(b'-')) => self.skip_line(),
-                (Some(b'/'), Some(b'*')) => {
+            self.skip(SPACE);
+            match self.peek(0) {
+                Some(b'-') if self.peek(1) == Some(b'-') => self.skip_line(),
+                Some(b'/') if self.peek(1) == Some(b'*') => {
                     if !self.skip_block() {
                         return false;
                     }
@@ -152,9 +159,7 @@ impl<'a> Lexer<'a> {
                 self.quoted(TokenKind::OddIdentifier)
             }
             _ => {
-                while self.peek(0).is_some_and(continues_word) {
-                    self.position += 1;
-                }
+                self.skip(WORD);
                 TokenKind::Word
             }
         }
@@ -207,7 +212,7 @@ impl<'a> Lexer<'a> {
         let mut broke_line = false;
         loop {
             match (ahead.peek(0), ahead.peek(1)) {
-                (Some(byte), _) if is_space(byte) => {
+                (Some(byte), _) if is(byte, SPACE) => {
                     broke_line |= matches!(byte, b'\n' | b'\r');
                     ahead.position += 1;
                 }
@@ -251,9 +256,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn skip_digits(&mut self) {
-        while self.peek(0).is_some_and(|byte| byte.is_ascii_digit()) {
-            self.position += 1;
-        }
+        self.skip(DIGIT);
     }
 
     fn dollar(&mut self) -> TokenKind {
@@ -265,7 +268,7 @@ impl<'a> Lexer<'a> {
         }
         let tag = self.bytes[self.position..]
             .iter()
-            .position(|&byte| !continues_tag(byte))
+            .position(|&byte| !is(byte, TAG))
             .map(|length| self.position + length);
         match tag {
             Some(end) if self.bytes[end] == b'$' => self.dollar_body(start, end + 1),
@@ -312,15 +315,34 @@ impl Iterator for Lexer<'_> {
     }
 }
 
-const fn is_space(byte: u8) -> bool {
-    // The vertical tab is one since PostgreSQL 16; before, it is an error.
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
-}
+/// Space. The vertical tab is one since PostgreSQL 16; before, it is an error.
+const SPACE: u8 = 1;
+const DIGIT: u8 = 1 << 1;
+/// What the tag of a dollar quote goes on with.
+const TAG: u8 = 1 << 2;
+/// What a word goes on with.
+const WORD: u8 = 1 << 3;
 
-const fn continues_word(byte: u8) -> bool {
-    continues_tag(byte) || byte == b'$'
-}
+/// The classes of every byte.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    loop {
+        let bits = match byte {
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => SPACE,
+            b'0'..=b'9' => DIGIT | TAG | WORD,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => TAG | WORD,
+            b'$' => WORD,
+            _ => 0,
+        };
+        classes[byte as usize] = bits;
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
+    }
+};
 
-const fn continues_tag(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+const fn is(byte: u8, classes: u8) -> bool {
+    CLASSES[byte as usize] & classes != 0
 }

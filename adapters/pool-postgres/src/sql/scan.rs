@@ -95,11 +95,7 @@ impl<'a> Splitter<'a> {
     fn word(&self, token: Token, extent: &mut Extent) {
         let word = self.bytes(token);
         extent.marks |= temp_schema(word);
-        let mut lower = [0; 6];
-        let Some(lower) = spelling::lower(word, &mut lower) else {
-            return;
-        };
-        match lower {
+        match telling(word) {
             b"with" => extent.has_with = true,
             b"insert" | b"delete" | b"merge" => extent.modifies |= !self.is_label(),
             b"update" if self.was(0, "for") || self.was(0, "key") => extent.locks_rows = true,
@@ -217,6 +213,26 @@ impl Extent {
             into: None,
             is_broken: false,
         }
+    }
+}
+
+/// The word in lower case if it is one that tells something wherever it stands, or else nothing. Most
+/// words are told from those by their lengths and first letters.
+fn telling(word: &[u8]) -> &'static [u8] {
+    let candidates: &[&[u8]] = match (word.len(), word[0].to_ascii_lowercase()) {
+        (4, b'w') => &[b"with"],
+        (4, b'i') => &[b"into"],
+        (5, b'm') => &[b"merge"],
+        (5, b's') => &[b"share"],
+        (6, b'i') => &[b"insert"],
+        (6, b'd') => &[b"delete"],
+        (6, b'u') => &[b"update"],
+        (6, b'a') => &[b"atomic"],
+        _ => &[],
+    };
+    match candidates {
+        [one] if one.eq_ignore_ascii_case(word) => one,
+        _ => b"",
     }
 }
 

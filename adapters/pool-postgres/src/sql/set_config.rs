@@ -145,9 +145,8 @@ pub(super) fn is_nothing_else(statement: &str) -> bool {
 }
 
 fn eat_call(cursor: &mut Cursor<'_>) -> bool {
-    let name = match cursor.qualified_name() {
-        Some(name) => name,
-        None => return false,
+    let Some(name) = cursor.qualified_name() else {
+        return false;
     };
     let is_the_servers = name
         .schema

@@ -1,5 +1,6 @@
 //! Tables of statements, laws that hold for any text, and the server's own opinion.
 
+mod functions;
 mod laws;
 mod server;
 mod settings;

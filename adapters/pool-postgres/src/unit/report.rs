@@ -223,3 +223,6 @@ fn may_have_sent(facts: &Facts, sent: &WireCounts) -> (bool, bool) {
     let commits = matches!(facts.shape, Shape::Whole(_));
     (operation, commits && sent.queries > queries)
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,11 @@
 mod baseline;
 mod failures;
 mod isolation;
+mod listening;
 mod log;
 mod model;
 mod pins;
+mod processes;
 mod protocol;
 mod refusals;
 mod roles;

@@ -66,7 +66,7 @@ async fn a_hundred_sessions_of_the_same_settings_set_them_once_on_each_connectio
     while let Some(done) = tasks.join_next().await {
         done.unwrap();
     }
-    let lines = log::lines_with("statement: BEGIN; SELECT pg_catalog.set_config('same_five.s");
+    let lines = log::lines_with("statement: BEGIN; SET \"same_five\".\"s");
     assert!(!lines.is_empty(), "the log is read wrongly");
     assert!(lines.len() <= CONNECTIONS as usize, "{lines:?}");
 }

@@ -18,3 +18,4 @@ mod tls;
 mod transactions;
 mod vitals;
 mod warm_up;
+mod wire;

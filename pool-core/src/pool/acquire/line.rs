@@ -3,12 +3,13 @@
 use std::task::{Context, Poll};
 
 use super::{Acquire, Acquired, Next, Step, Stepped};
+use crate::mutant::mutant;
 use crate::pool::body::Slots;
 use crate::pool::home_word::home;
 use crate::pool::preparation::Since;
 use crate::queue::{self, Enqueued, Held, Waiter};
 use crate::request::Priority;
-use crate::{Error, Manager, Phase};
+use crate::{Error, Manager, Phase, Profile};
 
 impl<'a, M: Manager> Acquire<'a, M> {
     /// Begins to wait, if that is all there is to do, as it nearly always is where requests wait. If
@@ -29,6 +30,8 @@ impl<'a, M: Manager> Acquire<'a, M> {
             rough: true,
             ticket: 0,
             home: 0,
+            wish: 0,
+            skips: 0,
         };
         let waiter = Waiter::joining(cx.waker().clone(), &request);
         self.furnish(waiter);
@@ -87,6 +90,8 @@ impl<'a, M: Manager> Acquire<'a, M> {
             rough: since.rough,
             ticket: since.ticket,
             home: home(),
+            wish: self.info().profile.map_or(0, wish),
+            skips: since.skips,
         }
     }
 
@@ -127,4 +132,9 @@ impl<'a, M: Manager> Acquire<'a, M> {
             Enqueued::Queued { .. } => unreachable!("it has joined"),
         }
     }
+}
+
+/// The label that a request with this profile wishes for.
+fn wish(profile: Profile) -> u32 {
+    if mutant(218) { 0 } else { profile.label }
 }

@@ -98,6 +98,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
                     deadline: waiter.deadline(),
                     ticket: waiter.ticket(),
                     rough: waiter.is_rough(),
+                    skips: waiter.skips(),
                 })
             }
             // SAFETY: as the step says.

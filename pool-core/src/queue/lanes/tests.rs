@@ -91,6 +91,8 @@ impl One {
             rough: false,
             ticket: 0,
             home: self.home,
+            wish: 0,
+            skips: 0,
         }
     }
 }
@@ -108,7 +110,7 @@ struct Pair {
 impl Pair {
     fn new(fair: bool) -> Self {
         Self {
-            lanes: Lanes::new(fair, HOMES),
+            lanes: Lanes::new(if fair { Order::Strict } else { Order::Skewed }, HOMES),
             fair,
             waiting: Vec::new(),
             away: Vec::new(),
@@ -140,11 +142,12 @@ impl Pair {
         let node = NonNull::from(&*one.node);
         one.node.again.set(again);
         let (ticket, home) = (one.node.ticket(), one.home);
-        let request = one.request(self.now);
+        let mut request = one.request(self.now);
+        request.ticket = if again { ticket } else { 0 };
         // SAFETY: one thread; the node is pinned and stands nowhere; a new one has a new ticket.
         unsafe {
             one.timed = (!again && self.lanes.push_plain(&one.node, &request, || home, ticket))
-                || self.lanes.push(node, one.class, home, again);
+                || self.lanes.push(node, &request);
         }
         self.waiting.push(one);
     }
@@ -175,7 +178,11 @@ impl Pair {
         let first = self.lanes.first(home).map(|first| first.waiter);
         assert_eq!(first, expected, "first at {home}");
         let plain = self.lanes.pop_plain(self.now, || home);
-        let served = plain.or_else(|| self.lanes.pop_first(home).map(|first| first.waiter));
+        let served = plain.or_else(|| {
+            self.lanes
+                .pop_next(home, self.now, || 0)
+                .map(|first| first.waiter)
+        });
         assert_eq!(served, expected, "served at {home}");
         let Some(served) = served else { return };
         let at = self

@@ -10,10 +10,11 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::{
-    Batch, Berth, Conn, Enqueued, Given, Held, Loan, Phase, Plain, Queue, Request, Waited, Waiter,
+    Batch, Berth, Conn, Enqueued, Given, Held, Loan, Order, Phase, Plain, Queue, Request, Waited,
+    Waiter,
 };
 
-use self::model::{Pair, Stand, Waiting, grace};
+use self::model::{MOST_SKIPS, Pair, Stand, Waiting, grace, place};
 
 const CEILING: usize = 6;
 /// What each class adds to the time of arrival.
@@ -21,17 +22,19 @@ const OFFSETS: [u64; 4] = [0, 10, 40, 100];
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// Of a class, with so much patience, by a rough time or not; `direct` goes to the lock without
-    /// trying the words.
+    /// `direct` goes to the lock without trying the words.
     Acquire {
-        class: u8,
-        patience: Option<u64>,
-        rough: bool,
+        ask: Ask,
         direct: bool,
     },
+    /// Many come at once, for these labels.
+    Crowd(Vec<u32>),
+    /// The same connection comes back again and again, each time with another of these labels.
+    Churn(Vec<u32>),
     Poll(Index),
     Cancel(Index),
-    Put(Index),
+    /// With this label.
+    Put(Index, u32),
     Break(Index),
     Connected(Index),
     ConnectFailed(Index),
@@ -47,15 +50,47 @@ enum Op {
     Revoke,
 }
 
+/// Of a class, with so much patience, by a rough time or not, for this label.
+#[derive(Clone, Copy, Debug)]
+struct Ask {
+    class: u8,
+    patience: Option<u64>,
+    rough: bool,
+    wish: u32,
+}
+
+/// As many labels as there are, none included.
+const LABELS: u32 = 3;
+
+fn ask() -> impl Strategy<Value = Ask> {
+    let class = prop_oneof![2 => Just(2_u8), 1 => 0..4_u8];
+    let patience = prop_oneof![
+        2 => (1..60_u64).prop_map(Some),
+        1 => (200..600_u64).prop_map(Some),
+        2 => Just(None),
+    ];
+    (class, patience, any::<bool>(), 0..LABELS).prop_map(|(class, patience, rough, wish)| Ask {
+        class,
+        patience,
+        rough,
+        wish,
+    })
+}
+
+/// Mostly the same, so that some are passed often.
+fn labels() -> impl Strategy<Value = Vec<u32>> {
+    prop::collection::vec(prop_oneof![6 => Just(1_u32), 1 => 0..LABELS], 1..24)
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let index = any::<Index>;
     prop_oneof![
-        12 => (0..4_u8, prop::option::of(1..60_u64), any::<bool>(), any::<bool>()).prop_map(
-            |(class, patience, rough, direct)| Op::Acquire { class, patience, rough, direct }
-        ),
+        14 => (ask(), any::<bool>()).prop_map(|(ask, direct)| Op::Acquire { ask, direct }),
+        2 => labels().prop_map(Op::Crowd),
+        3 => labels().prop_map(Op::Churn),
         10 => index().prop_map(Op::Poll),
         4 => index().prop_map(Op::Cancel),
-        10 => index().prop_map(Op::Put),
+        10 => (index(), 0..LABELS).prop_map(|(which, label)| Op::Put(which, label)),
         3 => index().prop_map(Op::Break),
         6 => index().prop_map(Op::Connected),
         2 => index().prop_map(Op::ConnectFailed),
@@ -73,7 +108,8 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 impl Pair {
-    fn acquire(&mut self, class: u8, patience: Option<u64>, rough: bool, direct: bool) {
+    fn acquire(&mut self, ask: Ask, direct: bool) {
+        let class = ask.class;
         let free = !self.slow() && self.idle() > 0;
         if !direct {
             let loan = self.queue.take(usize::from(class));
@@ -92,12 +128,15 @@ impl Pair {
                 class,
                 now: self.now,
                 virtual_deadline: self.now + OFFSETS[usize::from(class)],
-                deadline: patience.map_or(u64::MAX, |patience| self.now + patience),
-                rough,
+                deadline: ask.patience.map_or(u64::MAX, |after| self.now + after),
+                rough: ask.rough,
                 ticket: 0,
                 home: number,
+                wish: ask.wish,
+                skips: 0,
             },
             stand: Stand::Queued,
+            skips: 0,
         });
         self.join(number, false);
     }
@@ -124,6 +163,7 @@ impl Pair {
         one.wakes.0.store(0, SeqCst);
         let request = Request {
             ticket: if again { one.waiter.ticket() } else { 0 },
+            skips: if again { one.waiter.skips() } else { 0 },
             ..one.request
         };
         let waker = one.waker();
@@ -163,8 +203,12 @@ impl Pair {
     fn link(&mut self, at: usize) {
         let one = &mut self.requests[at];
         one.stand = Stand::Queued;
+        let class = usize::from(one.request.class);
         let place = (one.request.virtual_deadline, one.number);
-        self.lanes[usize::from(one.request.class)].insert(place);
+        if self.lanes[class].is_empty() {
+            self.paces[class].since = one.request.now;
+        }
+        self.lanes[class].insert(place);
     }
 
     fn leased(&mut self, loan: Loan<Plain>) {
@@ -172,13 +216,37 @@ impl Pair {
             self.floating.remove(&loan.get().id),
             "it was idle or handed"
         );
+        self.shelf.remove(&place(loan.index()));
         self.leases.push(loan);
     }
 
-    fn poll(&mut self, which: Index) {
-        let Some(at) = pick(which, self.requests.len()) else {
-            return;
-        };
+    fn crowd(&mut self, wishes: Vec<u32>) {
+        for wish in wishes {
+            let ask = Ask {
+                class: 2,
+                patience: None,
+                rough: false,
+                wish,
+            };
+            self.acquire(ask, true);
+        }
+    }
+
+    fn churn(&mut self, labels: Vec<u32>) {
+        for label in labels {
+            let Some(lease) = self.leases.last() else {
+                return;
+            };
+            lease.face().store(label, SeqCst);
+            self.put(self.leases.len() - 1);
+            let handed = |one: &Waiting| matches!(one.stand, Stand::Handed { .. });
+            if let Some(at) = self.requests.iter().rposition(handed) {
+                self.poll(at);
+            }
+        }
+    }
+
+    fn poll(&mut self, at: usize) {
         let one = &self.requests[at];
         let waited = self.queue.poll_waiter(one.waiter.as_ref(), &one.waker());
         let ended = match (one.stand, waited) {
@@ -219,10 +287,12 @@ impl Pair {
         let slow = self.slow();
         let loan = self.leases.remove(at);
         let id = loan.get().id;
+        let spot = (place(loan.index()), loan.face().load(SeqCst));
         match self.queue.put(loan) {
             Ok(()) => {
                 assert!(!slow, "SLOW was not asked");
                 self.floating.insert(id);
+                self.shelf.insert(spot.0, spot.1);
             }
             Err(loan) => {
                 assert!(slow, "SLOW without a reason");
@@ -238,6 +308,7 @@ impl Pair {
     fn give(&mut self, loan: Loan<Plain>, held: usize) {
         let id = loan.get().id;
         let surplus = self.occupied() + held > self.limits.max;
+        let (spot, label) = (place(loan.index()), loan.face().load(SeqCst));
         let given = if is_detoured(id) {
             let queue = NonNull::from(&self.queue);
             // SAFETY: borrowed for the call.
@@ -257,11 +328,14 @@ impl Pair {
                 assert!(!surplus && self.phase != Phase::Closed, "kept");
                 self.floating.insert(id);
                 let next = if self.phase == Phase::Open {
-                    self.next()
+                    self.next(label)
                 } else {
                     None
                 };
                 assert_eq!(waker.is_some(), next.is_some(), "handed to somebody");
+                if next.is_none() {
+                    self.shelf.insert(spot, label);
+                }
                 if let Some(waker) = waker {
                     waker.wake();
                 }
@@ -273,6 +347,7 @@ impl Pair {
         if let Some(at) = pick(which, self.berths.len()) {
             let berth = self.berths.remove(at);
             let conn = Conn::new(self.numbers, &self.alive);
+            berth.face().store(0, SeqCst);
             self.numbers += 1;
             self.give(berth.fill(conn), 1);
         }
@@ -289,6 +364,8 @@ impl Pair {
     fn retire(&mut self, retired: Vec<(Berth<Plain>, Conn)>) {
         for (berth, value) in retired {
             assert!(self.floating.remove(&value.id), "it was idle");
+            let label = self.shelf.remove(&place(berth.index()));
+            assert!(label.is_some(), "it was not handed");
             drop(value);
             let _ = self.queue.vacate(berth);
         }
@@ -309,7 +386,12 @@ impl Pair {
         Self::rounds(|| self.queue.resume(self.now));
         if self.phase != Phase::Closed {
             self.phase = Phase::Open;
-            while self.idle() > 0 && self.next().is_some() {}
+            while let Some((spot, label)) = self.shelf.pop_first() {
+                if self.next(label).is_none() {
+                    self.shelf.insert(spot, label);
+                    return;
+                }
+            }
         }
     }
 
@@ -350,16 +432,18 @@ impl Pair {
 
     fn apply(&mut self, op: Op) {
         match op {
-            Op::Acquire {
-                class,
-                patience,
-                rough,
-                direct,
-            } => self.acquire(class, patience, rough, direct),
-            Op::Poll(which) => self.poll(which),
+            Op::Acquire { ask, direct } => self.acquire(ask, direct),
+            Op::Crowd(wishes) => self.crowd(wishes),
+            Op::Churn(labels) => self.churn(labels),
+            Op::Poll(which) => {
+                if let Some(at) = pick(which, self.requests.len()) {
+                    self.poll(at);
+                }
+            }
             Op::Cancel(which) => self.cancel(which),
-            Op::Put(which) => {
+            Op::Put(which, label) => {
                 if let Some(at) = pick(which, self.leases.len()) {
+                    self.leases[at].face().store(label, SeqCst);
                     self.put(at);
                 }
             }
@@ -415,6 +499,10 @@ impl Pair {
         let census = self.queue.census();
         assert_eq!(census.occupied, self.occupied(), "occupied");
         assert_eq!(census.idle, self.idle(), "idle");
+        assert_eq!(census.idle, self.shelf.len(), "idle, one by one");
+        assert_eq!(census.matched, self.matched, "matched");
+        assert_eq!(census.skipped, self.skipped, "skipped");
+        assert!(census.longest_skip <= MOST_SKIPS, "{}", census.longest_skip);
         assert_eq!(census.leased, self.leases.len() + self.handed(), "leased");
         assert_eq!(census.connecting, self.berths.len(), "connecting");
         assert_eq!(census.waiting, self.waiting(), "waiting");
@@ -477,8 +565,11 @@ proptest! {
     })]
 
     #[test]
-    fn the_queue_agrees_with_a_naive_one(ops in prop::collection::vec(op(), 1..120)) {
-        let mut pair = Pair::new();
+    fn the_queue_agrees_with_a_naive_one(
+        matching in any::<bool>(),
+        ops in prop::collection::vec(op(), 1..160),
+    ) {
+        let mut pair = Pair::new(if matching { Order::Matching } else { Order::Strict });
         for op in ops {
             pair.apply(op);
             pair.check();

@@ -97,10 +97,9 @@ pub(super) fn select_into(mut cursor: Cursor<'_>) -> Option<Kind> {
         cursor.eat("unlogged");
     }
     cursor.eat("table");
-    let name = match cursor.qualified_name() {
-        Some(name) => name,
+    let Some(name) = cursor.qualified_name() else {
         // TEMP and the others are also names.
-        None => return plain_target(before),
+        return plain_target(before);
     };
     Some(if is_temporary || name.is_temporary() {
         Kind::CreateTemporary {

@@ -5,10 +5,15 @@ use crate::sql::{
     Argument, Assignment, Isolation, Kind, Marks, Modes, SetConfig, SetValue, classify,
 };
 
+fn assert_settings(table: &[(&str, &str, &str)]) {
+    for (text, name, value) in table {
+        assert_eq!(kind(text), set(name, literal(value), false), "{text}");
+    }
+}
+
 #[test]
-fn set_tells_the_setting_and_the_value_that_set_config_takes() {
-    let long = "x".repeat(70);
-    for (text, name, value) in [
+fn set_tells_the_setting_whatever_its_name() {
+    assert_settings(&[
         ("SET work_mem = '4MB'", "work_mem", "4MB"),
         ("set Work_Mem to 4096", "work_mem", "4096"),
         ("SET \"Work_Mem\" = 1", "work_mem", "1"),
@@ -25,6 +30,12 @@ fn set_tells_the_setting_and_the_value_that_set_config_takes() {
         ("SET constraints.x TO 5", "constraints.x", "5"),
         ("SET transaction_timeout = 5", "transaction_timeout", "5"),
         ("SET sort_mem = 5", "work_mem", "5"),
+    ]);
+}
+
+#[test]
+fn set_tells_the_value_that_set_config_takes() {
+    assert_settings(&[
         ("SET a.b = Foo", "a.b", "foo"),
         ("SET a.b = \"Foo\"", "a.b", "Foo"),
         ("SET a.b = \"F\"\"oo\"", "a.b", "F\"oo"),
@@ -49,6 +60,12 @@ fn set_tells_the_setting_and_the_value_that_set_config_takes() {
         ("SET a.b = 'a' -- x'\n\n 'b'\r'c'", "a.b", "abc"),
         ("SET a.b = E'a\\''\n'\\'b'", "a.b", "a''b"),
         ("SET a.b = 'a', B, \"C d\", 1", "a.b", "a, b, C d, 1"),
+    ]);
+}
+
+#[test]
+fn members_of_a_list_of_names_are_quoted_where_they_need_it() {
+    assert_settings(&[
         (
             "SET search_path = Foo, pg_catalog",
             "search_path",
@@ -65,6 +82,12 @@ fn set_tells_the_setting_and_the_value_that_set_config_takes() {
         ("SET temp_tablespaces = 'A'", "temp_tablespaces", "\"A\""),
         ("SET datestyle = ISO, DMY", "datestyle", "iso, dmy"),
         ("SET SCHEMA 'My'", "search_path", "\"My\""),
+    ]);
+}
+
+#[test]
+fn set_in_words_of_its_own_is_a_setting_too() {
+    assert_settings(&[
         ("SET NAMES 'LATIN1'", "client_encoding", "LATIN1"),
         ("SET TIME ZONE 'Europe/Rome'", "timezone", "Europe/Rome"),
         ("SET TIME ZONE UTC", "timezone", "utc"),
@@ -92,6 +115,13 @@ fn set_tells_the_setting_and_the_value_that_set_config_takes() {
         ),
         ("SET XML OPTION DOCUMENT", "xmloption", "document"),
         ("SET seed TO 0.5", "seed", "0.5"),
+    ]);
+}
+
+#[test]
+fn identifiers_are_cut_as_the_server_cuts_them_and_literals_are_not() {
+    let long = "x".repeat(70);
+    assert_settings(&[
         (&format!("SET a.b = {long}"), "a.b", &long[..63]),
         (&format!("SET a.b = '{long}'"), "a.b", &long),
         (
@@ -99,9 +129,7 @@ fn set_tells_the_setting_and_the_value_that_set_config_takes() {
             "a.b",
             &long[..62],
         ),
-    ] {
-        assert_eq!(kind(text), set(name, literal(value), false), "{text}");
-    }
+    ]);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Every other kind of statement, by table.
 
 use super::{BEGIN, READ, WRITE, WRITE_ALONE, kind, kinds, literal, set};
-use crate::sql::{Isolation, Kind, MOST_STATEMENTS, Marks, Modes, Qualified, classify};
+use crate::sql::cursor::Qualified;
+use crate::sql::{Isolation, Kind, MOST_STATEMENTS, Marks, Modes, classify};
 
 fn named(name: &str) -> String {
     name.to_owned()
@@ -148,11 +149,7 @@ fn subscriptions() {
 }
 
 #[test]
-fn statements_and_cursors() {
-    let hold = |hold| Kind::DeclareCursor {
-        name: named("c"),
-        hold,
-    };
+fn prepared_statements() {
     assert_kinds([
         ("PREPARE P AS SELECT 1", Kind::Prepare { name: named("p") }),
         (
@@ -201,6 +198,17 @@ fn statements_and_cursors() {
                 name: Some(named("all")),
             },
         ),
+        ("PREPARE p", Kind::Other),
+    ]);
+}
+
+#[test]
+fn cursors() {
+    let hold = |hold| Kind::DeclareCursor {
+        name: named("c"),
+        hold,
+    };
+    assert_kinds([
         ("DECLARE c CURSOR FOR SELECT 1", hold(false)),
         (
             "DECLARE C NO SCROLL CURSOR WITHOUT HOLD FOR SELECT 1",
@@ -219,7 +227,6 @@ fn statements_and_cursors() {
         ("CLOSE ALL", Kind::CloseCursor { name: None }),
         ("FETCH NEXT FROM c", Kind::Fetch),
         ("MOVE 5 c", Kind::Fetch),
-        ("PREPARE p", Kind::Other),
         ("DECLARE c FOR SELECT 1", Kind::Other),
     ]);
 }
@@ -454,73 +461,6 @@ fn reads_are_known_as_reads() {
         };
         assert_eq!(kind(text), expected, "{text}");
     }
-}
-
-#[test]
-fn functions_that_are_not_known_are_told() {
-    for text in [
-        "SELECT f()",
-        "SELECT a /* x */ (1)",
-        "SELECT mine.lower('A')",
-        "SELECT \"Lower\"('A')",
-        "SELECT \"in\"(1)",
-        "SELECT U&\"lower\"('A')",
-        "SELECT * FROM f(1) AS t (a)",
-        "EXPLAIN ANALYZE SELECT f()",
-    ] {
-        let expected = Kind::Read {
-            calls_unknown_function: true,
-            locks_rows: false,
-        };
-        assert_eq!(kind(text), expected, "{text}");
-        let script = classify(text);
-        assert_eq!(script.marks, Marks::UNKNOWN_FUNCTION, "{text}");
-        assert!(script.is_plain() && !script.is_read_only(), "{text}");
-    }
-}
-
-#[test]
-fn functions_that_change_the_session_are_marked() {
-    for (text, mark) in [
-        ("SELECT nextval('s')", Marks::SEQUENCE_MOVED),
-        (
-            "INSERT INTO t VALUES (setval('s', 1))",
-            Marks::SEQUENCE_MOVED,
-        ),
-        ("SELECT currval('s')", Marks::SEQUENCE_READ),
-        ("SELECT LastVal()", Marks::SEQUENCE_READ),
-        ("SELECT pg_advisory_lock(1)", Marks::ADVISORY_LOCK),
-        (
-            "SELECT pg_catalog.pg_advisory_lock_shared(1)",
-            Marks::ADVISORY_LOCK,
-        ),
-        (
-            "SELECT \"pg_try_advisory_lock\" /**/ (1)",
-            Marks::ADVISORY_LOCK,
-        ),
-        (
-            "SELECT pg_try_advisory_lock_shared(1)",
-            Marks::ADVISORY_LOCK,
-        ),
-        ("SELECT pg_advisory_unlock(1)", Marks::ADVISORY_UNLOCK),
-        ("SELECT pg_advisory_unlock_all()", Marks::ADVISORY_UNLOCK),
-        ("SELECT setseed(0.5)", Marks::SEED),
-        ("SELECT dblink_connect('x')", Marks::DBLINK),
-        ("SELECT lo_open(1, 2)", Marks::LARGE_OBJECT),
-        ("SELECT loread(1, 2)", Marks::LARGE_OBJECT),
-        ("SELECT pg_notify('a', 'b')", Marks::NOTIFY),
-        ("SELECT pg_export_snapshot()", Marks::SNAPSHOT),
-        ("SELECT * FROM pg_temp.t", Marks::TEMP_SCHEMA),
-        ("PREPARE p AS SELECT setseed(1)", Marks::SEED),
-        ("EXPLAIN ANALYZE SELECT nextval('s')", Marks::SEQUENCE_MOVED),
-    ] {
-        let script = classify(text);
-        assert_eq!(script.marks, mark, "{text}");
-        assert!(!script.is_plain(), "{text}");
-    }
-    assert!(!classify("SELECT nextval('s')").is_read_only());
-    let both = classify("SELECT nextval('s'); SELECT 1");
-    assert_eq!(both.statements[1].marks, Marks::NONE);
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Records of made-up answers, byte by byte.
+
 use super::super::tests::{close, message, parse, query, ready, run, started};
 use super::{Kind, NAME, PARAMETERS, REQUESTS, Record, STATEMENTS, Shared, Tag, UNANSWERED, VALUE};
 use crate::watch::Status;

@@ -1,17 +1,35 @@
 //! The model itself: what must be so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Wake, Waker};
 
-use super::super::{Berth, Limits, Loan, Phase, Plain, Queue, Request, Waiter};
+use super::super::{Berth, Limits, Loan, Order, Phase, Plain, Queue, Request, Waiter};
 use super::CEILING;
 
 /// By how much a rough deadline is moved when it has come.
 pub(super) fn grace(deadline: u64) -> Option<u64> {
     (!deadline.is_multiple_of(3)).then_some(deadline % 3 * 20)
+}
+
+/// How often a waiter may be passed where waiters are matched.
+pub(super) const MOST_SKIPS: u8 = 8;
+/// Of how many of those next in line one may get a slot out of turn.
+const LOOKED_AT: usize = 8;
+
+/// Where a slot lies, by the order in which slots are unparked.
+pub(super) fn place(index: u32) -> (u32, u32) {
+    (index % 2, index / 2)
+}
+
+/// How fast the waiters of a class are served: since when they wait for the next hand-off, and how
+/// long one took lately.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Pace {
+    pub(super) since: u64,
+    took: u64,
 }
 
 /// What the model says of a request.
@@ -46,9 +64,15 @@ pub(super) struct Waiting {
     pub(super) wakes: Arc<Wakes>,
     pub(super) request: Request,
     pub(super) stand: Stand,
+    /// How often others passed it.
+    pub(super) skips: u8,
 }
 
 impl Waiting {
+    fn is_late(&self, now: u64) -> bool {
+        self.request.deadline <= now && !self.request.rough
+    }
+
     pub(super) fn waker(&self) -> Waker {
         Arc::clone(&self.wakes).into()
     }
@@ -64,6 +88,12 @@ pub(super) struct Pair {
     pub(super) leases: Vec<Loan<Plain>>,
     pub(super) berths: Vec<Berth<Plain>>,
     pub(super) floating: BTreeSet<usize>,
+    /// The labels of those that are idle or parked.
+    pub(super) shelf: BTreeMap<(u32, u32), u32>,
+    order: Order,
+    pub(super) paces: [Pace; 4],
+    pub(super) matched: u64,
+    pub(super) skipped: u64,
     pub(super) requests: Vec<Waiting>,
     /// By virtual deadline and arrival.
     pub(super) lanes: [BTreeSet<(u64, usize)>; 4],
@@ -71,16 +101,16 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(order: Order) -> Self {
         let limits = Limits {
             max: 4,
             max_connecting: 2,
             busy_connecting: 1,
-            max_waiting: 3,
+            max_waiting: if order == Order::Matching { 40 } else { 3 },
             connect_after: 0,
         };
         Self {
-            queue: Queue::new(CEILING, 2, true, limits),
+            queue: Queue::new(CEILING, 2, order, limits),
             alive: Arc::default(),
             limits,
             phase: Phase::Open,
@@ -88,6 +118,11 @@ impl Pair {
             leases: Vec::new(),
             berths: Vec::new(),
             floating: BTreeSet::new(),
+            shelf: BTreeMap::new(),
+            order,
+            paces: Default::default(),
+            matched: 0,
+            skipped: 0,
             requests: Vec::new(),
             lanes: Default::default(),
             numbers: 0,
@@ -144,20 +179,63 @@ impl Pair {
     }
 
     /// Whom a slot goes to: of the heads of all lanes that with the least virtual deadline, but
-    /// nobody whose deadline has passed.
-    pub(super) fn next(&mut self) -> Option<usize> {
+    /// nobody whose deadline has passed; with matching, one behind that head may be preferred.
+    pub(super) fn next(&mut self, label: u32) -> Option<usize> {
         loop {
             let heads = self.lanes.iter().filter_map(|lane| lane.first());
             let (_, first) = *heads.min()?;
-            self.unlink(first);
             let now = self.now;
-            let one = self.find(first);
-            if one.request.deadline > now || one.request.rough {
-                one.stand = Stand::Handed { swept: false };
-                return Some(first);
+            if self.find(first).is_late(now) {
+                self.unlink(first);
+                self.find(first).stand = Stand::Late;
+                continue;
             }
-            one.stand = Stand::Late;
+            let chosen = match self.order {
+                Order::Matching => self.match_for(first, label).unwrap_or(first),
+                _ => first,
+            };
+            self.unlink(chosen);
+            let one = self.find(chosen);
+            one.stand = Stand::Handed { swept: false };
+            let class = usize::from(one.request.class);
+            let pace = &mut self.paces[class];
+            let took = now.saturating_sub(pace.since);
+            pace.took = took.max(pace.took - pace.took / 8);
+            pace.since = now;
+            return Some(chosen);
         }
+    }
+
+    /// Who is preferred to the head of a lane for a slot with this label, if anybody.
+    fn match_for(&mut self, head: usize, label: u32) -> Option<usize> {
+        let now = self.now;
+        let class = usize::from(self.find(head).request.class);
+        let others = self.lanes.iter().enumerate().filter(|(at, _)| *at != class);
+        let rival = others.filter_map(|(_, lane)| lane.first()).min().copied();
+        let eligible = |place: &&(u64, usize)| rival.is_none_or(|rival| **place < rival);
+        let line = self.lanes[class].iter().take(LOOKED_AT).filter(eligible);
+        let line: Vec<usize> = line.map(|(_, number)| *number).collect();
+        let pace = self.paces[class];
+        let took = now.saturating_sub(pace.since).max(pace.took);
+        let near = now + 16 * took + 250;
+        let mut passed = Vec::new();
+        for number in line {
+            let one = self.find(number);
+            if one.is_late(now) {
+                continue;
+            }
+            if one.request.wish == label {
+                self.matched += 1;
+                self.skipped += passed.len() as u64;
+                passed.iter().for_each(|other| self.find(*other).skips += 1);
+                return Some(number);
+            }
+            if one.skips == MOST_SKIPS || one.request.deadline <= near {
+                return None;
+            }
+            passed.push(number);
+        }
+        None
     }
 
     /// Everybody whose time has come, but for those whose deadline is to be moved.

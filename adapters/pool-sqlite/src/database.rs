@@ -1,25 +1,28 @@
 //! An open database on its thread: prepared, watched, and made new again.
 //!
-//! A session is watched rather than compared: an authorizer callback is asked by SQLite while it
-//! compiles a statement, so a change cannot pass unseen and a cached statement costs nothing. (A
-//! cached statement that makes a change was compiled in the lease that it made dirty, and the
-//! cache goes with the reset.) What changed is not undone piece by piece, because the list of
-//! pieces grows with every release of SQLite; the file is opened anew.
+//! What a user does to it is watched rather than compared: an authorizer callback is asked by SQLite
+//! while it compiles a statement, so a change cannot pass unseen and a cached statement costs
+//! nothing. (A cached statement that makes a change is compiled anew by SQLite itself when it runs
+//! again.) What changed is not undone piece by piece, because the list of pieces grows with every
+//! release of SQLite; the file is opened anew. Only what sessions have left on purpose is in the
+//! books, and is put back by them.
 //!
 //! The same callback, and one that SQLite calls while a statement runs, end a job that was given
 //! up: an interrupt alone only hits the statement that runs at that moment, and misses a closure
 //! that is between two. Only a rollback is still let through.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 
 use crate::config::{Config, JournalMode, Location};
 use crate::error::Error;
 use crate::mailbox::Mailbox;
+use crate::sessions::{Books, Pragma};
+use crate::signals::Signals;
 use crate::worker::Job;
 
 /// What all connections of a manager share.
@@ -127,22 +130,31 @@ fn set_journal(connection: &Connection, mode: JournalMode) -> rusqlite::Result<S
 /// An open database, counted and watched.
 pub(crate) struct OpenDatabase {
     connection: Connection,
-    changed: Arc<AtomicBool>,
+    signals: Arc<Signals>,
+    books: Books,
     // Last, so that it is counted until the connection has gone.
     counted: Counted,
 }
 
 impl OpenDatabase {
-    pub(crate) fn new(shared: &Arc<Shared>, mailbox: &Arc<Mailbox<Job>>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        mailbox: &Arc<Mailbox<Job>>,
+        signals: Arc<Signals>,
+    ) -> Result<Self, Error> {
         let mut connection = shared.connect()?;
         let counted = Counted::new(Arc::clone(shared));
-        let changed = Arc::new(AtomicBool::new(false));
-        watch(&mut connection, Arc::clone(&changed), Arc::clone(mailbox))?;
+        let books = Books::new();
+        books.variables().make_readable(&connection)?;
+        signals.clear();
+        watch(&mut connection, Arc::clone(&signals), Arc::clone(mailbox))?;
+        signals.listen(&mut connection)?;
         end_what_is_abandoned(&mut connection, Arc::clone(mailbox))?;
         mailbox.interrupt_by(connection.get_interrupt_handle());
         Ok(Self {
             connection,
-            changed,
+            signals,
+            books,
             counted,
         })
     }
@@ -151,23 +163,39 @@ impl OpenDatabase {
         &mut self.connection
     }
 
+    /// What sessions need: the connection, what SQLite tells of it, and what is known of it.
+    pub(crate) fn parts(&mut self) -> (&mut Connection, &Signals, &mut Books) {
+        (&mut self.connection, &self.signals, &mut self.books)
+    }
+
     pub(crate) fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
     }
 
     pub(crate) fn has_changed(&self) -> bool {
-        self.changed.load(Ordering::Relaxed)
+        self.signals.touched() != 0
     }
 
-    /// Takes the session as it is for a fresh one.
-    pub(crate) fn take_as_fresh(&self) {
-        self.changed.store(false, Ordering::Relaxed);
+    /// Takes the connection as it is for a fresh one.
+    pub(crate) fn take_as_fresh(&mut self) {
+        self.signals.touch_only(0);
+        self.books.forget_opened();
+    }
+
+    /// Rolls back, and puts back what sessions have left on purpose. Whether that was all there is.
+    pub(crate) fn put_back(&mut self) -> rusqlite::Result<bool> {
+        if self.in_transaction() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        let known = self.books.put_back(&self.connection);
+        self.signals.touch_only(0);
+        Ok(known)
     }
 
     /// Leaves a statement in the cache, unless it changes the session when it runs.
-    pub(crate) fn prepare_for_later(&self, text: &str) -> rusqlite::Result<()> {
+    pub(crate) fn prepare_for_later(&mut self, text: &str) -> rusqlite::Result<()> {
         let statement = self.connection.prepare_cached(text)?;
-        if self.has_changed() {
+        if self.signals.touched() != 0 {
             statement.discard();
             self.take_as_fresh();
         }
@@ -207,20 +235,18 @@ impl Drop for Counted {
     }
 }
 
-/// Sets `changed` when a statement is compiled that would change the session (relaxed: callback
-/// and reader are on the same thread), and compiles nothing for a job that was given up.
+/// Notes what a statement that is compiled would change, and compiles nothing for a job that was
+/// given up.
 fn watch(
     connection: &mut Connection,
-    changed: Arc<AtomicBool>,
+    signals: Arc<Signals>,
     mailbox: Arc<Mailbox<Job>>,
 ) -> Result<(), Error> {
     let authorizer = move |asked: AuthContext<'_>| {
         if mailbox.is_abandoned() && !rolls_back(&asked) {
             return Authorization::Deny;
         }
-        if changes_session(&asked) {
-            changed.store(true, Ordering::Relaxed);
-        }
+        signals.touch(changes(&asked));
         Authorization::Allow
     };
     connection.authorizer(Some(authorizer))?;
@@ -250,48 +276,41 @@ fn rolls_back(asked: &AuthContext<'_>) -> bool {
     )
 }
 
-fn changes_session(asked: &AuthContext<'_>) -> bool {
+/// What a statement changes of the connection, in the bits of [`Signals`].
+fn changes(asked: &AuthContext<'_>) -> u64 {
     match asked.action {
         AuthAction::Attach { .. }
+        // As it is told where the file is a parameter.
+        | AuthAction::Unknown {
+            code: ffi::SQLITE_ATTACH,
+            ..
+        }
         | AuthAction::Detach { .. }
         | AuthAction::CreateTempIndex { .. }
         | AuthAction::CreateTempTable { .. }
         | AuthAction::CreateTempTrigger { .. }
-        | AuthAction::CreateTempView { .. }
-        | AuthAction::Unknown { .. } => true,
+        | AuthAction::CreateTempView { .. } => Signals::OBJECTS,
+        AuthAction::Unknown { .. } => Signals::OTHER,
         AuthAction::Function { function_name } => {
-            function_name.eq_ignore_ascii_case("load_extension")
+            match function_name.eq_ignore_ascii_case("load_extension") {
+                true => Signals::OTHER,
+                false => 0,
+            }
         }
         AuthAction::Pragma {
             pragma_name,
             pragma_value: Some(_),
-        } => !leaves_session_alone(pragma_name),
-        AuthAction::Read { .. } => false,
+        } => match asked.database_name {
+            None | Some("main") => Pragma::touched_by(pragma_name),
+            // Of a database that the books know nothing of.
+            Some(_) => match Pragma::touched_by(pragma_name) {
+                0 => 0,
+                _ => Signals::OTHER,
+            },
+        },
+        AuthAction::Read { .. } => 0,
         // `CREATE TABLE temp.x` is told as a plain creation, in this database.
-        _ => asked.database_name == Some("temp"),
+        _ if asked.database_name == Some("temp") => Signals::OBJECTS,
+        _ => 0,
     }
-}
-
-/// Pragmas whose argument is a question, or whose effect is in the file.
-fn leaves_session_alone(pragma: &str) -> bool {
-    const HARMLESS: [&str; 15] = [
-        "application_id",
-        "foreign_key_check",
-        "foreign_key_list",
-        "incremental_vacuum",
-        "index_info",
-        "index_list",
-        "index_xinfo",
-        "integrity_check",
-        "optimize",
-        "quick_check",
-        "table_info",
-        "table_list",
-        "table_xinfo",
-        "user_version",
-        "wal_checkpoint",
-    ];
-    HARMLESS
-        .iter()
-        .any(|name| pragma.eq_ignore_ascii_case(name))
 }
