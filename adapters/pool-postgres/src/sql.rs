@@ -42,8 +42,6 @@ mod set_config;
 mod spelling;
 mod statement;
 
-#[cfg(test)]
-use cursor::Qualified;
 pub(crate) use marks::Marks;
 pub(crate) use set_config::{Argument, SetConfig};
 pub(crate) use statement::{Assignment, Isolation, Kind, Modes, SetValue, Statement};

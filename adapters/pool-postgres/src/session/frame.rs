@@ -10,14 +10,22 @@ const ROLE: &str = "role";
 /// The changes of a prelude, in an order in which each is allowed: out of the role first, since
 /// another may not have the right to set what follows, and into it last.
 ///
+/// In a transaction that is open already, the role is left as it is unless it is to change: it may be
+/// another until the transaction ends.
+///
 /// What is reset gets back what the connection began with: its `baseline` is what a warm-up has set,
 /// which the server would not give back.
 pub(crate) fn settings(
     prelude: &Prelude,
     baseline: &[(String, String)],
+    in_transaction: bool,
 ) -> Result<Settings, SettingError> {
     let mut text = Settings::new();
-    let (had, mut wants) = (prelude.has.get(ROLE), prelude.wants.get(ROLE));
+    let (had, wants) = (prelude.has.get(ROLE), prelude.wants.get(ROLE));
+    let (had, mut wants) = match in_transaction && had == wants {
+        true => (None, None),
+        false => (had, wants),
+    };
     if prelude.settings.is_empty() {
         return Ok(text);
     }

@@ -352,7 +352,8 @@ impl<'a> Run<'a> {
         later: Option<Wanted<'_>>,
     ) -> Framed<'a, T> {
         let before = self.conn.status_when_answered();
-        let mut changes = match settings(self.prelude, self.conn.baseline()) {
+        let mut changes = match settings(self.prelude, self.conn.baseline(), before != Status::Idle)
+        {
             Ok(changes) => changes,
             Err(error) => return self.refused(Error::Setting(error.to_string())),
         };

@@ -10,7 +10,8 @@ pub(crate) fn server() -> &'static PrivateServer {
         let options = ServerOptions::new()
             .setting("log_statement", "all")
             .setting("log_min_duration_statement", "0")
-            .setting("log_line_prefix", "%p|");
+            .setting("log_line_prefix", "%p|")
+            .setting("max_prepared_transactions", "4");
         PrivateServer::start(&options).unwrap()
     })
 }

@@ -9,10 +9,11 @@ use crate::support::{code, kill, observer, sessions, until};
 use pool_multiplex::{SessionOptions, Sessions};
 use pool_postgres::{PostgresManager, Session, SessionError};
 use std::collections::BTreeMap;
+use tokio::task::JoinSet;
 
 const SESSIONS: usize = 30;
 const CONNECTIONS: u32 = 4;
-const OPERATIONS: usize = 6_000;
+const OPERATIONS: usize = 4_000;
 
 /// Settings with the values that they may get.
 const SETTINGS: [(&str, [&str; 3]); 5] = [
@@ -321,6 +322,18 @@ impl Player {
         }
     }
 
+    /// The session goes to another connection, and has all that it had.
+    async fn move_on(&mut self) {
+        match self.model.open {
+            None => self.session.migrate().await.unwrap(),
+            Some(_) => {
+                let error = self.session.migrate().await.unwrap_err();
+                assert!(matches!(error, SessionError::Pinned { .. }), "{error:?}");
+            }
+        }
+        self.check().await;
+    }
+
     /// The connection is killed. A transaction is lost, and nothing else.
     async fn lose(&mut self, observer: &pool_postgres::PostgresConnection) {
         if self.model.failed() {
@@ -337,25 +350,24 @@ impl Player {
         }
     }
 
-    async fn step(&mut self, chance: &mut Chance, observer: &pool_postgres::PostgresConnection) {
+    async fn step(&mut self, chance: &mut Chance) {
         match chance.below(100) {
             0..30 => self.set(chance).await,
             30..42 => self.reset(chance).await,
             42..58 => self.transaction(chance).await,
             58..76 => self.savepoint(chance).await,
             76..82 => self.error(chance).await,
-            82 => self.lose(observer).await,
             _ => {}
         }
         self.check().await;
     }
 }
 
-/// No more sessions are in a transaction than leave a connection free.
+/// No more sessions are in a transaction than leave two connections free, to move between.
 async fn make_room(players: &mut [Player], but: usize) {
     let open = |player: &Player| player.model.open.is_some();
     let in_transactions = players.iter().filter(|player| open(player)).count();
-    if in_transactions < CONNECTIONS as usize - 1 || open(&players[but]) {
+    if in_transactions < CONNECTIONS as usize - 2 || open(&players[but]) {
         return;
     }
     let first = players
@@ -365,6 +377,17 @@ async fn make_room(players: &mut [Player], but: usize) {
         player.session.rollback().await.unwrap();
         player.model.open = None;
     }
+}
+
+/// Plays alone, while others do the same.
+async fn play_along(mut player: Player, mut chance: Chance) {
+    for _ in 0..50 {
+        player.step(&mut chance).await;
+    }
+    if player.model.open.take().is_some() {
+        player.session.rollback().await.unwrap();
+    }
+    player.check().await;
 }
 
 async fn play(sessions: &Sessions<PostgresManager>, seed: u64) {
@@ -379,7 +402,11 @@ async fn play(sessions: &Sessions<PostgresManager>, seed: u64) {
     for _ in 0..OPERATIONS / SEEDS.len() {
         let who = chance.below(SESSIONS);
         make_room(&mut players, who).await;
-        players[who].step(&mut chance, &observer).await;
+        match chance.below(100) {
+            0 => players[who].lose(&observer).await,
+            1..50 => players[who].move_on().await,
+            _ => players[who].step(&mut chance).await,
+        }
     }
     for player in &mut players {
         if player.model.open.take().is_some() {
@@ -405,4 +432,24 @@ async fn thirty_sessions_on_four_connections_are_as_thirty_connections() {
         model: Model::default(),
     };
     fresh.check().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn they_are_so_too_when_all_are_at_work_at_once() {
+    let sessions = sessions(CONNECTIONS).await;
+    let mut tasks = JoinSet::new();
+    for at in 1..=SESSIONS {
+        let player = Player {
+            session: sessions.create().unwrap(),
+            model: Model::default(),
+        };
+        let seed = SEEDS[0] * u64::try_from(at).unwrap();
+        tasks.spawn(play_along(player, Chance(seed)));
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+    let pool = sessions.pool().clone();
+    until("all sessions are gone", async || pool.status().leased == 0).await;
+    assert_eq!(sessions.statistics().tainted, 0);
 }

@@ -65,6 +65,13 @@ async fn locks_that_were_not_got_or_end_with_the_transaction_pin_nothing() {
     assert_eq!(pins(&tx), [PinReason::Transaction]);
     tx.commit().await.unwrap();
     assert!(is_free(&b));
+    // Told apart when the transaction ends, and not before.
+    let mut tx = b.transaction().await.unwrap();
+    run(&mut tx, "SELECT pg_advisory_xact_lock(3105)").await;
+    run(&mut tx, "SELECT pg_advisory_lock(3106)").await;
+    run(&mut tx, "SELECT pg_advisory_unlock(3106)").await;
+    tx.commit().await.unwrap();
+    assert!(is_free(&b));
     run(
         &mut a,
         "SELECT pg_advisory_lock(3102); SELECT pg_advisory_unlock_all()",

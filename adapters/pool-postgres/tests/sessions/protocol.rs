@@ -217,3 +217,19 @@ async fn a_connection_is_with_its_session_until_every_reply_is_read() {
         assert_eq!((one, &other[..]), (2000 + round, "b"));
     }
 }
+
+#[tokio::test]
+async fn a_text_of_more_statements_than_are_told_apart_is_run_and_leaves_nothing() {
+    let sessions = sessions(1).await;
+    let mut a = sessions.create().unwrap();
+    a.set("work_mem", "5MB").await.unwrap();
+    let few = "SELECT 1;".repeat(1_000);
+    assert!(a.batch(&few).await.unwrap().len() >= 2_000);
+    assert_eq!(sessions.statistics().tainted, 0);
+    let many = "SET app.many = 'x';".repeat(5_000);
+    let _ = a.batch(&many).await;
+    let mut b = sessions.create().unwrap();
+    assert_eq!(show(&mut b, "app.many").await, "");
+    assert_eq!(show(&mut a, "work_mem").await, "5MB");
+    assert!(is_free(&a));
+}

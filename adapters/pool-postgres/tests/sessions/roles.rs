@@ -83,6 +83,21 @@ async fn a_role_is_taken_back_with_its_transaction() {
 }
 
 #[tokio::test]
+async fn a_role_for_one_transaction_stays_when_something_else_is_reset() {
+    let sessions = sessions(1).await;
+    let mut a = sessions.create().unwrap();
+    run(&mut a, "SET app.id = 'a'; SET ROLE pg_read_all_data").await;
+    let mut tx = a.transaction().await.unwrap();
+    run(&mut tx, "SET LOCAL ROLE pg_monitor").await;
+    tx.reset("app.id").await.unwrap();
+    assert_eq!(user(&mut tx).await, "pg_monitor");
+    tx.reset_role().await.unwrap();
+    assert_eq!(user(&mut tx).await, "postgres");
+    tx.rollback().await.unwrap();
+    assert_eq!(user(&mut a).await, "pg_read_all_data");
+}
+
+#[tokio::test]
 async fn settings_are_replayed_by_the_user_who_logged_in_and_not_in_the_role() {
     let sessions = sessions(2).await;
     let mut a = sessions.create().unwrap();

@@ -218,7 +218,7 @@ async fn a_statement_means_what_it_means_to_the_role() {
          CREATE ROLE painter; CREATE ROLE plumber; \
          CREATE SCHEMA AUTHORIZATION painter; CREATE SCHEMA AUTHORIZATION plumber; \
          SET ROLE painter; CREATE TABLE painter.tools AS SELECT 'brush' AS v; \
-         SET ROLE plumber; CREATE TABLE plumber.tools AS SELECT 'wrench' AS v",
+         SET ROLE plumber; CREATE TABLE plumber.tools AS SELECT 7 AS v",
     )
     .await;
     let sessions = sessions(1).await;
@@ -226,9 +226,14 @@ async fn a_statement_means_what_it_means_to_the_role() {
     a.set_role("painter").await.unwrap();
     b.set_role("plumber").await.unwrap();
     for _ in 0..4 {
-        for (session, own) in [(&mut a, "brush"), (&mut b, "wrench")] {
-            assert_eq!(ask(session, "SELECT v FROM tools").await.unwrap(), own);
-        }
+        // In transactions, where a plan of the other's could not be made anew in silence.
+        let mut tx = a.transaction().await.unwrap();
+        assert_eq!(ask(&mut tx, "SELECT v FROM tools").await.unwrap(), "brush");
+        tx.commit().await.unwrap();
+        let mut tx = b.transaction().await.unwrap();
+        let row = tx.query_one("SELECT v FROM tools", &[]).await.unwrap();
+        assert_eq!(row.get::<_, i32>(0), 7);
+        tx.commit().await.unwrap();
     }
     let mut c = sessions.create().unwrap();
     let error = c.query("SELECT v FROM tools", &[]).await.unwrap_err();
@@ -255,5 +260,74 @@ async fn a_path_for_one_transaction_leaves_no_statement_of_its_own_behind() {
         let row = tx.query_one("SELECT v FROM t", &[]).await.unwrap();
         assert_eq!(row.get::<_, i32>(0), 1);
         tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn types_that_the_driver_does_not_know_are_found_on_every_connection() {
+    set_up(
+        "DROP TYPE IF EXISTS mood CASCADE; CREATE TYPE mood AS ENUM ('glad', 'sad'); \
+         DROP TABLE IF EXISTS moods; CREATE TABLE moods AS SELECT 'glad'::mood AS m",
+    )
+    .await;
+    let sessions = sessions(2).await;
+    let mut a = sessions.create().unwrap();
+    a.set("app.id", "a").await.unwrap();
+    for in_transaction in [false, true] {
+        let occupied = occupy(&mut a).await;
+        if in_transaction {
+            begin(&mut a).await;
+        }
+        for _ in 0..3 {
+            let rows = a.query("SELECT m FROM moods WHERE m = $1::text::mood", &[&"glad"]);
+            assert_eq!(rows.await.unwrap()[0].columns()[0].type_().name(), "mood");
+            assert_eq!(
+                ask(&mut a, "SELECT current_setting('app.id')")
+                    .await
+                    .unwrap(),
+                "a"
+            );
+        }
+        occupied.moved(&mut a).await;
+        occupied.release().await;
+        if in_transaction {
+            a.commit().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_prepared_statement_is_any_sessions_and_means_what_it_means_there() {
+    let sessions = sessions(1).await;
+    let (mut a, mut b) = (sessions.create().unwrap(), sessions.create().unwrap());
+    let prepared = a
+        .prepare("SELECT current_setting('app.id', true)")
+        .await
+        .unwrap();
+    a.set("app.id", "a").await.unwrap();
+    b.set("app.id", "b").await.unwrap();
+    drop(a);
+    let row = b.query_one(&prepared, &[]).await.unwrap();
+    assert_eq!(row.get::<_, &str>(0), "b");
+}
+
+#[tokio::test]
+async fn a_column_of_another_type_is_found_out() {
+    set_up("DROP TABLE IF EXISTS retyped; CREATE TABLE retyped AS SELECT 1::int4 AS k").await;
+    let sessions = sessions(2).await;
+    let mut a = sessions.create().unwrap();
+    let text = "SELECT k FROM retyped WHERE k = $1";
+    for _ in 0..3 {
+        a.query_one(text, &[&1_i32]).await.unwrap();
+    }
+    set_up("ALTER TABLE retyped ALTER COLUMN k TYPE text").await;
+    for _ in 0..2 {
+        let row = a.query_one(text, &[&"1"]).await.unwrap();
+        assert_eq!(row.get::<_, &str>(0), "1");
+        let occupied = occupy(&mut a).await;
+        let row = a.query_one(text, &[&"1"]).await.unwrap();
+        assert_eq!(row.get::<_, &str>(0), "1");
+        occupied.moved(&mut a).await;
+        occupied.release().await;
     }
 }

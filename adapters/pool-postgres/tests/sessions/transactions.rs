@@ -346,21 +346,47 @@ async fn a_transaction_idle_for_too_long_is_rolled_back_and_its_session_lives_on
 }
 
 #[tokio::test]
-async fn a_prepared_transaction_leaves_its_session_clean() {
-    // Most servers allow none, and then nothing has happened.
-    let sessions = sessions(2).await;
+async fn a_prepared_transaction_leaves_its_session_clean_and_with_its_settings() {
+    let sessions = sessions_at(&log::server().url(), 2).await;
     let mut a = sessions.create().unwrap();
     begin(&mut a).await;
     a.set("work_mem", "9MB").await.unwrap();
-    let prepared = a.batch("PREPARE TRANSACTION 'two_phases'").await;
-    if prepared.is_err() {
-        assert_eq!(a.inner().status().unwrap(), TransactionStatus::Idle);
-        assert_eq!(show_elsewhere(&mut a, "work_mem").await, "4MB");
-    } else {
-        run(&mut a, "ROLLBACK PREPARED 'two_phases'").await;
-        assert_eq!(show_elsewhere(&mut a, "work_mem").await, "9MB");
-    }
+    run(&mut a, "PREPARE TRANSACTION 'two_phases'").await;
     assert!(is_free(&a));
+    assert_eq!(show(&mut a, "work_mem").await, "9MB");
+    assert_eq!(show_elsewhere(&mut a, "work_mem").await, "9MB");
+    run(&mut a, "ROLLBACK PREPARED 'two_phases'").await;
+    assert_eq!(show_elsewhere(&mut a, "work_mem").await, "9MB");
+    // One that has failed is rolled back instead.
+    begin(&mut a).await;
+    a.set("work_mem", "5MB").await.unwrap();
+    a.query("SELECT 1/0", &[]).await.unwrap_err();
+    run(&mut a, "PREPARE TRANSACTION 'two_phases'").await;
+    assert_eq!(show_elsewhere(&mut a, "work_mem").await, "9MB");
+    assert!(is_free(&a));
+}
+
+#[tokio::test]
+async fn a_statement_whose_commit_fails_has_done_nothing_and_its_session_is_well() {
+    set_up(
+        "DROP TABLE IF EXISTS late_alone; \
+         CREATE TABLE late_alone (v int4 UNIQUE DEFERRABLE INITIALLY DEFERRED)",
+    )
+    .await;
+    let sessions = sessions(1).await;
+    let (mut a, mut b) = (sessions.create().unwrap(), sessions.create().unwrap());
+    a.set("work_mem", "5MB").await.unwrap();
+    b.set("work_mem", "6MB").await.unwrap();
+    for _ in 0..3 {
+        // The settings come with it, and so does a COMMIT.
+        let error = a.execute("INSERT INTO late_alone VALUES ($1), ($1)", &[&1_i32]);
+        assert_eq!(code(&error.await.unwrap_err()), "23505");
+        assert_eq!(show(&mut a, "work_mem").await, "5MB");
+        let error = b.batch("INSERT INTO late_alone VALUES (2), (2)").await;
+        assert_eq!(code(&error.unwrap_err()), "23505");
+        assert_eq!(show(&mut b, "work_mem").await, "6MB");
+    }
+    assert_eq!(number(&mut a, "SELECT count(*) FROM late_alone").await, 0);
 }
 
 #[tokio::test]
