@@ -83,7 +83,7 @@ pub use reset::Reset;
 pub use rustls;
 pub use session::{
     AsStatement, Begin, Heard, Operation, Prepared, Reply, Session, SessionError, Tables,
-    Transaction,
+    Transaction, stop_listening,
 };
 pub use statements::Sql;
 pub use tokio_postgres;

@@ -117,7 +117,10 @@ impl Settings {
     /// Sets `name`, which may be `role`.
     pub(crate) fn set_or_role(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
         match name.eq_ignore_ascii_case("role") {
-            true if value.eq_ignore_ascii_case("none") => Ok(self.no_role()),
+            true if value.eq_ignore_ascii_case("none") => {
+                self.no_role();
+                Ok(())
+            }
             true => self.role(value),
             false => self.set(name, value),
         }
