@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(
             Opening::new(modes, &settings).first,
             "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE; \
-             SELECT pg_catalog.set_config('a.b', 'c', false)"
+             SET \"a\".\"b\" TO 'c'; "
         );
         settings.set("a.b", "ü").unwrap();
         let split = Opening::new(Modes::default(), &settings);
