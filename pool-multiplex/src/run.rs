@@ -35,21 +35,24 @@ pub struct Work {
 }
 
 impl Work {
-    /// It runs this statement of the [catalogue](crate::Catalogue).
+    /// It runs this statement of the [catalogue](crate::Catalogue), by its
+    /// [number](crate::Statement::id). A hint, for placements; 0 for none.
     #[must_use]
     pub const fn statement(mut self, statement: u32) -> Self {
         self.statement = statement;
         self
     }
 
-    /// It is of this class.
+    /// It is of this class: see the classes of `pool-affinity`. A hint; 0 for none.
     #[must_use]
     pub const fn class(mut self, class: u32) -> Self {
         self.class = class;
         self
     }
 
-    /// It may pin the session for these reasons.
+    /// It may pin the session for these reasons. It takes one of the
+    /// [places](crate::SessionConfig::max_pinned) for that before it runs, and gives it back if it did
+    /// not pin.
     #[must_use]
     pub const fn pins(mut self, pins: Pins) -> Self {
         self.pins = pins;

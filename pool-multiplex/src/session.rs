@@ -269,7 +269,10 @@ impl<M: SessionManager> Session<M> {
     /// Ends the session here and gives back all that another process needs to go on with it, signed
     /// with a key of `keys`.
     ///
-    /// The blob is signed and not encrypted: whoever sees it can read the session's settings.
+    /// What travels are settings and baseline, statements with their executions, tags and channels;
+    /// the session gets another number where it is imported. The blob is signed and not encrypted:
+    /// whoever sees it can read the session's settings. It is valid from `now` on for as long as
+    /// `exporter` says, and [imported](Sessions::import) once.
     ///
     /// # Errors
     ///
