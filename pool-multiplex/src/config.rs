@@ -72,8 +72,8 @@ impl SessionConfig {
 
     /// For how long a session may leave a transaction idle before it is rolled back and its connection
     /// goes to others. The session lives on, and its next operation fails with
-    /// [`Error::IdleInTransaction`](crate::Error::IdleInTransaction) and does not run. Default: for ever, as on a
-    /// connection of one's own.
+    /// [`Error::IdleInTransaction`](crate::Error::IdleInTransaction) and does not run. Default: for
+    /// ever, as on a connection of one's own.
     #[must_use]
     pub const fn idle_in_transaction_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_in_transaction_timeout = timeout;
