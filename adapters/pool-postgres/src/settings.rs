@@ -49,9 +49,9 @@ pub(crate) enum SettingError {
 
 /// Changes to the settings of a session, as SQL.
 ///
-/// Values are set by `SELECT set_config(…)`, several in a row, so that the server says in the same
-/// trip what became of them: one row, of as many canonical values as were set, for each run of
-/// settings.
+/// Values are set by `SET`, which costs the server a third of what a query does, and are those that it
+/// has spelled itself. Lists of names are set by `SELECT set_config(…)`, several in a row: to a `SET` a
+/// literal would be one member of the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     text: String,
