@@ -49,9 +49,9 @@ pub(crate) enum SettingError {
 
 /// Changes to the settings of a session, as SQL.
 ///
-/// Values are set by `SET`, which costs the server a third of what a query does, and are those that it
-/// has spelled itself. Lists of names are set by `SELECT set_config(…)`, several in a row: to a `SET` a
-/// literal would be one member of the list.
+/// Values are set by `SET`, which costs the server a third of what a query does, and are those that
+/// it has spelled itself. Lists of names are set by `SELECT set_config(…)`, several in a row: to a
+/// `SET` a literal would be one member of the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     text: String,
