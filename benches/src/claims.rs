@@ -22,6 +22,7 @@
 
 pub mod command;
 pub mod judge;
+mod multiplexed;
 pub mod row;
 pub mod rows;
 pub mod run;

@@ -6,7 +6,6 @@
 
 use crate::effect::Effect;
 use crate::label::Label;
-use crate::pins::Pins;
 use crate::session::Session;
 use crate::settings::{Difference, Settings};
 use crate::transaction::{Modes, TransactionStatus};
@@ -86,8 +85,6 @@ pub struct Prelude {
     pub wants: Settings,
     /// Settings to change so that the connection has it.
     pub settings: Difference,
-    /// What pins the session now.
-    pub pins: Pins,
     /// The transaction to begin, if the session has begun one that the server knows nothing of yet.
     pub begin: Option<Modes>,
 }
@@ -108,6 +105,8 @@ pub struct Done<R, E> {
     pub result: Result<R, Failed<E>>,
     /// Whether what the prelude changed is still so. Not after a unit that was rolled back as a whole.
     pub holds: bool,
+    /// Whether no rollback takes that back, because it was committed ahead of the operation.
+    pub settled: bool,
     /// What the operation did, in order, without the prelude.
     pub effects: Vec<Effect>,
     /// Where the server says that the connection stands; `None` if it did not say.
@@ -125,6 +124,7 @@ impl<R, E> Done<R, E> {
         Self {
             result: Ok(reply),
             holds: true,
+            settled: false,
             effects: Vec::new(),
             status: Some(status),
             cached: Vec::new(),
@@ -137,6 +137,7 @@ impl<R, E> Done<R, E> {
         Self {
             result: Err(Failed { error, failure }),
             holds: false,
+            settled: false,
             effects: Vec::new(),
             status: None,
             cached: Vec::new(),
@@ -155,6 +156,13 @@ impl<R, E> Done<R, E> {
     #[must_use]
     pub const fn holds(mut self, holds: bool) -> Self {
         self.holds = holds;
+        self
+    }
+
+    /// With whether the prelude was committed ahead of the operation.
+    #[must_use]
+    pub const fn settled(mut self, settled: bool) -> Self {
+        self.settled = settled;
         self
     }
 

@@ -40,9 +40,11 @@ pub enum Error<E: StdError + 'static> {
     )]
     IdleInTransaction(Duration),
     /// What the connection says about its transaction is not what the session knows. The connection
-    /// was closed; the session is where it was before the transaction.
+    /// was closed, and what was not committed by then is lost; the session is where it was before the
+    /// transaction. Since something was not understood, nor is it known what was committed: look
+    /// before trying again.
     #[error(
-        "the server's word on the transaction differs from what the session knows; its connection was closed and the transaction is lost"
+        "the server's word on the transaction differs from what the session knows; its connection was closed, and what was not committed is lost; look before trying again"
     )]
     Drift,
     /// An earlier operation was given up half way, in a transaction that is lost with it.
@@ -116,7 +118,6 @@ impl<E: StdError + 'static> Error<E> {
                 | Self::TransactionLost(_)
                 | Self::IdleInTransaction(_)
                 | Self::Interrupted
-                | Self::Drift
         )
     }
 

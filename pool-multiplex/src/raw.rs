@@ -71,7 +71,7 @@ impl<M: SessionManager> Drop for Raw<'_, M> {
             self.out.notice = Some(Notice::Interrupted);
         }
         self.out.flying = false;
-        self.out.forsake();
+        self.out.forsake_tainted();
     }
 }
 

@@ -114,19 +114,27 @@ impl<M: SessionManager> Registry<M> {
         self.shard(id).get(&id).cloned()
     }
 
-    /// Lets a session go, whatever it holds.
-    pub(crate) fn leave(&self, slot: &Slot<M>) {
+    /// Lets a session go, whatever it holds. Tells whether it was still there.
+    pub(crate) fn leave(&self, slot: &Slot<M>) -> bool {
         let place = std::mem::replace(&mut *slot.lock(), Place::Expired);
-        if let Place::Here(inside) = place {
-            self.forget(slot.id, inside);
+        match place {
+            Place::Here(inside) => self.forget(slot.id, inside),
+            // Somebody has forgotten a future of its own: what that holds is out of reach.
+            Place::Busy => self.strike_out(slot.id),
+            Place::Expired => return false,
+        }
+        true
+    }
+
+    fn strike_out(&self, id: u64) {
+        if self.shard(id).remove(&id).is_some() {
+            self.sessions.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// Strikes a session out that nobody can use any more.
     pub(crate) fn forget(&self, id: u64, inside: Box<Inside<M>>) {
-        if self.shard(id).remove(&id).is_some() {
-            self.sessions.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.strike_out(id);
         self.counters.repin(inside.counted, Pins::NONE);
         self.give_place_back(inside.placed);
         self.detached(inside.lease.is_some());
@@ -163,7 +171,7 @@ impl<M: SessionManager> Registry<M> {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room);
         taken.map(drop).map_err(|_| Error::TooManyPinned {
             limit,
-            reasons: self.counters.reasons(),
+            reasons: self.counters.reasons().without(PinReason::Transaction),
         })
     }
 

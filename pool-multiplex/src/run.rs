@@ -14,8 +14,9 @@
 //! difference to what the session wants is put right by the operation's own round trip.
 
 use crate::driver::{Done, Failed, Failure, Prelude, Residue, SessionManager};
+use crate::effect::Effect;
 use crate::error::Error;
-use crate::pins::Pins;
+use crate::pins::{PinReason, Pins};
 use crate::session::{Session, unpinned};
 use crate::settings::{Difference, Settings};
 use crate::slot::Checkout;
@@ -32,6 +33,8 @@ pub struct Work {
     statement: u32,
     class: u32,
     pins: Pins,
+    /// It was asked for, and is not run for its prelude only.
+    counts: bool,
 }
 
 impl Work {
@@ -124,11 +127,38 @@ impl<M: SessionManager> Session<M> {
     async fn run_now(&mut self, operation: M::Operation<'_>, work: Work) -> Outcome<M> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         out.reserve_place(work.pins)?;
+        let work = Work {
+            counts: true,
+            ..work
+        };
         let done = self.run_in(&mut out, operation, work).await;
-        let audited = self.audit(&mut out).await;
-        out.recount();
-        out.leave(self.sessions.pool().manager(), audited);
+        self.part(&mut out).await;
         done
+    }
+
+    /// Keeps the session on its connection from here on, for a reason of its user's own, and puts its
+    /// state there now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManyPinned`]; else as [`run`](Self::run). Nothing is pinned then that was not.
+    pub async fn attach(&mut self) -> Result<(), Error<M::Error>> {
+        self.settle().await?;
+        let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
+        out.reserve_place(Pins::NONE.with(PinReason::Manual))?;
+        let attached = self.run_in(&mut out, M::nothing(), Work::default()).await;
+        if attached.is_ok() {
+            let now = out.registry.instant();
+            out.state.apply(&Effect::Pin(PinReason::Manual), now);
+        }
+        self.part(&mut out).await;
+        attached.map(drop)
+    }
+
+    /// Leaves the connection, if nothing pins the session.
+    async fn part(&self, out: &mut Checkout<M>) {
+        let audited = self.audit(out).await;
+        out.leave(self.sessions.pool().manager(), audited);
     }
 
     async fn run_in(
@@ -138,7 +168,8 @@ impl<M: SessionManager> Session<M> {
         work: Work,
     ) -> Outcome<M> {
         if out.lease.is_none() {
-            let lease = self.acquire(self.profile(out, work)).await?;
+            let profile = out.profile(self.id(), work).last(out.last);
+            let lease = self.acquire(profile).await?;
             out.arrive(lease);
         }
         let manager = self.sessions.pool().manager();
@@ -151,21 +182,14 @@ impl<M: SessionManager> Session<M> {
             None => unreachable!("it was put there above"),
         };
         out.flying = false;
+        if work.counts && out.in_transaction() {
+            out.state.count_statement();
+        }
         let counters = &out.registry.counters;
         counters
             .replayed_settings
             .fetch_add(replayed, Ordering::Relaxed);
         out.conclude(done, begins)
-    }
-
-    /// What the session would like of a connection.
-    fn profile(&self, out: &Checkout<M>, work: Work) -> Profile {
-        Profile::new(self.id())
-            .label(out.state.wanted().id())
-            .statements(out.state.tags().key())
-            .statement(work.statement)
-            .class(work.class)
-            .last(out.last)
     }
 
     /// A connection for the session: the best that is idle, else the next there is.
@@ -187,14 +211,15 @@ impl<M: SessionManager> Session<M> {
             None => return None,
         };
         out.flying = false;
-        Some(residue.is_ok_and(|residue| residue.found.is_empty()))
+        Some(residue.is_ok_and(|residue| {
+            out.registry.counters.found(&residue.found);
+            residue.found.is_empty()
+        }))
     }
 
     pub(crate) async fn leave_connection(&mut self) -> Result<(), Error<M::Error>> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
-        out.recount();
-        let audited = self.audit(&mut out).await;
-        out.leave(self.sessions.pool().manager(), audited);
+        self.part(&mut out).await;
         Ok(())
     }
 
@@ -202,27 +227,36 @@ impl<M: SessionManager> Session<M> {
     pub(crate) async fn leave_and_attach_elsewhere(&mut self) -> Result<(), Error<M::Error>> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
         unpinned(out.state.pins())?;
-        let profile = self.profile(&out, Work::default());
+        let profile = out.profile(self.id(), Work::default());
         let mut lease = self.acquire(profile).await?;
         if out.last == Some(PooledConnection::candidate(&lease)) {
             // Held meanwhile, so that the next one is another.
             lease = self.acquire(profile).await?;
         }
         out.arrive(lease);
-        self.run_in(&mut out, M::nothing(), Work::default()).await?;
-        out.leave(self.sessions.pool().manager(), None);
-        Ok(())
+        let moved = self.run_in(&mut out, M::nothing(), Work::default()).await;
+        self.part(&mut out).await;
+        moved.map(drop)
     }
 }
 
 impl<M: SessionManager> Checkout<M> {
     /// Takes a place among the pinned, for an operation that may pin.
     fn reserve_place(&mut self, pins: Pins) -> Result<(), Error<M::Error>> {
-        if !pins.is_empty() && !self.placed {
+        if !pins.without(PinReason::Transaction).is_empty() && !self.placed {
             self.registry.take_place()?;
             self.placed = true;
         }
         Ok(())
+    }
+
+    /// What the session would like of its next connection.
+    fn profile(&self, session: u64, work: Work) -> Profile {
+        Profile::new(session)
+            .label(self.state.wanted().id())
+            .statements(self.state.tags().key())
+            .statement(work.statement)
+            .class(work.class)
     }
 
     /// The session comes to a connection.
@@ -248,12 +282,16 @@ impl<M: SessionManager> Checkout<M> {
     /// What must be put right before an operation.
     fn prelude(&self) -> Prelude {
         let deferred = self.in_transaction() && !self.begun;
-        let (has, wants) = (self.state.physical().clone(), self.state.wanted().clone());
+        let has = self.state.physical().clone();
+        let wants = match self.state.frames().status() {
+            // It takes nothing but its rollback, which a setting in front would keep from running.
+            TransactionStatus::Failed => has.clone(),
+            _ => self.state.wanted().clone(),
+        };
         Prelude {
             settings: Difference::between(&has, &wants),
             has,
             wants,
-            pins: self.state.pins(),
             begin: deferred.then(|| self.state.frames().modes()),
         }
     }
@@ -263,13 +301,13 @@ impl<M: SessionManager> Checkout<M> {
         let Done {
             result,
             holds,
+            settled,
             effects,
             status,
             cached,
             uncached,
         } = done;
         self.note_cache(&cached, &uncached);
-        let was_in_transaction = self.in_transaction();
         let lost = matches!(
             result,
             Err(Failed {
@@ -278,14 +316,17 @@ impl<M: SessionManager> Checkout<M> {
             })
         );
         if lost {
-            return self.conclude_loss(result, was_in_transaction);
+            return self.conclude_loss(result);
         }
         if begins && status != Some(TransactionStatus::Idle) {
             self.begun = true;
         }
-        if holds {
+        if holds && self.state.frames().status() != TransactionStatus::Failed {
             let wanted = self.state.wanted().clone();
-            self.state.set_physical(wanted);
+            match settled {
+                true => self.state.arrive(&wanted),
+                false => self.state.set_physical(wanted),
+            }
         }
         let now = self.registry.instant();
         for effect in &effects {
@@ -297,8 +338,10 @@ impl<M: SessionManager> Checkout<M> {
             self.begun = true;
         }
         if status != Some(self.expected(result.is_err())) {
-            self.forsake();
-            if was_in_transaction || status.is_some() {
+            // Without a word of the server's, a transaction that has ended has ended as it said then.
+            let in_doubt = self.in_transaction() || status.is_some();
+            self.forsake_tainted();
+            if in_doubt {
                 count(&self.registry.counters.transactions_lost);
                 return Err(Error::Drift);
             }
@@ -332,11 +375,12 @@ impl<M: SessionManager> Checkout<M> {
         }
     }
 
-    fn conclude_loss(
-        &mut self,
-        result: Result<M::Reply, Failed<M::Error>>,
-        was_in_transaction: bool,
-    ) -> Outcome<M> {
+    fn conclude_loss(&mut self, result: Result<M::Reply, Failed<M::Error>>) -> Outcome<M> {
+        let was_in_transaction = self.in_transaction();
+        if let (Some(lease), Err(failed)) = (&mut self.lease, &result) {
+            // What took this connection may have taken others.
+            PooledConnection::report(lease, &failed.error);
+        }
         self.forsake();
         let counters = &self.registry.counters;
         if was_in_transaction {
@@ -353,14 +397,18 @@ impl<M: SessionManager> Checkout<M> {
     }
 
     /// Closes the connection, of which something is not known.
-    pub(crate) fn forsake(&mut self) {
+    fn forsake(&mut self) {
         let lease = self.lose();
         self.registry.detached(lease.is_some());
-        count(&self.registry.counters.tainted);
-        self.recount();
         if let Some(lease) = lease {
             PooledConnection::discard(lease);
         }
+    }
+
+    /// The same for one that works, as far as anybody knows.
+    pub(crate) fn forsake_tainted(&mut self) {
+        count(&self.registry.counters.tainted);
+        self.forsake();
     }
 
     fn may_leave(&self) -> bool {
@@ -374,7 +422,7 @@ impl<M: SessionManager> Checkout<M> {
             return;
         }
         if self.state.taint().is_some() || audited == Some(false) {
-            return self.forsake();
+            return self.forsake_tainted();
         }
         let Some(mut lease) = self.lease.take() else {
             return;
@@ -389,8 +437,8 @@ impl<M: SessionManager> Checkout<M> {
     }
 }
 
-const fn begins_transaction(effect: &crate::effect::Effect) -> bool {
-    use crate::effect::Effect::{Begin, Commit, Rollback};
+const fn begins_transaction(effect: &Effect) -> bool {
+    use Effect::{Begin, Commit, Rollback};
     matches!(
         effect,
         Begin(_) | Commit { chain: true } | Rollback { chain: true }

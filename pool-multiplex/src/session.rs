@@ -4,9 +4,8 @@ use crate::driver::SessionManager;
 use crate::effect::Effect;
 use crate::error::Error;
 use crate::pins::{PinReason, Pins};
-use crate::run::Work;
 use crate::sessions::Sessions;
-use crate::slot::{Checkout, Place, Slot};
+use crate::slot::{Checkout, Inside, Place, Slot};
 use crate::state::State;
 use crate::statistics::count;
 use crate::transaction::{Modes, TransactionContext, TransactionStatus};
@@ -56,14 +55,22 @@ impl<M: SessionManager> Session<M> {
         &self.sessions
     }
 
-    /// Looks at the session's state, as it is between two operations.
+    /// Looks at the session's state, as it is between two operations. `look` must not use the session.
     ///
     /// # Errors
     ///
     /// [`Error::Expired`].
     pub fn look<T>(&self, look: impl FnOnce(&State) -> T) -> Result<T, Error<M::Error>> {
-        let out = self.check_out()?;
-        Ok(look(&out.state))
+        self.see(|inside| look(&inside.state))
+    }
+
+    /// Looks without taking the session out: two may look at a time.
+    fn see<T>(&self, see: impl FnOnce(&Inside<M>) -> T) -> Result<T, Error<M::Error>> {
+        match &*self.slot().lock() {
+            Place::Here(inside) => Ok(see(inside)),
+            Place::Busy => Err(Error::Interrupted),
+            Place::Expired => Err(Error::Expired),
+        }
     }
 
     /// Changes the session's own books: tags, statements. What belongs to a connection changes by
@@ -77,9 +84,7 @@ impl<M: SessionManager> Session<M> {
         change: impl FnOnce(&mut State) -> T,
     ) -> Result<T, Error<M::Error>> {
         let mut out = self.check_out()?;
-        let changed = change(&mut out.state);
-        out.recount();
-        Ok(changed)
+        Ok(change(&mut out.state))
     }
 
     /// Notes what was done for the session without the help of its connection: a subscription that is
@@ -117,9 +122,10 @@ impl<M: SessionManager> Session<M> {
     ///
     /// [`Error::Expired`].
     pub fn connection(&self) -> Result<Option<Candidate>, Error<M::Error>> {
-        let out = self.check_out()?;
-        let here = out.lease.as_ref().map(PooledConnection::candidate);
-        Ok(here.or(out.last))
+        self.see(|inside| {
+            let here = inside.lease.as_ref().map(PooledConnection::candidate);
+            here.or(inside.last)
+        })
     }
 
     /// Begins a transaction, of which the server learns with the first operation in it: until then it
@@ -137,7 +143,6 @@ impl<M: SessionManager> Session<M> {
         let now = out.registry.instant();
         out.state.apply(&Effect::Begin(modes), now);
         out.begun = false;
-        out.recount();
         Ok(())
     }
 
@@ -160,7 +165,6 @@ impl<M: SessionManager> Session<M> {
             false => Effect::Rollback { chain: false },
         };
         out.state.apply(&effect, now);
-        out.recount();
         // It is on one if its begin was refused.
         out.leave(self.sessions.pool().manager(), None);
         Ok(true)
@@ -186,7 +190,7 @@ impl<M: SessionManager> Session<M> {
             given_up = out.lose();
             out.registry.detached(given_up.is_some());
         }
-        out.recount();
+
         drop(out);
         // Last: it runs code of the pool's users.
         drop(given_up);
@@ -200,22 +204,6 @@ impl<M: SessionManager> Session<M> {
     /// As [`run`](Self::run).
     pub async fn let_go(&mut self) -> Result<(), Error<M::Error>> {
         self.leave_connection().await
-    }
-
-    /// Keeps the session on its connection from here on, for a reason of its user's own, and puts its
-    /// state there now.
-    ///
-    /// # Errors
-    ///
-    /// As [`run`](Self::run).
-    pub async fn attach(&mut self) -> Result<(), Error<M::Error>> {
-        let work = Work::default().pins(Pins::NONE.with(PinReason::Manual));
-        self.note(&Effect::Pin(PinReason::Manual))?;
-        let attached = self.run(M::nothing(), work).await.map(drop);
-        if attached.is_err() {
-            self.note(&Effect::Unpin(PinReason::Manual))?;
-        }
-        attached
     }
 
     /// Lets go of the connection, unless something else pins the session.
@@ -279,21 +267,21 @@ impl<M: SessionManager> Session<M> {
     /// The session as it was, and [`Error::Transfer`] with everything that pins it or what is too large
     /// for a blob, or [`Error::Expired`].
     pub fn export(
-        self,
+        mut self,
         exporter: &Exporter,
         keys: &Keys,
         now: UnixSeconds,
     ) -> Result<Blob, (Self, Error<M::Error>)> {
         match self.seal(exporter, keys, now) {
             Ok(blob) => {
-                count(&self.sessions.registry().counters.exported);
-                drop(self);
+                self.slot = None;
                 Ok(blob)
             }
             Err(error) => Err((self, error)),
         }
     }
 
+    /// Ends the session if it can be sealed.
     fn seal(
         &self,
         exporter: &Exporter,
@@ -304,7 +292,10 @@ impl<M: SessionManager> Session<M> {
         let out = self.check_out()?;
         Exporter::permit(out.state.pins())?;
         let snapshot = out.registry.snapshot(&out.state, self.id(), identity, now);
-        Ok(exporter.seal(&snapshot, keys, unique())?)
+        let blob = exporter.seal(&snapshot, keys, unique())?;
+        count(&out.registry.counters.exported);
+        out.end();
+        Ok(blob)
     }
 
     /// Whether the session has ended by its timeout.
@@ -344,8 +335,10 @@ pub(crate) fn unpinned<E: std::error::Error>(reasons: Pins) -> Result<(), Error<
 impl<M: SessionManager> Drop for Session<M> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            self.sessions.registry().leave(&slot);
-            count(&self.sessions.registry().counters.destroyed);
+            let registry = self.sessions.registry();
+            if registry.leave(&slot) {
+                count(&registry.counters.destroyed);
+            }
         }
     }
 }

@@ -110,7 +110,10 @@ impl<M: SessionManager> Sessions<M> {
     pub fn resume(&self, id: u64) -> Result<M::Session, Error<M::Error>> {
         let slot = self.registry.find(id).ok_or(Error::Unknown(id))?;
         match &mut *slot.lock() {
-            Place::Here(inside) if inside.suspended => inside.suspended = false,
+            Place::Here(inside) if inside.suspended => {
+                inside.suspended = false;
+                slot.touch(self.registry.now());
+            }
             _ => return Err(Error::Unknown(id)),
         }
         self.registry
@@ -192,7 +195,7 @@ impl<M: SessionManager> Sessions<M> {
         drain
     }
 
-    /// The sessions there are, at this moment.
+    /// The sessions there are at this moment, but for those that are just at work.
     #[must_use]
     pub fn list(&self) -> Vec<SessionInfo> {
         let now = self.registry.now();

@@ -91,6 +91,11 @@ impl<M: SessionManager> Slot<M> {
         self.place.try_lock().ok()
     }
 
+    /// It is used now, at so many milliseconds of the registry's time.
+    pub(crate) fn touch(&self, now: u64) {
+        self.used.store(now, Ordering::Relaxed);
+    }
+
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
@@ -170,10 +175,12 @@ impl<M: SessionManager> Checkout<M> {
         }
     }
 
-    /// Counts what pins the session now.
-    pub(crate) fn recount(&mut self) {
-        let registry = Arc::clone(&self.registry);
-        registry.recount(self);
+    /// Ends the session.
+    pub(crate) fn end(mut self) {
+        if let Some(inside) = self.inside.take() {
+            *self.slot.lock() = Place::Expired;
+            self.registry.forget(self.slot.id, inside);
+        }
     }
 
     fn inside_mut(&mut self) -> &mut Inside<M> {
@@ -201,20 +208,22 @@ impl<M: SessionManager> std::ops::DerefMut for Checkout<M> {
 
 impl<M: SessionManager> Drop for Checkout<M> {
     fn drop(&mut self) {
+        let Some(mut inside) = self.inside.take() else {
+            return;
+        };
+        let mut given_up = None;
         if self.flying {
-            if self.in_transaction() {
-                self.notice = Some(Notice::Interrupted);
+            if inside.in_transaction() {
+                inside.notice = Some(Notice::Interrupted);
                 count(&self.registry.counters.transactions_lost);
             }
-            let lease = self.lose();
-            self.registry.detached(lease.is_some());
-            self.recount();
-            // It goes back as it is; whoever looks at it next finds it open.
-            drop(lease);
+            given_up = inside.lose();
+            self.registry.detached(given_up.is_some());
         }
-        if let Some(inside) = self.inside.take() {
-            self.slot.used.store(self.registry.now(), Ordering::Relaxed);
-            *self.slot.lock() = Place::Here(inside);
-        }
+        self.registry.recount(&mut inside);
+        self.slot.touch(self.registry.now());
+        *self.slot.lock() = Place::Here(inside);
+        // It goes back as it is; whoever looks at it next finds it open.
+        drop(given_up);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::pins::{PinReason, Pins};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// The sessions of a pool in numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,7 +18,7 @@ pub struct SessionStatistics {
     pub ratio: f64,
     /// Sessions created so far, imported ones included.
     pub created: u64,
-    /// Ended by their users so far.
+    /// Ended by their users so far, those left out that were exported.
     pub destroyed: u64,
     /// Ended by the session timeout so far.
     pub expired: u64,
@@ -47,6 +48,9 @@ pub struct SessionStatistics {
     pub tainted: u64,
     /// Sessions that are pinned now, by reason. One may be pinned for several.
     pub pinned: Vec<(PinReason, u64)>,
+    /// What audits have found on connections and in nobody's books, by name, and how often. At most
+    /// 64 names; others than the first count as one.
+    pub residue: Vec<(String, u64)>,
     /// Statements that all sessions share.
     pub statements: u64,
     /// Different lists of settings that sessions and connections share.
@@ -73,7 +77,11 @@ pub(crate) struct Counters {
     pub(crate) idle_in_transaction: AtomicU64,
     pub(crate) tainted: AtomicU64,
     pinned: [AtomicI64; PinReason::ALL.len()],
+    residue: Mutex<Vec<(String, u64)>>,
 }
+
+/// Most names of what audits have found.
+const RESIDUE: usize = 64;
 
 /// Counts one more. Relaxed: the numbers order nothing.
 pub(crate) fn count(counter: &AtomicU64) {
@@ -89,6 +97,21 @@ impl Counters {
         for reason in PinReason::ALL {
             let change = i64::from(after.contains(reason)) - i64::from(before.contains(reason));
             self.pinned[reason as usize].fetch_add(change, Ordering::Relaxed);
+        }
+    }
+
+    /// An audit has found these.
+    pub(crate) fn found(&self, names: &[String]) {
+        let mut residue = self.residue.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in names {
+            let name = match residue.len() < RESIDUE - 1 {
+                true => name.as_str(),
+                false => "others",
+            };
+            match residue.iter_mut().find(|(known, _)| known == name) {
+                Some((_, times)) => *times += 1,
+                None => residue.push((name.to_owned(), 1)),
+            }
         }
     }
 
@@ -129,6 +152,11 @@ impl Counters {
             idle_in_transaction: total(&self.idle_in_transaction),
             tainted: total(&self.tainted),
             pinned: self.pinned(),
+            residue: self
+                .residue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
             ..SessionStatistics::default()
         }
     }

@@ -2,14 +2,18 @@
 
 use crate::driver::{Driver, DriverTask};
 use crate::error::Error;
+use crate::pipeline::four;
+use crate::session::{Stay, all_settings};
 use crate::statements::{Sql, Statements, Wanted};
 use crate::tls::Tls;
 use crate::transport::{AlreadyConnected, Endpoint, driver_config};
 use crate::warm_up::{Extent, perform};
 use crate::watch::{Look, NotificationSender, Status, Taint, Watch, WireCounts};
+use futures_util::future::OptionFuture;
 use pool_core::{CacheStats, WarmUp};
 use pool_multiplex::Label;
 use std::fmt;
+use std::future::ready;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -47,6 +51,8 @@ pub struct PostgresConnection {
     warmth: WarmUp,
     /// What sessions have left on it.
     label: Label,
+    /// What sessions leave there beside that.
+    stay: Stay,
     /// Settings that it was opened with and that the server counts as set by a session: those of the
     /// warm-up.
     baseline: Vec<(String, String)>,
@@ -94,6 +100,7 @@ impl PostgresConnection {
             unsure: Unsure::default(),
             warmth: WarmUp::new(),
             label: Label::new(),
+            stay: Stay::default(),
             baseline: Vec::new(),
             warmth_deallocates: false,
         };
@@ -286,8 +293,21 @@ impl PostgresConnection {
 
     /// Does what a plan says, and keeps what of it succeeded in mind.
     pub(crate) async fn warm_up(&mut self, plan: &WarmUp) -> Result<(), Error> {
-        let (done, outcome) = perform(self, None, plan, Extent::All).await;
+        let statements = plan.statements().iter().map(|one| &one[..]);
+        let asks = !plan.statements().is_empty();
+        // In the same flight.
+        let ((done, outcome), settings, (), ()) = four(
+            perform(self, None, plan, Extent::All),
+            OptionFuture::from(asks.then(|| all_settings(self, statements))),
+            ready(()),
+            ready(()),
+        )
+        .await;
         self.warmth = done;
+        self.baseline = match settings {
+            Some(settings) if outcome.is_ok() => settings?,
+            _ => Vec::new(),
+        };
         self.warmth_deallocates = self.watch.taint().has(Taint::LASTING);
         outcome
     }
@@ -326,13 +346,13 @@ impl PostgresConnection {
         &mut self.label
     }
 
+    pub(crate) const fn stay(&self) -> &Stay {
+        &self.stay
+    }
+
     /// Settings that are there from the start.
     pub(crate) fn baseline(&self) -> &[(String, String)] {
         &self.baseline
-    }
-
-    pub(crate) fn set_baseline(&mut self, settings: Vec<(String, String)>) {
-        self.baseline = settings;
     }
 
     pub(crate) fn watch(&self) -> &Watch {

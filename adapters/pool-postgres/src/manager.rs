@@ -8,7 +8,6 @@ use crate::dsn;
 use crate::error::Error;
 use crate::hosts::{Target, balance};
 use crate::reset::{Reset, full_script, script};
-use crate::session::all_settings;
 use crate::tls::Tls;
 use crate::transport::Endpoint;
 use crate::watch::{Look, Status, Taint};
@@ -141,10 +140,6 @@ impl Manager for PostgresManager {
     /// user.
     async fn warm_up(&self, conn: &mut PostgresConnection, plan: &WarmUp) -> Result<(), Error> {
         conn.warm_up(plan).await?;
-        if conn.is_warm() {
-            let baseline = all_settings(conn).await?;
-            conn.set_baseline(baseline);
-        }
         settled_clean(conn).await
     }
 

@@ -38,23 +38,27 @@ mod refusal;
 mod residue;
 mod run;
 mod scope;
+mod segments;
+mod stay;
 mod subscriptions;
 mod transaction;
 
 pub use operation::{Operation, Reply};
 pub(crate) use residue::all_settings;
+pub(crate) use stay::Stay;
 pub use subscriptions::Heard;
 pub use transaction::{Begin, Tables, Transaction};
 
 use crate::error::Error;
 use crate::manager::PostgresManager;
-use crate::sql::{Kind, Marks, Script, SetValue};
-use operation::{Ask, Got, Known, Parameters};
+use crate::sql::{Kind, Script, SetValue, classify};
+use operation::{Ask, Got, Known, Parameters, Staying};
 use pool_multiplex::transfer::{Blob, Exporter, Keys, UnixSeconds};
 use pool_multiplex::{
     Effect, Modes, PinReason, Pins, Raw, State, Statement, TransactionContext, Work,
 };
-use refusal::{Refusal, check, check_setting, may_pin};
+use refusal::{Refusal, check, check_parameters, check_setting, may_pin};
+use segments::segments;
 use std::fmt;
 use std::sync::Arc;
 use subscriptions::{Subscriptions, listener};
@@ -83,7 +87,10 @@ pub struct Session {
 
 /// A statement of a session, which may run on any connection.
 #[derive(Clone, Debug)]
-pub struct Prepared(Arc<Statement>);
+pub struct Prepared {
+    statement: Arc<Statement>,
+    types: Arc<[Type]>,
+}
 
 /// Parameters of a statement, in order.
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -267,14 +274,31 @@ impl Session {
         if self.serve_aside(&known.script).await? {
             return Ok(Vec::new());
         }
+        check_parameters(&known.script, Parameters::Plain(&[])).map_err(refused)?;
+        let parts = segments(&known.script, sql.len());
+        if parts.len() == 1 {
+            return self.segment(sql, &known.script).await;
+        }
+        let mut messages = Vec::new();
+        for part in parts {
+            let text = &sql[part];
+            messages.append(&mut self.segment(text, &classify(text)).await?);
+        }
+        Ok(messages)
+    }
+
+    async fn segment(
+        &mut self,
+        text: &str,
+        script: &Script,
+    ) -> Result<Vec<SimpleQueryMessage>, SessionError> {
         let ask = Ask::Batch {
-            text: sql,
-            script: &known.script,
-            own_sequences: self.has_sequences()?,
+            text,
+            script,
+            stay: self.staying()?,
         };
-        let work = Work::default().pins(may_pin(&known.script));
-        let ran = self.run(ask, work, &known.script).await;
-        match ran?.0 {
+        let work = Work::default().pins(may_pin(script));
+        match self.run(ask, work, script).await?.0 {
             Got::Messages(messages) => Ok(messages),
             _ => Ok(Vec::new()),
         }
@@ -309,8 +333,11 @@ impl Session {
             known: &known,
         };
         let work = Work::default().statement(statement.id());
-        self.inner.run(Operation(ask), work).await?;
-        Ok(Prepared(statement))
+        let types = match self.inner.run(Operation(ask), work).await?.0 {
+            Got::Types(types) => types,
+            _ => Arc::default(),
+        };
+        Ok(Prepared { statement, types })
     }
 
     /// Begins a transaction. The server learns of it with its first statement.
@@ -561,6 +588,7 @@ impl Session {
         if self.serve_aside(&known.script).await? {
             return Ok((Vec::new(), None));
         }
+        check_parameters(&known.script, parameters).map_err(refused)?;
         let touch = |state: &mut State| {
             let executions = state.statements().executions(statement.id());
             state.statements_mut().touch(statement);
@@ -572,7 +600,7 @@ impl Session {
             known: &known,
             parameters,
             executions,
-            own_sequences: self.has_sequences()?,
+            stay: self.staying()?,
         };
         let work = Work::default()
             .statement(statement.id())
@@ -598,7 +626,6 @@ impl Session {
             self.listen_to_all().await?;
         }
         let ran = self.inner.run(Operation(ask), work).await;
-        self.note_sequences(script)?;
         self.keep_what_is_heard()?;
         ran
     }
@@ -728,16 +755,11 @@ impl Session {
         self.inner.raw().await
     }
 
-    fn has_sequences(&self) -> Result<bool, SessionError> {
-        Ok(self.pins()?.contains(PinReason::LastValue))
-    }
-
-    fn note_sequences(&mut self, script: &Script) -> Result<(), SessionError> {
-        let moved = script.marks.has(Marks::SEQUENCE_MOVED);
-        if moved && self.keeps_last_value {
-            self.inner.note(&Effect::Pin(PinReason::LastValue))?;
-        }
-        Ok(())
+    fn staying(&self) -> Result<Staying, SessionError> {
+        Ok(Staying {
+            keeps_last_value: self.keeps_last_value,
+            has_locks: self.pins()?.contains(PinReason::AdvisoryLock),
+        })
     }
 
     fn statement<S: AsStatement + ?Sized>(
@@ -746,7 +768,7 @@ impl Session {
         types: &[u32],
     ) -> Result<Arc<Statement>, SessionError> {
         match sql.prepared() {
-            Some(prepared) => Ok(Arc::clone(&prepared.0)),
+            Some(prepared) => Ok(Arc::clone(&prepared.statement)),
             None => self.shared(sql.text(), types),
         }
     }
@@ -805,7 +827,7 @@ impl AsStatement for String {
 
 impl AsStatement for Prepared {
     fn text(&self) -> &str {
-        self.0.text()
+        self.statement.text()
     }
 
     fn prepared(&self) -> Option<&Prepared> {
@@ -817,13 +839,13 @@ impl Prepared {
     /// Its text.
     #[must_use]
     pub fn sql(&self) -> &str {
-        self.0.text()
+        self.statement.text()
     }
 
-    /// The types of its parameters.
+    /// The types of its parameters, as the server named them when it was prepared.
     #[must_use]
-    pub fn parameter_types(&self) -> Vec<Type> {
-        known(&self.0).types.get().cloned().unwrap_or_default()
+    pub fn parameter_types(&self) -> &[Type] {
+        &self.types
     }
 }
 

@@ -168,10 +168,27 @@ impl Statements {
             return Ok(statement);
         }
         let statement = client.prepare_typed(wanted.text, wanted.types).await?;
-        let evicted = self.lock().keep(wanted, statement.clone());
+        self.keep(wanted, statement.clone());
+        Ok(statement)
+    }
+
+    /// The same, but one that is prepared now is not kept yet.
+    pub(crate) async fn prepare_apart(
+        &self,
+        client: &Client,
+        wanted: Wanted<'_>,
+    ) -> Result<Statement, Error> {
+        match self.lookup(wanted) {
+            Some(statement) => Ok(statement),
+            None => client.prepare_typed(wanted.text, wanted.types).await,
+        }
+    }
+
+    /// Keeps a statement for those who want it next.
+    pub(crate) fn keep(&self, wanted: Wanted<'_>, statement: Statement) {
+        let evicted = self.lock().keep(wanted, statement);
         // Outside the lock: dropping a statement sends a message.
         drop(evicted);
-        Ok(statement)
     }
 
     /// The statement for `wanted`, if it is cached.

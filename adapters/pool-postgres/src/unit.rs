@@ -226,6 +226,11 @@ pub(crate) async fn run<T>(
         Err(refused) => Sent::nothing(refused),
     };
     let report = Report::new(facts, exchange.finished().await);
+    if let (Some(wanted), Some(Ok(statement))) = (later, &sent.prepared)
+        && report.is_in_force()
+    {
+        conn.statements().keep(wanted, statement.clone());
+    }
     Outcome {
         result: sent.result,
         values: sent.values,
@@ -268,7 +273,7 @@ async fn send<T>(
         Frame::After(text) => values(conn, text).await?,
         _ => Vec::new(),
     };
-    let prepare = |wanted| conn.statements().prepare(conn.client(), wanted);
+    let prepare = |wanted| conn.statements().prepare_apart(conn.client(), wanted);
     let (opening, operation, commit, prepared) = four(
         OptionFuture::from(opening.map(|opening| opening.send(conn))),
         operation,

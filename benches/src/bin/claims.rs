@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use pool_testkit::alloc::CountingAllocator;
+
+/// For the row that counts memory.
+#[global_allocator]
+static ALLOCATOR: CountingAllocator = CountingAllocator::new();
+
 fn main() -> ExitCode {
     pool_benches::claims::command::main()
 }

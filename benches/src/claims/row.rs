@@ -120,12 +120,29 @@ pub struct Figure {
     pub unit: &'static str,
     /// The value.
     pub value: f64,
+    /// It was measured on this machine, and is no function of the trial.
+    pub measured: bool,
 }
 
 impl Outcome {
     /// Adds a figure.
     pub fn push(&mut self, name: &'static str, unit: &'static str, value: f64) {
-        self.figures.push(Figure { name, unit, value });
+        self.figures.push(Figure {
+            name,
+            unit,
+            value,
+            measured: false,
+        });
+    }
+
+    /// Adds a figure that the trial alone does not decide.
+    pub fn measured(&mut self, name: &'static str, unit: &'static str, value: f64) {
+        self.figures.push(Figure {
+            name,
+            unit,
+            value,
+            measured: true,
+        });
     }
 
     /// Adds a time, given in seconds.

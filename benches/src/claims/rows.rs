@@ -1,6 +1,9 @@
 //! The rows there are.
 
+pub mod crowd;
+pub mod heap;
 pub mod herd;
+pub mod resumed;
 pub mod reuse;
 pub mod statements;
 pub mod sticking;
@@ -21,5 +24,9 @@ pub fn all() -> Vec<Box<dyn Experiment>> {
         Box::new(reuse::Reuse),
         Box::new(sticking::Sticking),
         Box::new(herd::Herd),
+        Box::new(resumed::Resumed),
+        Box::new(resumed::Moved),
+        Box::new(crowd::Crowd),
+        Box::new(heap::Heap),
     ]
 }

@@ -28,10 +28,9 @@ pub(crate) async fn read(
     aftermath: &Aftermath,
     wanted: &Settings,
 ) -> Result<Vec<Effect>, Error> {
-    let rows = conn
-        .client()
-        .simple_query(&question(aftermath, wanted))
-        .await?;
+    let baseline = conn.baseline();
+    let question = question(aftermath, wanted, baseline);
+    let rows = conn.client().simple_query(&question).await?;
     let mut found = Found::default();
     for message in &rows {
         if let SimpleQueryMessage::Row(row) = message {
@@ -40,11 +39,12 @@ pub(crate) async fn read(
     }
     if aftermath.all_settings {
         found.miss(wanted);
+        found.compare(baseline);
     }
     Ok(found.effects)
 }
 
-fn question(aftermath: &Aftermath, wanted: &Settings) -> String {
+fn question(aftermath: &Aftermath, wanted: &Settings, baseline: &[(String, String)]) -> String {
     let mut text = String::new();
     let mut ask = |name: &str| {
         let name = literal(name);
@@ -55,10 +55,13 @@ fn question(aftermath: &Aftermath, wanted: &Settings) -> String {
     };
     aftermath.settings.iter().for_each(|name| ask(name));
     if aftermath.all_settings {
-        let made_up = wanted.iter().map(|(name, _)| name);
+        let made_up = wanted.iter().map(|(name, _)| &name[..]);
+        let of_warm_up = baseline.iter().map(|(name, _)| &name[..]);
+        let of_warm_up = of_warm_up.filter(|name| wanted.get(name).is_none());
         made_up
+            .chain(of_warm_up)
             .filter(|name| name.contains('.'))
-            .for_each(|name| ask(name));
+            .for_each(&mut ask);
         ask("role");
         text.push_str(ALL_SETTINGS);
     }
@@ -103,6 +106,25 @@ impl Found {
                 value: value.into(),
             },
         });
+    }
+
+    /// What a warm-up has set, and is as it was, the session has not set.
+    fn compare(&mut self, baseline: &[(String, String)]) {
+        for (name, value) in baseline {
+            let is_it = |effect: &&mut Effect| matches!(effect, Effect::Set { name: set, .. } if set.eq_ignore_ascii_case(name));
+            match self.effects.iter_mut().find(is_it) {
+                Some(effect) => {
+                    if let Effect::Set { name, value: now } = effect
+                        && **now == **value
+                    {
+                        *effect = Effect::Reset(Arc::clone(name));
+                    }
+                }
+                None => self
+                    .effects
+                    .push(Effect::Taint("a block that resets settings")),
+            }
+        }
     }
 
     /// What was set and is not among all that is set, is not set any more.

@@ -6,11 +6,12 @@
 //! [`Aftermath`] says which.
 
 use super::operation::Parameters;
+use super::scope::decides;
 use crate::sql::{
     Argument, Assignment, Isolation, Kind, Marks, Modes, Script, SetConfig, SetValue,
 };
 use crate::watch::{Answer, Status, Tag};
-use pool_multiplex::{Access, Effect, PinReason, Pins};
+use pool_multiplex::{Access, Effect, PinReason};
 use std::sync::Arc;
 
 /// What must be asked once a script has run.
@@ -22,6 +23,8 @@ pub(crate) struct Aftermath {
     pub(crate) all_settings: bool,
     /// Locks or statements of the session may be gone, or not there.
     pub(crate) pins: bool,
+    /// A transaction has ended: locks of the session and of the transaction are told apart only now.
+    pub(crate) ends: bool,
 }
 
 impl Aftermath {
@@ -35,24 +38,16 @@ impl Aftermath {
 pub(crate) struct Followed {
     pub(crate) effects: Vec<Effect>,
     pub(crate) aftermath: Aftermath,
-    /// The session has, or may have, locks of its own.
-    has_locks: bool,
+    /// Names may mean something else until the transaction ends.
+    pub(crate) local_names: bool,
 }
 
 /// Settings that a RESET ALL leaves alone.
 const KEPT_BY_RESET_ALL: &[&str] = &["role", "session_authorization"];
 
-/// What `script` did, of which the server said `answer`, for a session that is pinned by `pins`.
-pub(crate) fn follow(
-    script: &Script,
-    parameters: Parameters<'_>,
-    answer: &Answer,
-    pins: Pins,
-) -> Followed {
-    let mut followed = Followed {
-        has_locks: pins.contains(PinReason::AdvisoryLock),
-        ..Followed::default()
-    };
+/// What `script` did, of which the server said `answer`.
+pub(crate) fn follow(script: &Script, parameters: Parameters<'_>, answer: &Answer) -> Followed {
+    let mut followed = Followed::default();
     let completed = answer.tags.iter().filter(|tag| **tag != Tag::Suspended);
     if completed.clone().count() > script.statements.len().max(1) {
         followed.taint("an answer to more statements than were sent");
@@ -82,6 +77,17 @@ pub(crate) fn follow(
     followed
 }
 
+/// What is left of a script whose transaction was rolled back. It may have come as far as to do all
+/// of it.
+pub(crate) fn outlive(script: &Script) -> Followed {
+    let mut followed = Followed::default();
+    for statement in &script.statements {
+        followed.marks(statement.marks);
+        followed.aftermath.pins |= matches!(statement.kind, Kind::Prepare { .. });
+    }
+    followed
+}
+
 impl Followed {
     fn taint(&mut self, why: &'static str) {
         self.effects.push(Effect::Taint(why));
@@ -93,10 +99,16 @@ impl Followed {
                 assignments,
                 is_local: false,
             } => assignments.iter().for_each(|one| self.assign(one)),
-            Kind::Set { assignments, .. } => self.forget_values(assignments),
+            Kind::Set { assignments, .. } => {
+                self.local_names |= assignments.iter().any(|one| decides(&one.name));
+                self.forget_values(assignments);
+            }
             Kind::Reset { name } => self.effects.push(Effect::Reset(name.as_str().into())),
             Kind::ResetAll => self.effects.push(Effect::ResetAllBut(KEPT_BY_RESET_ALL)),
-            Kind::Do | Kind::Call | Kind::Execute { .. } => self.aftermath.all_settings = true,
+            Kind::Do | Kind::Call | Kind::Execute { .. } => {
+                self.aftermath.all_settings = true;
+                self.local_names = true;
+            }
             Kind::Other => self.taint("a statement that is not known"),
             Kind::DiscardAll => self.discard_all(),
             Kind::DiscardTemporary => self.effects.push(Effect::DropTemporary(None)),
@@ -134,17 +146,15 @@ impl Followed {
     }
 
     fn set_config(&mut self, call: &SetConfig, parameters: Parameters<'_>) {
-        let text = |argument: &Argument| match argument {
-            Argument::Literal(text) => Some(text.clone()),
-            Argument::Parameter(number) => parameters.text(*number),
-            Argument::Null | Argument::Unclear => None,
-        };
+        let text = |argument: &Argument| parameters.argument(argument);
         let is_local = match &call.is_local {
             Argument::Literal(text) => Some(text == "true"),
             _ => None,
         };
         match (text(&call.name), is_local) {
-            (_, Some(true)) => {}
+            (name, Some(true)) => {
+                self.local_names |= name.is_none_or(|name| decides(&name));
+            }
             (Some(name), Some(false)) => {
                 let name: Arc<str> = name.to_ascii_lowercase().into();
                 if call.is_certain
@@ -177,8 +187,7 @@ impl Followed {
             _ => return self.objects(kind),
         };
         let ends = matches!(effect, Effect::Commit { .. } | Effect::Rollback { .. });
-        // Locks of the session and of the transaction are told apart only now.
-        self.aftermath.pins |= ends && self.has_locks;
+        self.aftermath.ends |= ends;
         self.effects.push(effect);
     }
 
@@ -263,7 +272,15 @@ impl Followed {
             });
         if let Some(value) = last {
             *value = spelled.into();
+            return;
         }
+        // The text did not tell the value. It is what holds at the end, so it stands before that.
+        let end = self.effects.pop();
+        self.effects.push(Effect::Set {
+            name: setting.into(),
+            value: spelled.into(),
+        });
+        self.effects.extend(end);
     }
 }
 

@@ -9,9 +9,23 @@ const ROLE: &str = "role";
 
 /// The changes of a prelude, in an order in which each is allowed: out of the role first, since
 /// another may not have the right to set what follows, and into it last.
-pub(crate) fn settings(prelude: &Prelude) -> Result<Settings, SettingError> {
+///
+/// In a transaction that is open already, the role is left as it is unless it is to change: it may be
+/// another until the transaction ends.
+///
+/// What is reset gets back what the connection began with: its `baseline` is what a warm-up has set,
+/// which the server would not give back.
+pub(crate) fn settings(
+    prelude: &Prelude,
+    baseline: &[(String, String)],
+    in_transaction: bool,
+) -> Result<Settings, SettingError> {
     let mut text = Settings::new();
-    let (had, mut wants) = (prelude.has.get(ROLE), prelude.wants.get(ROLE));
+    let (had, wants) = (prelude.has.get(ROLE), prelude.wants.get(ROLE));
+    let (had, mut wants) = match in_transaction && had == wants {
+        true => (None, None),
+        false => (had, wants),
+    };
     if prelude.settings.is_empty() {
         return Ok(text);
     }
@@ -30,7 +44,10 @@ pub(crate) fn settings(prelude: &Prelude) -> Result<Settings, SettingError> {
     } else if had == wants {
         wants = None;
     }
-    for name in prelude.settings.reset.iter().filter(|name| !is_role(name)) {
+    let reset = prelude.settings.reset.iter().filter(|name| !is_role(name));
+    let (to_baseline, to_server): (Vec<_>, Vec<_>) =
+        reset.partition(|name| of(baseline, name).is_some());
+    for name in to_server {
         text.reset(name)?;
     }
     for (name, value) in prelude
@@ -41,10 +58,22 @@ pub(crate) fn settings(prelude: &Prelude) -> Result<Settings, SettingError> {
     {
         text.set(name, value)?;
     }
+    for name in to_baseline {
+        if let Some(value) = of(baseline, name) {
+            text.set(name, value)?;
+        }
+    }
     if let Some(role) = wants {
         text.role(role)?;
     }
     Ok(text)
+}
+
+/// The value that a connection began with.
+pub(crate) fn of<'a>(baseline: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut known = baseline.iter();
+    let known = known.find(|(known, _)| known.eq_ignore_ascii_case(name));
+    known.map(|(_, value)| &value[..])
 }
 
 pub(crate) const fn is_role(name: &str) -> bool {
@@ -59,7 +88,20 @@ pub(crate) fn opening(prelude: &Prelude, settings: &Settings) -> Opening {
         read_only: modes.access.map(|access| access == Access::ReadOnly),
         deferrable: modes.deferrable,
     };
-    Opening::new(modes, settings)
+    match decides_on_transactions(prelude) {
+        true => Opening::behind(modes, settings),
+        false => Opening::new(modes, settings),
+    }
+}
+
+/// Whether it changes how transactions begin.
+fn decides_on_transactions(prelude: &Prelude) -> bool {
+    let changed = prelude.settings.set.iter().map(|(name, _)| name);
+    let mut changed = changed.chain(&prelude.settings.reset);
+    changed.any(|name| {
+        let start = name.get(..20).unwrap_or_default();
+        start.eq_ignore_ascii_case("default_transaction_")
+    })
 }
 
 const fn isolation(isolation: pool_multiplex::Isolation) -> Isolation {

@@ -36,6 +36,7 @@ impl SessionManager for PostgresManager {
 
     fn accounted(&self, conn: &mut PostgresConnection) {
         // What no command takes back is never accounted for: the connection is closed.
+        conn.stay().left();
         if !conn.watch().taint().has(Taint::LASTING) {
             conn.mark_clean();
         }

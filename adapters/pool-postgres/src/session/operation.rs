@@ -1,8 +1,8 @@
 //! What a session asks of a connection, and what it gets back.
 
-use crate::sql::Script;
+use crate::sql::{Argument, Script};
 use pool_multiplex::Statement as Shared;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, SimpleQueryMessage};
 
@@ -30,14 +30,13 @@ pub(crate) enum Ask<'a> {
         parameters: Parameters<'a>,
         /// How often the session has run it before.
         executions: u64,
-        /// Values of sequences on the connection are this session's own.
-        own_sequences: bool,
+        stay: Staying,
     },
     /// Any statements, as one text.
     Batch {
         text: &'a str,
         script: &'a Script,
-        own_sequences: bool,
+        stay: Staying,
     },
     /// A statement is prepared, so that its types are known.
     Prepare {
@@ -46,6 +45,15 @@ pub(crate) enum Ask<'a> {
     },
     /// A text of the session's own, whose rows are wanted and which changes nothing.
     Ask(&'static str),
+}
+
+/// What is to be known of a session's stay on a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Staying {
+    /// Values that sequences give are to be kept.
+    pub(crate) keeps_last_value: bool,
+    /// It holds advisory locks, or did.
+    pub(crate) has_locks: bool,
 }
 
 /// Parameters of a statement, in order.
@@ -58,6 +66,15 @@ pub(crate) enum Parameters<'a> {
 }
 
 impl Parameters<'_> {
+    /// What an argument of `set_config` is, if it is known and not NULL.
+    pub(crate) fn argument(&self, argument: &Argument) -> Option<String> {
+        match argument {
+            Argument::Literal(text) => Some(text.clone()),
+            Argument::Parameter(number) => self.text(*number),
+            Argument::Null | Argument::Unclear => None,
+        }
+    }
+
     /// The parameter with this number, from 1, if it is a text.
     pub(crate) fn text(&self, number: u32) -> Option<String> {
         let at = usize::try_from(number).ok()?.checked_sub(1)?;
@@ -81,6 +98,8 @@ pub(crate) enum Got {
     /// Rows, and how many the server says it returned or changed.
     Rows(Vec<Row>, Option<u64>),
     Messages(Vec<SimpleQueryMessage>),
+    /// The types of a statement's parameters.
+    Types(Arc<[Type]>),
     /// The value of a setting, as the server spells it.
     Value(String),
 }
@@ -89,15 +108,43 @@ pub(crate) enum Got {
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) script: Script,
-    /// The types of its parameters, once a server has said so.
-    pub(crate) types: OnceLock<Vec<Type>>,
+    /// The types of its parameters by [scope](super::scope), once a server has said so.
+    types: RwLock<Vec<OfScope>>,
 }
+
+/// The types of a statement's parameters in a scope.
+type OfScope = (Box<str>, Arc<[Type]>);
+
+/// Most scopes for which the types of a statement are known; the oldest is forgotten.
+const SCOPES: usize = 16;
 
 impl Known {
     pub(crate) fn new(text: &str) -> Self {
         Self {
             script: crate::sql::classify(text),
-            types: OnceLock::new(),
+            types: RwLock::new(Vec::new()),
         }
+    }
+
+    /// The types of its parameters where names mean what they do in `scope`.
+    pub(crate) fn types(&self, scope: &str) -> Option<Arc<[Type]>> {
+        let types = self.types.read().unwrap_or_else(PoisonError::into_inner);
+        let mut of_scope = types.iter().filter(|(known, _)| **known == *scope);
+        of_scope.next().map(|(_, types)| Arc::clone(types))
+    }
+
+    pub(crate) fn learn(&self, scope: &str, learned: Arc<[Type]>) {
+        self.forget(scope);
+        let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
+        if types.len() == SCOPES {
+            types.remove(0);
+        }
+        types.push((scope.into(), learned));
+    }
+
+    /// They are no longer so: a table has changed, say.
+    pub(crate) fn forget(&self, scope: &str) {
+        let mut types = self.types.write().unwrap_or_else(PoisonError::into_inner);
+        types.retain(|(known, _)| **known != *scope);
     }
 }

@@ -4,6 +4,7 @@
 //! the next one, is refused before it is sent, with what to do instead. A few that would take away
 //! what the driver relies on are replaced by others that do the same for the session alone.
 
+use super::operation::Parameters;
 use crate::reset::{FORGET_PREPARED, FRESH_SESSION};
 use crate::sql::{Kind, Marks, Script, SetValue};
 use pool_multiplex::{PinReason, Pins};
@@ -30,6 +31,21 @@ pub(crate) fn check(script: &Script) -> Result<(), Refusal> {
     }
     for statement in &script.statements {
         check_kind(&statement.kind, script.is_single())?;
+    }
+    Ok(())
+}
+
+/// Whether it can with these parameters, which may name a setting.
+pub(crate) fn check_parameters(script: &Script, parameters: Parameters<'_>) -> Result<(), Refusal> {
+    for call in &script.set_config {
+        let Some(name) = parameters.argument(&call.name) else {
+            continue;
+        };
+        let value = match parameters.argument(&call.value) {
+            Some(value) => SetValue::Literal(value),
+            None => SetValue::Unclear,
+        };
+        check_setting(&name, Some(&value))?;
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 use crate::connection::PostgresConnection;
 use crate::error::Error;
 use crate::settings::literal;
+use crate::sql::{Argument, Kind, classify};
 use pool_multiplex::{Residue, Settings};
+use std::fmt::Write as _;
 use tokio_postgres::SimpleQueryMessage;
 
 /// Everything that the catalogues tell, in one query.
@@ -65,15 +67,44 @@ async fn is_known(
         .is_some_and(|[_, _, spelled]| spelled == value))
 }
 
-/// What is set on a connection beyond what it was opened with.
-pub(crate) async fn all_settings(
+/// What is set on a connection beyond what it was opened with, by statements of which none but
+/// these have set names that programs have made up.
+pub(crate) async fn all_settings<'a>(
     conn: &PostgresConnection,
+    by: impl Iterator<Item = &'a str>,
 ) -> Result<Vec<(String, String)>, Error> {
-    let found = rows(conn, SETTINGS).await?;
+    let mut query = SETTINGS.to_owned();
+    for name in by.flat_map(made_up) {
+        let name = literal(&name);
+        let _ = write!(
+            query,
+            " UNION ALL SELECT 'setting', {name}, pg_catalog.current_setting({name}, true)"
+        );
+    }
+    let found = rows(conn, &query).await?;
     Ok(found
         .into_iter()
         .map(|[_, name, value]| (name, value))
         .collect())
+}
+
+/// The made-up names that a statement sets.
+fn made_up(statement: &str) -> Vec<String> {
+    let script = classify(statement);
+    let set = script.statements.iter().filter_map(|one| match &one.kind {
+        Kind::Set { assignments, .. } => Some(assignments.iter().map(|one| one.name.clone())),
+        _ => None,
+    });
+    let called = script
+        .set_config
+        .iter()
+        .filter_map(|call| match &call.name {
+            Argument::Literal(name) => Some(name.clone()),
+            _ => None,
+        });
+    let mut names: Vec<_> = set.flatten().chain(called).collect();
+    names.retain(|name| name.contains('.'));
+    names
 }
 
 async fn rows(conn: &PostgresConnection, query: &str) -> Result<Vec<[String; 3]>, Error> {

@@ -4,21 +4,25 @@
 //! fails together with the operation, sent with it in one flight, and read from what the server said.
 
 use super::aftermath;
-use super::effects::{Aftermath, follow};
+use super::effects::{Aftermath, follow, outlive};
 use super::frame::{opening, settings};
-use super::operation::{Ask, Got, Known, Parameters, Reply};
-use super::refusal::in_stead;
-use super::scope::scope;
+use super::operation::{Ask, Got, Known, Parameters, Reply, Staying};
+use super::refusal::{in_stead, may_pin};
+use super::scope::{is_local, scope};
 use crate::connection::PostgresConnection;
 use crate::error::Error;
+use crate::settings::Settings;
 use crate::sql::{Kind, Marks, Script, classify};
 use crate::statements::{Wanted, is_outdated};
 use crate::unit::{self, Effect, End, Frame, Operation, Outcome, Part, Report};
-use crate::watch::{Answer, Status};
+use crate::watch::{Answer, Status, Tag};
 use pool_multiplex::Statement as Shared;
-use pool_multiplex::{Done, Effect as Follows, Failed, Failure, Prelude, TransactionStatus};
+use pool_multiplex::{
+    Done, Effect as Follows, Failed, Failure, PinReason, Prelude, TransactionStatus,
+};
+use std::borrow::Cow;
 use std::future::Future;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{Type, WrongType};
 
 type Ran = Done<Reply, Error>;
 
@@ -27,6 +31,7 @@ const WORTH_A_NAME: u64 = 1;
 
 /// Runs one operation.
 pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'_>) -> Ran {
+    conn.stay().begin(conn);
     let mut ran = match ask {
         Ask::Nothing => Run::new(conn, prelude).bare().await,
         Ask::Rollback => {
@@ -36,12 +41,8 @@ pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'
         }
         Ask::Ask(text) => Run::new(conn, prelude).ask(text).await,
         Ask::Set { name, value } => Run::new(conn, prelude).set(name, value).await,
-        Ask::Batch {
-            text,
-            script,
-            own_sequences,
-        } => {
-            let run = Run::new(conn, prelude).sequences(script, own_sequences);
+        Ask::Batch { text, script, stay } => {
+            let run = Run::new(conn, prelude).staying(stay);
             run.batch(text, script).await
         }
         Ask::Prepare { statement, known } => {
@@ -52,18 +53,20 @@ pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'
             known,
             parameters,
             executions,
-            own_sequences,
+            stay,
         } => {
-            let run = Run::new(conn, prelude).sequences(&known.script, own_sequences);
             let query = Query {
                 statement,
                 known,
                 parameters,
                 executions,
             };
+            let run = Run::new(conn, prelude).staying(stay);
             run.query(&query).await
         }
     };
+    conn.stay()
+        .end(conn, ran.status == Some(TransactionStatus::Idle));
     let changes = conn.statements().take_changes();
     (ran.cached, ran.uncached) = (changes.cached, changes.uncached);
     ran
@@ -82,27 +85,46 @@ struct Query<'a> {
 struct Run<'a> {
     conn: &'a PostgresConnection,
     prelude: &'a Prelude,
-    /// Values of sequences that the connection remembers are another session's.
-    foreign_sequences: bool,
+    /// The session is to stay there whatever it runs.
+    stays: bool,
+    stay: Staying,
 }
 
 impl<'a> Run<'a> {
-    const fn new(conn: &'a PostgresConnection, prelude: &'a Prelude) -> Self {
+    fn new(conn: &'a PostgresConnection, prelude: &'a Prelude) -> Self {
         Self {
             conn,
             prelude,
-            foreign_sequences: false,
+            stays: false,
+            stay: Staying::default(),
         }
     }
 
-    fn sequences(mut self, script: &Script, own: bool) -> Self {
-        self.foreign_sequences = script.marks.has(Marks::SEQUENCE_READ) && !own;
+    const fn staying(mut self, stay: Staying) -> Self {
+        self.stay = stay;
         self
     }
 
+    /// Whether values that sequences gave to others must be forgotten first: the session may ask for
+    /// them while it is there.
+    fn must_forget_sequences(self, script: &Script) -> bool {
+        const SEQUENCES: [Marks; 2] = [Marks::SEQUENCE_READ, Marks::SEQUENCE_MOVED];
+        self.conn.stay().has_foreign_sequences()
+            && (self.stays
+                || self.prelude.begin.is_some()
+                || SEQUENCES.iter().any(|mark| script.marks.has(*mark))
+                || !may_pin(script).is_empty())
+    }
+
+    fn scope(self) -> String {
+        scope(&self.prelude.wants, self.conn.stay().local_names())
+    }
+
     /// Puts the prelude in force and does nothing else.
-    async fn bare(self) -> Ran {
-        if self.prelude.is_empty() {
+    async fn bare(mut self) -> Ran {
+        self.stays = true;
+        let forgets = self.conn.stay().has_foreign_sequences();
+        if self.prelude.is_empty() && !forgets {
             return Done::ok(Reply(Got::Nothing), self.status());
         }
         let operation = unit::batch(self.conn, "", Effect::Reads);
@@ -142,19 +164,27 @@ impl<'a> Run<'a> {
     }
 
     async fn batch(self, text: &str, script: &Script) -> Ran {
-        let text = in_stead(text, script);
-        let operation = unit::batch(self.conn, &text, effect_of(script));
-        let ran = self.frame(operation, script, None).await;
+        let sent = in_stead(text, script);
+        let is_another = matches!(sent, Cow::Owned(_));
+        let operation = unit::batch(self.conn, &sent, effect_of(script));
+        let mut ran = self.frame(operation, script, None).await;
+        if let Some(answer) = ran.answer.as_mut().filter(|_| is_another) {
+            // The statements that were sent stand for one.
+            answer.tags.truncate(usize::from(answer.failure.is_none()));
+        }
         let ran = ran.follow(script, Parameters::Plain(&[])).await;
         ran.conclude(Got::Messages)
     }
 
     async fn prepare(self, statement: &Shared, known: &Known) -> Ran {
-        let scope = scope(&self.prelude.wants);
+        let scope = self.scope();
         let types = declared(statement);
         let wanted = wanted(statement, &types, &scope);
         match self.learn(wanted, known).await {
-            Ok((_, done)) => done,
+            Ok((prepared, mut done)) => {
+                done.result = Ok(Reply(Got::Types(prepared.params().into())));
+                done
+            }
             Err(done) => done,
         }
     }
@@ -165,9 +195,13 @@ impl<'a> Run<'a> {
             Err(Failed {
                 error: Error::Query(error),
                 failure: Failure::Operation,
-            }) => is_outdated(error),
+            }) => is_outdated(error) || is_of_another_type(error),
             _ => false,
         };
+        if outdated {
+            self.conn.statements().clear();
+            query.known.forget(&self.scope());
+        }
         // The server has run nothing, and outside a transaction nobody need know. The statement has
         // been forgotten, so this prepares it anew.
         match outdated && ran.status == Some(TransactionStatus::Idle) {
@@ -177,7 +211,7 @@ impl<'a> Run<'a> {
     }
 
     async fn query_once(self, query: &Query<'_>) -> Ran {
-        let scope = scope(&self.prelude.wants);
+        let scope = self.scope();
         let effect = effect_of(&query.known.script);
         match query.parameters {
             Parameters::Typed(typed) => {
@@ -192,7 +226,7 @@ impl<'a> Run<'a> {
                     let operation = unit::prepared(self.conn, &prepared, plain, effect);
                     return self.rows(operation, query, None).await;
                 }
-                let Some(known) = query.known.types.get() else {
+                let Some(known) = query.known.types(&scope) else {
                     return self.unknown(query, plain, wanted, effect).await;
                 };
                 if known.len() != plain.len() {
@@ -245,11 +279,11 @@ impl<'a> Run<'a> {
         let next = Run {
             conn: self.conn,
             prelude: &settled,
-            foreign_sequences: self.foreign_sequences,
+            ..self
         };
         let operation = unit::prepared(self.conn, &prepared, parameters, effect);
         let mut ran = next.rows(operation, query, None).await;
-        ran.holds = before.holds;
+        (ran.holds, ran.settled) = (before.holds, before.settled);
         ran.effects.splice(..0, before.effects);
         ran
     }
@@ -271,7 +305,9 @@ impl<'a> Run<'a> {
         }
         match prepared {
             Some(Ok(statement)) => {
-                let _ = known.types.set(statement.params().to_vec());
+                if !is_local(wanted.scope) {
+                    known.learn(wanted.scope, statement.params().into());
+                }
                 Ok((statement, done))
             }
             Some(Err(error)) => {
@@ -281,13 +317,14 @@ impl<'a> Run<'a> {
                 } else {
                     Vec::new()
                 };
-                let (holds, status) = (done.holds, done.status);
+                let (holds, settled, status) = (done.holds, done.settled, done.status);
                 let failure = match status {
                     Some(_) => Failure::Operation,
                     None => Failure::Lost,
                 };
                 Err(Done::failed(Error::Query(error), failure)
                     .holds(holds)
+                    .settled(settled)
                     .status(status)
                     .effects(effects))
             }
@@ -315,12 +352,17 @@ impl<'a> Run<'a> {
         later: Option<Wanted<'_>>,
     ) -> Framed<'a, T> {
         let before = self.conn.status_when_answered();
-        let mut changes = match settings(self.prelude) {
+        let mut changes = match settings(self.prelude, self.conn.baseline(), before != Status::Idle)
+        {
             Ok(changes) => changes,
             Err(error) => return self.refused(Error::Setting(error.to_string())),
         };
-        if self.foreign_sequences {
+        let forgets = self.must_forget_sequences(script) && before != Status::Failed;
+        if forgets {
             changes.forget_sequences();
+        }
+        if !script.is_read_only() {
+            self.conn.stay().writes();
         }
         let shape = self.shape(before, script, changes.is_empty());
         let beginning = opening(self.prelude, &changes);
@@ -331,6 +373,10 @@ impl<'a> Run<'a> {
             Shape::Opened => Frame::Opened(&beginning),
         };
         let outcome = unit::run(self.conn, frame, operation, later).await;
+        let opened = outcome.report.opening.iter();
+        if forgets && opened.clone().count() > 0 && opened.clone().all(|a| a.failure.is_none()) {
+            self.conn.stay().forgot_sequences();
+        }
         Framed::new(self, shape, outcome)
     }
 
@@ -353,10 +399,12 @@ impl<'a> Run<'a> {
         Framed {
             run: self,
             holds: false,
+            settled: false,
             status: Some(self.status()),
             effects: Vec::new(),
             prepared: None,
             answer: None,
+            undone: false,
             result: Err(Failed {
                 error,
                 failure: Failure::Prelude,
@@ -381,10 +429,13 @@ enum Shape {
 struct Framed<'a, T> {
     run: Run<'a>,
     holds: bool,
+    settled: bool,
     status: Option<TransactionStatus>,
     effects: Vec<Follows>,
     prepared: Option<Result<tokio_postgres::Statement, tokio_postgres::Error>>,
     answer: Option<Answer>,
+    /// What it did has been rolled back.
+    undone: bool,
     result: Result<T, Failed<Error>>,
 }
 
@@ -398,12 +449,15 @@ impl<'a, T> Framed<'a, T> {
         } = outcome;
         let status = report.status().and_then(status_of);
         let opened = report.opening.iter().all(|answer| answer.failure.is_none());
-        let holds = opened
-            && match shape {
-                Shape::Bare | Shape::After => true,
-                Shape::Opened => status.is_some(),
-                Shape::Whole => report.end() == End::Committed,
-            };
+        let mut openings = report.opening.iter();
+        let settled = openings.any(|answer| answer.tags.contains(&Tag::Commit));
+        let holds = settled
+            || opened
+                && match shape {
+                    Shape::Bare | Shape::After => true,
+                    Shape::Opened => status.is_some(),
+                    Shape::Whole => report.end() == End::Committed,
+                };
         let result = outcome_of(result, &report);
         let mut effects = Vec::new();
         if !opened && shape == Shape::Opened
@@ -412,15 +466,17 @@ impl<'a, T> Framed<'a, T> {
             effects.push(Follows::Failed);
         }
         let undone = shape == Shape::Whole && report.end() != End::Committed;
-        let answer = report.operation.filter(|_| opened && !undone);
+        let answer = report.operation.filter(|_| opened);
         let status = status.filter(|_| !report.overflow);
         Self {
             run,
             holds,
+            settled,
             status,
             effects,
             prepared,
             answer,
+            undone,
             result,
         }
     }
@@ -430,20 +486,65 @@ impl<'a, T> Framed<'a, T> {
         let Some(answer) = self.answer.take() else {
             return self;
         };
-        if script.is_plain() && answer.failure.is_none() {
+        if script.is_plain() && (self.undone || answer.failure.is_none()) {
             return self;
         }
-        let pins = self.run.prelude.pins;
-        let followed = follow(script, parameters, &answer, pins);
+        let followed = match self.undone {
+            true => outlive(script),
+            false => follow(script, parameters, &answer),
+        };
+        if self.run.stay.keeps_last_value && script.marks.has(Marks::SEQUENCE_MOVED) {
+            self.effects.push(Follows::Pin(PinReason::LastValue));
+        }
+        let repairs = self.repairs(script, &followed.effects);
         self.effects.extend(followed.effects);
+        if followed.local_names {
+            self.run.conn.stay().has_local_names();
+        }
         let can_ask = matches!(
             self.status,
             Some(TransactionStatus::Idle | TransactionStatus::Active)
         );
         if can_ask {
+            self.repair(repairs).await;
             self.read_back(followed.aftermath).await;
         }
         self
+    }
+
+    /// What a script has reset to the server's value, and a warm-up had set.
+    fn repairs(&mut self, script: &Script, effects: &[Follows]) -> Vec<(String, String)> {
+        let baseline = self.run.conn.baseline().to_vec();
+        let reset = baseline
+            .into_iter()
+            .filter(|(name, _)| is_reset(effects, name));
+        let reset: Vec<_> = reset.collect();
+        let moves = |effect: &Follows| {
+            matches!(
+                effect,
+                Follows::Rollback { .. } | Follows::RollbackTo(_) | Follows::Savepoint(_)
+            )
+        };
+        if !reset.is_empty() && !script.is_single() && effects.iter().any(moves) {
+            self.effects
+                .push(Follows::Taint("a reset and a rollback in one text"));
+        }
+        reset
+    }
+
+    async fn repair(&mut self, settings: Vec<(String, String)>) {
+        let mut text = Settings::new();
+        let written = settings
+            .iter()
+            .try_for_each(|(name, value)| text.set(name, value));
+        if text.is_empty() {
+            return;
+        }
+        let conn = self.run.conn;
+        let done = written.is_ok() && conn.run(text.as_sql()).await.is_ok();
+        if !done || conn.answered().await.is_err() {
+            self.status = None;
+        }
     }
 
     async fn read_back(&mut self, mut aftermath: Aftermath) {
@@ -454,6 +555,7 @@ impl<'a, T> Framed<'a, T> {
             ));
             aftermath.all_settings = false;
         }
+        aftermath.pins |= aftermath.ends && self.run.stay.has_locks;
         if aftermath.is_nothing() {
             return;
         }
@@ -473,10 +575,22 @@ impl<'a, T> Framed<'a, T> {
             Err(Failed { error, failure }) => Done::failed(error, failure),
         };
         done.holds = self.holds;
+        done.settled = self.settled;
         done.effects = self.effects;
         done.status = self.status;
         done
     }
+}
+
+/// Whether the last that effects did to a setting is a reset.
+fn is_reset(effects: &[Follows], setting: &str) -> bool {
+    let last = effects.iter().rev().find_map(|effect| match effect {
+        Follows::Set { name, .. } => name.eq_ignore_ascii_case(setting).then_some(false),
+        Follows::Reset(name) => name.eq_ignore_ascii_case(setting).then_some(true),
+        Follows::ResetAllBut(_) => Some(true),
+        _ => None,
+    });
+    last == Some(true)
 }
 
 /// What the first error means, if there was one.
@@ -505,6 +619,12 @@ fn outcome_of<T>(
         error: Error::Query(error),
         failure,
     })
+}
+
+/// Whether a parameter is not of the type that the statement had when it was prepared.
+fn is_of_another_type(error: &tokio_postgres::Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.is_some_and(|source| source.is::<WrongType>())
 }
 
 const fn status_of(status: Status) -> Option<TransactionStatus> {

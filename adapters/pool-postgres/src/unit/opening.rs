@@ -78,6 +78,19 @@ impl Opening {
         }
     }
 
+    /// The same for settings that decide how transactions begin: set inside one they would hold for
+    /// the next. So they are committed, and another transaction begun behind them; both in one text,
+    /// of which nothing is done behind what fails.
+    pub(crate) fn behind(modes: Modes, settings: &Settings) -> Self {
+        let mut text = settings.as_sql().trim_end_matches("; ").to_owned();
+        text.push_str("; COMMIT; BEGIN; ");
+        modes.push_to(&mut text);
+        match text.is_ascii() {
+            true => Self::of(format!("{BEGIN}; {text}"), None),
+            false => Self::of(BEGIN.to_owned(), Some(text)),
+        }
+    }
+
     const fn of(first: String, second: Option<String>) -> Self {
         Self { first, second }
     }

@@ -139,11 +139,19 @@ impl Report {
     /// settings.
     pub(crate) fn ran_unframed(&self) -> bool {
         let refused = self.opening.iter().any(|answer| answer.failure.is_some());
-        let ran = self
-            .operation
-            .as_ref()
-            .is_some_and(|answer| answer.failure.is_none());
+        // An empty text is answered well even in a transaction that has failed.
+        let ran = self.operation.as_ref().is_some_and(|answer| {
+            answer.failure.is_none() && answer.tags.iter().any(|tag| *tag != Tag::Empty)
+        });
         refused && ran
+    }
+
+    /// Whether what the opening has set is in force behind the unit, and so was for whatever was sent
+    /// behind it.
+    pub(crate) fn is_in_force(&self) -> bool {
+        let refused = self.opening.iter().any(|answer| answer.failure.is_some());
+        let is_whole = matches!(self.facts.shape, Shape::Whole(_));
+        !refused && (!is_whole || self.end() == End::Committed)
     }
 
     /// What became of the unit's own transaction.

@@ -232,14 +232,9 @@ async fn statement_for_later_goes_along_and_is_found_by_the_next_run() {
     let opening = opening(&[("work_mem", "12MB")]);
     let before = conn.wire_counts();
     let text = "SELECT 7";
+    let later = Some(Wanted::plain(text, &[]));
     let operation = typed(&conn, text, &[], Effect::Reads);
-    let outcome = run(
-        &conn,
-        Frame::Whole(&opening),
-        operation,
-        Some(Wanted::plain(text, &[])),
-    )
-    .await;
+    let outcome = run(&conn, Frame::Whole(&opening), operation, later).await;
     assert_eq!(conn.wire_counts().since(&before).turns, 1);
     assert!(outcome.result.is_ok());
     assert_eq!(outcome.report.rest.len(), 1);
@@ -254,20 +249,40 @@ async fn statement_for_later_goes_along_and_is_found_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn statement_for_later_is_not_kept_where_the_opening_was_refused_or_rolled_back() {
+    let conn = open().await;
+    for (name, value, text) in [
+        ("work_mem", "much", "SELECT 8"),
+        ("work_mem", "12MB", "SELECT 1 / (9 - 9)"),
+    ] {
+        let opening = opening(&[(name, value)]);
+        let later = Some(Wanted::plain(text, &[]));
+        let operation = typed(&conn, text, &[], Effect::Reads);
+        let outcome = run(&conn, Frame::Whole(&opening), operation, later).await;
+        assert!(outcome.result.is_err() && !outcome.report.ran_unframed());
+        assert_eq!(conn.cached_statements(), 0, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn empty_text_behind_a_refused_opening_has_not_run() {
+    let conn = open().await;
+    let opening = opening(&[("work_mem", "much")]);
+    let operation = batch(&conn, "", Effect::Reads);
+    let outcome = run(&conn, Frame::Whole(&opening), operation, None).await;
+    assert!(!outcome.report.ran_unframed() && !outcome.report.is_lost());
+}
+
+#[tokio::test]
 async fn failure_to_prepare_for_later_is_not_the_operations() {
     let conn = open().await;
     let opening = opening(&[]);
     // Where the table is found changes while the statement runs.
     let text = "SELECT set_config('search_path', 'pg_catalog, nowhere', false) FROM unit_only_here";
     fresh(&conn, "unit_only_here", "AS SELECT 1 AS a").await;
+    let later = Some(Wanted::plain(text, &[]));
     let operation = typed(&conn, text, &[], Effect::Writes);
-    let outcome = run(
-        &conn,
-        Frame::Whole(&opening),
-        operation,
-        Some(Wanted::plain(text, &[])),
-    )
-    .await;
+    let outcome = run(&conn, Frame::Whole(&opening), operation, later).await;
     assert!(outcome.result.is_ok());
     assert_eq!(outcome.report.end(), End::Committed);
     let error = outcome.prepared.unwrap().unwrap_err();

@@ -1,10 +1,13 @@
 //! A pool, its sessions, and how to move them.
 
 use pool_core::Pool;
-use pool_multiplex::{SessionConfig, SessionPool as _, Sessions};
-use pool_postgres::{PostgresManager, Session};
+use pool_multiplex::{Modes, PinReason, Pins, SessionConfig, SessionPool as _, Sessions};
+use pool_postgres::tokio_postgres::Config as TokioConfig;
+use pool_postgres::{PostgresConnection, PostgresManager, Session, SessionError};
 use pool_testkit::postgres::{PrivateServer, ServerOptions};
+use pool_testkit::proxy::FaultProxy;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 pub(crate) type PostgresPool = Pool<PostgresManager>;
 
@@ -32,10 +35,45 @@ pub(crate) async fn sessions_with(
     config: SessionConfig,
 ) -> Sessions<PostgresManager> {
     let manager = PostgresManager::new(url()).unwrap();
+    sessions_of(manager, connections, config).await
+}
+
+/// Sessions on the server behind `url`.
+pub(crate) async fn sessions_at(url: &str, connections: u32) -> Sessions<PostgresManager> {
+    let manager = PostgresManager::new(url).unwrap();
+    sessions_of(manager, connections, SessionConfig::new()).await
+}
+
+pub(crate) async fn sessions_of(
+    manager: PostgresManager,
+    connections: u32,
+    config: SessionConfig,
+) -> Sessions<PostgresManager> {
     let builder = PostgresPool::builder(manager)
         .max_size(connections)
+        .acquire_timeout(Duration::from_secs(20))
         .extension(config);
     builder.build().await.unwrap().sessions()
+}
+
+/// A proxy before the server, and sessions that come through it.
+pub(crate) async fn sessions_through_a_proxy(
+    connections: u32,
+) -> (FaultProxy, Sessions<PostgresManager>) {
+    let config: TokioConfig = url().parse().unwrap();
+    let port = config.get_ports()[0];
+    let target = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    let proxy = FaultProxy::start(target).await.unwrap();
+    let user = config.get_user().unwrap();
+    let database = config.get_dbname().unwrap_or(user);
+    let url = format!("postgres://{user}@{}/{database}", proxy.address());
+    let sessions = sessions_at(&url, connections).await;
+    (proxy, sessions)
+}
+
+/// A connection that belongs to no pool.
+pub(crate) async fn observer() -> PostgresConnection {
+    PostgresManager::new(url()).unwrap().open().await.unwrap()
 }
 
 /// The back end that a session runs on.
@@ -49,9 +87,43 @@ pub(crate) async fn ask(session: &mut Session, sql: &str) -> Option<String> {
     session.query_one(sql, &[]).await.unwrap().get(0)
 }
 
+/// One number.
+pub(crate) async fn number(session: &mut Session, sql: &str) -> i64 {
+    session.query_one(sql, &[]).await.unwrap().get(0)
+}
+
 pub(crate) async fn show(session: &mut Session, setting: &str) -> String {
     let sql = format!("SELECT current_setting('{setting}', true)");
     ask(session, &sql).await.unwrap_or_default()
+}
+
+pub(crate) async fn user(session: &mut Session) -> String {
+    ask(session, "SELECT current_user::text").await.unwrap()
+}
+
+/// Statements that must succeed.
+pub(crate) async fn run(session: &mut Session, sql: &str) {
+    if let Err(error) = session.batch(sql).await {
+        panic!("{sql}: {error}");
+    }
+}
+
+pub(crate) async fn begin(session: &mut Session) {
+    session.begin(Modes::default()).await.unwrap();
+}
+
+/// The server's code for an error, or nothing.
+pub(crate) fn code(error: &SessionError) -> &str {
+    let code = error.manager_error().and_then(pool_postgres::Error::code);
+    code.map_or("", |code| code.code())
+}
+
+pub(crate) fn pins(session: &Session) -> Vec<PinReason> {
+    session.pins().unwrap().iter().collect()
+}
+
+pub(crate) fn is_free(session: &Session) -> bool {
+    session.pins().unwrap() == Pins::NONE
 }
 
 /// Another session in a transaction on the connection that `session` had last. As long as it is there,
@@ -62,7 +134,7 @@ pub(crate) async fn occupy(session: &mut Session) -> Occupied {
     let mut others = Vec::new();
     loop {
         let mut other = sessions.create().unwrap();
-        other.begin(pool_multiplex::Modes::default()).await.unwrap();
+        begin(&mut other).await;
         let here = pid(&mut other).await;
         if here == from {
             for mut other in others {
@@ -92,4 +164,56 @@ impl Occupied {
     pub(crate) async fn release(mut self) {
         self.session.rollback().await.unwrap();
     }
+}
+
+/// What `sql` says to the session once it has moved to another back end.
+pub(crate) async fn ask_elsewhere(session: &mut Session, sql: &str) -> String {
+    let occupied = occupy(session).await;
+    let said = ask(session, sql).await.unwrap_or_default();
+    occupied.moved(session).await;
+    occupied.release().await;
+    said
+}
+
+pub(crate) async fn show_elsewhere(session: &mut Session, setting: &str) -> String {
+    let sql = format!("SELECT current_setting('{setting}', true)");
+    ask_elsewhere(session, &sql).await
+}
+
+/// Ends a back end, and waits until it is gone.
+pub(crate) async fn kill(observer: &PostgresConnection, pid: i32) {
+    let sql = "SELECT pg_terminate_backend($1)";
+    observer.query_one(sql, &[&pid]).await.unwrap();
+    let gone = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1";
+    until("the back end is gone", async || {
+        let row = observer.query_one(gone, &[&pid]).await.unwrap();
+        row.get::<_, i64>(0) == 0
+    })
+    .await;
+}
+
+/// Asks again and again until the answer is yes.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !holds().await {
+            pause(2).await;
+        }
+    };
+    let limit = Duration::from_secs(20);
+    assert!(tokio::time::timeout(limit, asking).await.is_ok(), "{what}");
+}
+
+/// Waits for so many milliseconds, which the server may use.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a real server keeps to the machine's time"
+)]
+pub(crate) async fn pause(milliseconds: u64) {
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+}
+
+/// Makes tables and the like anew.
+pub(crate) async fn set_up(sql: &str) {
+    let observer = observer().await;
+    observer.batch_execute(sql).await.unwrap();
 }
