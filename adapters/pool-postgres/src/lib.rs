@@ -94,7 +94,14 @@
 //! - What a session has set is found on any connection (`a_setting_is_found_on_another_connection`,
 //!   `a_role_follows_and_is_nobody_elses`), as the server spells it
 //!   (`set_as_text_is_read_back_as_the_server_spells_it`), and is taken back exactly
-//!   (`rolled_back_settings_are_what_they_were_to_the_savepoint`).
+//!   (`rolled_back_settings_are_what_they_were_to_the_savepoint`). Thirty sessions on four connections
+//!   are as thirty connections (`thirty_sessions_on_four_connections_are_as_thirty_connections`).
+//! - Coming to another's connection takes one round trip
+//!   (`a_session_comes_to_a_connection_of_anothers_in_one_round_trip`), also for a statement that is
+//!   not there yet (`a_statement_that_the_connection_does_not_have_costs_no_round_trip_more`).
+//! - Nothing passes between sessions and plain leases
+//!   (`a_plain_lease_never_sees_the_state_of_a_session`,
+//!   `a_session_never_sees_what_a_plain_lease_has_left`).
 //! - A write or a COMMIT whose reply was lost is
 //!   [of unknown outcome](pool_multiplex::Error::OutcomeUnknown), and never called repeatable
 //!   (`reply_to_the_commit_that_is_cut_leaves_the_outcome_unknown`).
