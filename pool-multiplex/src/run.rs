@@ -142,6 +142,10 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// [`Error::TooManyPinned`]; else as [`run`](Self::run). Nothing is pinned then that was not.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run); a future that is dropped has pinned nothing.
     pub async fn attach(&mut self) -> Result<(), Error<M::Error>> {
         self.settle().await?;
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
