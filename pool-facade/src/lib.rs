@@ -223,7 +223,7 @@
 //! | have sessions set less | [`SessionBuilder`]; where many wait, [`match_waiters`](Builder::match_waiters) |
 //! | find state that functions leave | [`audit`](sessions::SessionConfig::audit), for a round trip more |
 //! | prefer a connection for a request | a [`Placement`]: a hint among what is idle |
-//! | end | [`Pool::close`], which names whoever still holds one |
+//! | end | [`Pool::close`], which names whoever still holds one; where sessions listen, `postgres::stop_listening` first |
 //!
 //! # Coming from another pool
 //!

@@ -124,7 +124,8 @@
 //! trigger changes in secret is found by an [audit](pool_multiplex::SessionConfig::audit) only, which
 //! does not see settings of made-up names. A transaction, a temporary table or a lock is not moved to
 //! another connection: it pins. A role is no barrier against whoever may run any SQL: `RESET ROLE` is
-//! SQL too.
+//! SQL too. The connection that listens for sessions is a lease like others, and a pool that is closed
+//! waits for it: call [`stop_listening`] first.
 
 mod cancel;
 mod classify;
@@ -160,7 +161,7 @@ pub use reset::Reset;
 pub use rustls;
 pub use session::{
     AsStatement, Begin, Heard, Operation, Prepared, Reply, Session, SessionError, Tables,
-    Transaction,
+    Transaction, stop_listening,
 };
 pub use statements::Sql;
 pub use tokio_postgres;

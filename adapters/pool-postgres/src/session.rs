@@ -46,7 +46,7 @@ mod transaction;
 pub use operation::{Operation, Reply};
 pub(crate) use residue::all_settings;
 pub(crate) use stay::Stay;
-pub use subscriptions::Heard;
+pub use subscriptions::{Heard, stop_listening};
 pub use transaction::{Begin, Tables, Transaction};
 
 use crate::error::Error;
@@ -571,7 +571,7 @@ impl Session {
 
     /// Has the pool's connection asked a question of this crate's own.
     pub(crate) async fn ask(&mut self, text: &'static str) -> Result<Vec<Row>, SessionError> {
-        let ran = self.inner.run(Operation(Ask::Ask(text)), Work::default());
+        let ran = self.inner.run(Operation(Ask::Rows(text)), Work::default());
         match ran.await?.0 {
             Got::Rows(rows, _) => Ok(rows),
             _ => Ok(Vec::new()),

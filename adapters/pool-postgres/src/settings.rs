@@ -25,8 +25,6 @@ use std::fmt::Write as _;
 const NAME: usize = 127;
 /// Longest name of a role, in bytes.
 const ROLE: usize = 63;
-/// Most `set_config` calls in a SELECT; the server allows 1664 columns.
-const COLUMNS: usize = 100;
 
 /// Why a setting cannot be written as SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,23 +47,21 @@ pub(crate) enum SettingError {
 
 /// Changes to the settings of a session, as SQL.
 ///
+<<<<<<< HEAD
 /// Values are set by `SET`, which costs the server a third of what a query does, and are those that
 /// it has spelled itself. Lists of names are set by `SELECT set_config(…)`, several in a row: to a
 /// `SET` a literal would be one member of the list.
+=======
+/// By `SET`, which costs the server a third of a query; lists by `set_config`, since to a `SET` a
+/// literal is one member of a list.
+>>>>>>> main
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Settings {
-    text: String,
-    /// Columns in the SELECT at the end of the text, which is open.
-    columns: usize,
-}
+pub(crate) struct Settings(String);
 
 impl Settings {
     /// No changes.
     pub(crate) const fn new() -> Self {
-        Self {
-            text: String::new(),
-            columns: 0,
-        }
+        Self(String::new())
     }
 
     /// Sets `name` for the session.
@@ -81,43 +77,37 @@ impl Settings {
         Ok(())
     }
 
-    /// A SET costs the server a third of a query.
     fn set_value(&mut self, name: &str, value: &str) {
-        self.close();
-        self.text.push_str("SET ");
+        self.0.push_str("SET ");
         self.push_name(name);
-        self.text.push_str(" TO ");
-        push_literal(&mut self.text, value);
-        self.text.push_str("; ");
+        self.0.push_str(" TO ");
+        push_literal(&mut self.0, value);
+        self.0.push_str("; ");
     }
 
-    /// To a SET, a literal is one member of a list.
     fn set_list(&mut self, name: &str, value: &str) {
-        if self.columns == COLUMNS {
-            self.close();
-        }
-        self.text
-            .push_str(if self.columns == 0 { "SELECT " } else { ", " });
-        self.text.push_str("pg_catalog.set_config('");
-        self.text.push_str(name);
-        self.text.push_str("', ");
-        push_literal(&mut self.text, value);
-        self.text.push_str(", false)");
-        self.columns += 1;
+        self.0.push_str("SELECT pg_catalog.set_config('");
+        self.0.push_str(name);
+        self.0.push_str("', ");
+        push_literal(&mut self.0, value);
+        self.0.push_str(", false); ");
     }
 
     fn push_name(&mut self, name: &str) {
         for (at, part) in name.split('.').enumerate() {
             let dot = if at == 0 { "" } else { "." };
             // The parts hold no quotes.
-            let _ = write!(self.text, "{dot}\"{part}\"");
+            let _ = write!(self.0, "{dot}\"{part}\"");
         }
     }
 
     /// Sets `name`, which may be `role`.
     pub(crate) fn set_or_role(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
         match name.eq_ignore_ascii_case("role") {
-            true if value.eq_ignore_ascii_case("none") => Ok(self.no_role()),
+            true if value.eq_ignore_ascii_case("none") => {
+                self.no_role();
+                Ok(())
+            }
             true => self.role(value),
             false => self.set(name, value),
         }
@@ -126,10 +116,9 @@ impl Settings {
     /// Sets `name` to what it was when the connection began.
     pub(crate) fn reset(&mut self, name: &str) -> Result<(), SettingError> {
         check_name(name)?;
-        self.close();
-        self.text.push_str("RESET ");
+        self.0.push_str("RESET ");
         self.push_name(name);
-        self.text.push_str("; ");
+        self.0.push_str("; ");
         Ok(())
     }
 
@@ -140,46 +129,36 @@ impl Settings {
         if role.is_empty() || role.len() > ROLE || role.contains('\0') || reserved {
             return Err(SettingError::Role);
         }
-        self.close();
-        self.text.push_str("SET ROLE \"");
-        self.text.push_str(&role.replace('"', "\"\""));
-        self.text.push_str("\"; ");
+        self.0.push_str("SET ROLE \"");
+        self.0.push_str(&role.replace('"', "\"\""));
+        self.0.push_str("\"; ");
         Ok(())
     }
 
     /// Becomes the user who logged in again, or takes the role that the connection began with. To be
     /// called first where another role is in force, and settings follow.
     pub(crate) fn reset_role(&mut self) {
-        self.close();
-        self.text.push_str("RESET ROLE; ");
+        self.0.push_str("RESET ROLE; ");
     }
 
     /// Becomes the user who logged in, whatever the connection began with.
     pub(crate) fn no_role(&mut self) {
-        self.close();
-        self.text.push_str("SET ROLE NONE; ");
+        self.0.push_str("SET ROLE NONE; ");
     }
 
     /// Has the connection forget the values that sequences gave to others.
     pub(crate) fn forget_sequences(&mut self) {
-        self.close();
-        self.text.push_str("DISCARD SEQUENCES; ");
-    }
-
-    fn close(&mut self) {
-        if std::mem::take(&mut self.columns) > 0 {
-            self.text.push_str("; ");
-        }
+        self.0.push_str("DISCARD SEQUENCES; ");
     }
 
     /// Whether nothing is changed.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.text.is_empty()
+        self.0.is_empty()
     }
 
-    /// The statements, each followed by a semicolon but perhaps the last.
+    /// The statements, each followed by a semicolon.
     pub(crate) fn as_sql(&self) -> &str {
-        &self.text
+        &self.0
     }
 }
 

@@ -118,11 +118,6 @@ impl Script {
         }
     }
 
-    /// There is nothing in it to run.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.statements.is_empty()
-    }
-
     /// It is one statement, and so can be prepared.
     pub(crate) const fn is_single(&self) -> bool {
         self.statements.len() == 1

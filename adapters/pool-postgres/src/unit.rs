@@ -45,7 +45,6 @@ use crate::pipeline::four;
 use crate::statements::Wanted;
 use futures_util::TryStreamExt as _;
 use futures_util::future::OptionFuture;
-use opening::values;
 use report::{Facts, Shape};
 use std::future::Future;
 use std::pin::pin;
@@ -193,8 +192,6 @@ pub(crate) struct Outcome<T> {
     /// is from. Not yet whether it lasts: the driver takes the answer to the COMMIT of a failed
     /// transaction for a success, so see the report.
     pub(crate) result: Result<T, (Part, Error)>,
-    /// What the server made of each value that was set, in order.
-    pub(crate) values: Vec<String>,
     /// The statement for later, where one was asked for.
     pub(crate) prepared: Option<Result<Statement, Error>>,
     /// What the server said.
@@ -233,7 +230,6 @@ pub(crate) async fn run<T>(
     }
     Outcome {
         result: sent.result,
-        values: sent.values,
         prepared: sent.prepared,
         report,
     }
@@ -242,7 +238,6 @@ pub(crate) async fn run<T>(
 /// What the driver made of it.
 struct Sent<T> {
     result: Result<T, (Part, Error)>,
-    values: Vec<String>,
     prepared: Option<Result<Statement, Error>>,
 }
 
@@ -251,7 +246,6 @@ impl<T> Sent<T> {
     const fn nothing(refused: Error) -> Self {
         Self {
             result: Err((Part::Opening, refused)),
-            values: Vec::new(),
             prepared: None,
         }
     }
@@ -269,10 +263,9 @@ async fn send<T>(
         Frame::Whole(opening) => (Some(opening), true),
         Frame::Opened(opening) => (Some(opening), false),
     };
-    let waited_for = match frame {
-        Frame::After(text) => values(conn, text).await?,
-        _ => Vec::new(),
-    };
+    if let Frame::After(text) = frame {
+        conn.run(text).await?;
+    }
     let prepare = |wanted| conn.statements().prepare_apart(conn.client(), wanted);
     let (opening, operation, commit, prepared) = four(
         OptionFuture::from(opening.map(|opening| opening.send(conn))),
@@ -284,22 +277,14 @@ async fn send<T>(
     if let Err(error) = &operation {
         conn.statements().learn(error);
     }
-    let (values, refused) = match opening {
-        Some(Ok(values)) => (values, None),
-        Some(Err(error)) => (Vec::new(), Some(error)),
-        None => (waited_for, None),
-    };
+    let refused = opening.and_then(Result::err);
     let result = match (refused, operation, commit) {
         (Some(error), ..) => Err((Part::Opening, error)),
         (None, Err(error), _) => Err((Part::Operation, error)),
         (None, Ok(_), Some(Err(error))) => Err((Part::Commit, error)),
         (None, Ok(value), _) => Ok(value),
     };
-    Ok(Sent {
-        result,
-        values,
-        prepared,
-    })
+    Ok(Sent { result, prepared })
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(crate) enum Ask<'a> {
         known: &'a Known,
     },
     /// A text of the session's own, whose rows are wanted and which changes nothing.
-    Ask(&'static str),
+    Rows(&'static str),
 }
 
 /// What is to be known of a session's stay on a connection.

@@ -39,7 +39,7 @@ pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'
             let run = Run::new(conn, prelude);
             run.batch(ROLLBACK, &classify(ROLLBACK)).await
         }
-        Ask::Ask(text) => Run::new(conn, prelude).ask(text).await,
+        Ask::Rows(text) => Run::new(conn, prelude).ask(text).await,
         Ask::Set { name, value } => Run::new(conn, prelude).set(name, value).await,
         Ask::Batch { text, script, stay } => {
             let run = Run::new(conn, prelude).staying(stay);
@@ -460,9 +460,8 @@ impl<'a, T> Framed<'a, T> {
                 };
         let result = outcome_of(result, &report);
         let mut effects = Vec::new();
-        if !opened && shape == Shape::Opened
-            || (!opened && status == Some(TransactionStatus::Failed))
-        {
+        let has_failed = status == Some(TransactionStatus::Failed);
+        if !opened && (shape == Shape::Opened || has_failed) {
             effects.push(Follows::Failed);
         }
         let undone = shape == Shape::Whole && report.end() != End::Committed;

@@ -39,6 +39,16 @@ pub enum Heard {
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions(Vec<Subscription>);
 
+/// Ends all subscriptions of a pool's sessions and gives the connection back that listens for them:
+/// to be called before the pool is closed, which waits for that connection else.
+///
+/// # Cancel safety
+///
+/// Dropping the future ends the subscriptions all the same.
+pub async fn stop_listening(pool: &Pool<PostgresManager>) {
+    listener(pool).close().await;
+}
+
 /// The listener of a pool, which leases a connection while anybody listens.
 pub(super) fn listener(pool: &Pool<PostgresManager>) -> Arc<Listener> {
     pool.extension(|| {

@@ -1,9 +1,9 @@
 //! Settings as text, and as a real server reads them.
 
-use super::{COLUMNS, SettingError, Settings};
+use super::{SettingError, Settings};
+use crate::connection::PostgresConnection;
 use crate::server::open;
 use proptest::prelude::*;
-use tokio_postgres::SimpleQueryMessage;
 
 #[test]
 fn settings_resets_and_role_are_written_in_the_order_asked_for() {
@@ -19,9 +19,8 @@ fn settings_resets_and_role_are_written_in_the_order_asked_for() {
     settings.role(r#"odd "name""#).unwrap();
     assert_eq!(
         settings.as_sql(),
-        "RESET ROLE; SELECT pg_catalog.set_config('work_mem', '7MB', false), \
-         pg_catalog.set_config('app.id', 'O''Neil', false); RESET \"TimeZone\"; \
-         SET ROLE NONE; RESET \"app\".\"tenant\"; \
+        "RESET ROLE; SET \"work_mem\" TO '7MB'; SET \"app\".\"id\" TO 'O''Neil'; \
+         RESET \"TimeZone\"; SET ROLE NONE; RESET \"app\".\"tenant\"; \
          SELECT pg_catalog.set_config('search_path', E'\"a\\\\b\", c', false); \
          SET ROLE \"odd \"\"name\"\"\"; "
     );
@@ -73,14 +72,17 @@ async fn read_back(values: &[String], conforming: &str) -> Vec<String> {
     for (at, value) in values.iter().enumerate() {
         settings.set(&format!("app.v{at}"), value).unwrap();
     }
-    let messages = conn.simple_query(settings.as_sql()).await.unwrap();
+    conn.run(settings.as_sql()).await.unwrap();
     let mut told = Vec::new();
-    for message in messages {
-        if let SimpleQueryMessage::Row(row) = message {
-            told.extend((0..row.len()).map(|at| row.get(at).unwrap().to_owned()));
-        }
+    for at in 0..values.len() {
+        told.push(setting(&conn, &format!("app.v{at}")).await);
     }
     told
+}
+
+async fn setting(conn: &PostgresConnection, name: &str) -> String {
+    let sql = "SELECT current_setting($1)";
+    conn.query_one(sql, &[&name]).await.unwrap().get(0)
 }
 
 proptest! {
@@ -96,8 +98,28 @@ proptest! {
     }
 }
 
+/// A list in one literal is a list, and one name in quotes is one name.
 #[tokio::test]
-async fn more_settings_than_a_select_takes_are_set_by_several() {
-    let values: Vec<String> = (0..2 * COLUMNS + 1).map(|at| at.to_string()).collect();
-    assert_eq!(read_back(&values, "on").await, values);
+async fn lists_are_set_as_they_are_spelled() {
+    let conn = open().await;
+    for value in [
+        "a",
+        "a, b",
+        "\"A b\", c",
+        "\"a, b\"",
+        "\"\"",
+        "\"$user\", public",
+        "\"A\"",
+    ] {
+        let mut settings = Settings::new();
+        settings.set("search_path", value).unwrap();
+        conn.run(settings.as_sql()).await.unwrap();
+        assert_eq!(setting(&conn, "search_path").await, value);
+    }
+    conn.run("CREATE SCHEMA one_word; SET search_path TO 'one_word'")
+        .await
+        .unwrap();
+    let schemas = "SELECT current_schemas(false)::text";
+    let here: String = conn.query_one(schemas, &[]).await.unwrap().get(0);
+    assert_eq!(here, "{one_word}");
 }

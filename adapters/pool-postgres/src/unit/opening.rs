@@ -4,7 +4,7 @@ use crate::connection::PostgresConnection;
 use crate::pipeline::four;
 use crate::settings::Settings;
 use std::future::ready;
-use tokio_postgres::{Error, SimpleQueryMessage};
+use tokio_postgres::Error;
 
 /// How far a transaction is kept apart from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,28 +100,15 @@ impl Opening {
         1 + usize::from(self.second.is_some())
     }
 
-    /// Sends it, all of it at the first poll. What became of each value that it sets.
-    pub(super) async fn send(&self, conn: &PostgresConnection) -> Result<Vec<String>, Error> {
+    /// Sends it, all of it at the first poll.
+    pub(super) async fn send(&self, conn: &PostgresConnection) -> Result<(), Error> {
         let Some(second) = &self.second else {
-            return values(conn, &self.first).await;
+            return conn.run(&self.first).await;
         };
-        let begin = conn.run(&self.first);
-        let (begun, values, (), ()) = four(begin, values(conn, second), ready(()), ready(())).await;
-        begun?;
-        values
+        let (begin, rest) = (conn.run(&self.first), conn.run(second));
+        let (begun, rest, (), ()) = four(begin, rest, ready(()), ready(())).await;
+        begun.and(rest)
     }
-}
-
-/// Runs a text, and collects what its SELECTs return.
-pub(super) async fn values(conn: &PostgresConnection, text: &str) -> Result<Vec<String>, Error> {
-    let mut values = Vec::new();
-    for message in conn.client().simple_query(text).await? {
-        if let SimpleQueryMessage::Row(row) = message {
-            let columns = (0..row.len()).map(|at| row.get(at).unwrap_or_default().to_owned());
-            values.extend(columns);
-        }
-    }
-    Ok(values)
 }
 
 #[cfg(test)]
@@ -162,7 +149,7 @@ mod tests {
         assert_eq!(
             Opening::new(modes, &settings).first,
             "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE; \
-             SELECT pg_catalog.set_config('a.b', 'c', false)"
+             SET \"a\".\"b\" TO 'c'; "
         );
         settings.set("a.b", "ü").unwrap();
         let split = Opening::new(Modes::default(), &settings);

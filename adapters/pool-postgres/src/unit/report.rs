@@ -66,9 +66,6 @@ pub(crate) struct Report {
     pub(crate) operation: Option<Answer>,
     /// To the COMMIT, if there is one and it was answered.
     pub(crate) commit: Option<Answer>,
-    /// To whatever was sent behind: the statement for later, and the driver's own questions for
-    /// types.
-    pub(crate) rest: Vec<Answer>,
     /// [`Look::Settled`] with the status after the unit, or [`Look::Lost`].
     pub(crate) look: Look,
     /// More was said than is kept; see [`Record::overflow`].
@@ -106,7 +103,6 @@ impl Report {
             opening,
             operation,
             commit,
-            rest: answers.collect(),
             look,
             overflow,
             farewell,

@@ -2,7 +2,7 @@
 
 use crate::support::{PostgresPool, sessions, url};
 use pool_multiplex::{SessionPool as _, TransactionStatus};
-use pool_postgres::{Heard, PostgresManager, Session};
+use pool_postgres::{Heard, PostgresManager, Session, stop_listening};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -130,4 +130,17 @@ async fn a_session_that_was_suspended_hears_again() {
     );
     b.batch("NOTIFY again, 'x'").await.unwrap();
     assert_eq!(payload(&mut a).await, "x");
+}
+
+#[tokio::test]
+async fn a_pool_that_listens_no_more_can_be_closed() {
+    let sessions = sessions(3).await;
+    let mut a = sessions.create().unwrap();
+    a.listen("closing").await.unwrap();
+    let pool = sessions.pool().clone();
+    let report = pool.close(Duration::from_millis(50)).await;
+    assert_eq!(report.still_held.len(), 1, "the connection that listens");
+    stop_listening(&pool).await;
+    a.notification().await.unwrap_err();
+    assert!(pool.close(Duration::from_secs(20)).await.is_complete());
 }

@@ -538,7 +538,10 @@ fn empty_texts_have_no_statement_and_do_nothing() {
         "/* SET a = 1 */ ;",
     ] {
         let script = classify(text);
-        assert!(script.is_empty() && !script.is_single(), "{text}");
+        assert!(
+            script.statements.is_empty() && !script.is_single(),
+            "{text}"
+        );
         assert!(script.is_plain() && script.is_read_only(), "{text}");
     }
 }
