@@ -123,7 +123,8 @@
 //! that thousands of them share a few. Everything it has set is put back before its next statement, in
 //! the same round trip; whoever takes a plain lease sees nothing of it. An adapter that can do this
 //! implements [`SessionManager`](sessions::SessionManager) and has a session type that speaks its
-//! dialect, such as `sqlite::SqliteSession`; what all of them can do is in [`sessions`].
+//! dialect, `sqlite::SqliteSession` or `postgres::Session`; what all of them can do is in [`sessions`].
+//! Every pool of such an adapter has sessions:
 //!
 //! ```
 //! # #[cfg(not(feature = "sqlite"))]
@@ -153,6 +154,57 @@
 //! # }
 //! ```
 //!
+//! A pool that is built for sessions, by [`SessionBuilder::sessions`], also has them find a connection
+//! that has their settings and statements already; on others they take any, and bring more along. With
+//! [`match_waiters`](Builder::match_waiters) that goes for those who wait as well: a connection that
+//! comes back may pass up to eight of them to go to one that wishes for what is on it, and nobody is
+//! passed more than 8 times.
+//!
+//! On PostgreSQL a session has settings of any name, a role, prepared statements, savepoints and
+//! notifications:
+//!
+//! ```no_run
+//! # #[cfg(not(feature = "postgres"))]
+//! # fn main() {}
+//! # #[cfg(feature = "postgres")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use pool_facade::affinity::Affinity;
+//! use pool_facade::postgres::PostgresManager;
+//! use pool_facade::sessions::SessionConfig;
+//! use pool_facade::{Pool, SessionBuilder, SessionPool};
+//!
+//! let manager = PostgresManager::builder("postgres://app@db.example/shop")?.build()?;
+//! let config = SessionConfig::new().max_sessions(50_000).max_pinned(10);
+//! let builder = Pool::builder(manager).max_size(100).match_waiters(true);
+//! let (builder, affinity) = builder.sessions(config, Affinity::builder())?;
+//! let pool = builder.build().await?;
+//!
+//! let mut session = pool.sessions().create()?;
+//! session.set("app.tenant", "42").await?;
+//! session.set_role("reader").await?;
+//! let orders = session.prepare("SELECT count(*) FROM orders WHERE shop = $1").await?;
+//! let row = session.query_one(&orders, &[&7_i32]).await?; // prepared where it is not yet
+//! let count: i64 = row.get(0);
+//!
+//! let mut transaction = session.transaction().await?;
+//! transaction.savepoint("before").await?;
+//! transaction.set("work_mem", "64MB").await?;
+//! transaction.rollback_to("before").await?; // work_mem is what it was
+//! transaction.commit().await?;
+//!
+//! session.listen("orders").await?; // holds no connection of its own
+//! let heard = session.notification().await?;
+//! # let _ = (count, heard);
+//! println!("{:?} {:?}", pool.sessions().statistics(), affinity.statistics());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What went wrong says what to do about it: [`sessions::Error::is_retryable`] is true where nothing can
+//! have been done, and a write or a commit whose reply was lost is
+//! [`OutcomeUnknown`](sessions::Error::OutcomeUnknown).
+//!
 //! # Operating it
 //!
 //! | to | call |
@@ -163,9 +215,15 @@
 //! | get rid of connections | [`Pool::evict`], [`Pool::retain`], [`PooledConnection::discard`] |
 //! | know that connections are good, and warm | a policy of [`health`], a [`WarmUp`] |
 //! | keep requests out that would be too many | an [`Admission`]: refusals are typed and take no place |
-//! | see what sessions do | `pool.sessions()`: [`statistics`](sessions::Sessions::statistics), [`list`](sessions::Sessions::list) |
+//! | see what sessions do | `pool.sessions()`: [`statistics`](sessions::Sessions::statistics), [`list`](sessions::Sessions::list); replayed settings, connections met again, what was lost |
+//! | see why a session keeps its connection | its [`pins`](sessions::Session::pins), or those of all in `statistics`; bound them by [`max_pinned`](sessions::SessionConfig::max_pinned) |
+//! | take a connection away from its sessions | [`drain_connection`](sessions::Sessions::drain_connection): they go on elsewhere, the pinned leave it last |
+//! | put a session aside | [`suspend`](sessions::Session::suspend), [`resume`](sessions::Sessions::resume) by its number |
+//! | move sessions to another process | [`export`](sessions::Session::export), [`import`](sessions::Sessions::import): signed, and once |
+//! | have sessions set less | [`SessionBuilder`]; where many wait, [`match_waiters`](Builder::match_waiters) |
+//! | find state that functions leave | [`audit`](sessions::SessionConfig::audit), for a round trip more |
 //! | prefer a connection for a request | a [`Placement`]: a hint among what is idle |
-//! | end | [`Pool::close`], which names whoever still holds one |
+//! | end | [`Pool::close`], which names whoever still holds one; where sessions listen, `postgres::stop_listening` first |
 //!
 //! # Coming from another pool
 //!

@@ -41,7 +41,8 @@ impl SessionConfig {
         Self::default()
     }
 
-    /// The most sessions, suspended ones included. Default 10,000: some tens of megabytes.
+    /// The most sessions, suspended ones included; one more is [refused](crate::Error::TooMany).
+    /// Default 10,000: some tens of megabytes.
     #[must_use]
     pub const fn max_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
@@ -49,14 +50,20 @@ impl SessionConfig {
     }
 
     /// The most sessions that may be pinned to a connection for anything but a transaction: each takes
-    /// one away from all others. Default: no limit but the pool's.
+    /// one away from all others. An operation that shows that it may pin is
+    /// [refused](crate::Error::TooManyPinned) beyond that before it runs; one that does not show it is
+    /// counted afterwards. Default: no limit but the pool's, since how many are too many depends on
+    /// what the others can do without.
     #[must_use]
     pub const fn max_pinned(mut self, sessions: usize) -> Self {
         self.max_pinned = sessions;
         self
     }
 
-    /// For how long a session may be unused before it ends. Default 300 s; `None` for ever.
+    /// For how long a session may be unused before it ends, suspended or not, with whatever it holds.
+    /// `None` for ever. Default 300 s: who has not come back by then is taken to be gone. It is looked
+    /// for eight times in the shorter of the two timeouts, but at least every second and at most every
+    /// 10 ms, so a session may live that much longer.
     #[must_use]
     pub const fn session_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.session_timeout = timeout;
@@ -64,21 +71,26 @@ impl SessionConfig {
     }
 
     /// For how long a session may leave a transaction idle before it is rolled back and its connection
-    /// goes to others; the session lives on. Default: for ever, as on a connection of one's own.
+    /// goes to others. The session lives on, and its next operation fails with
+    /// [`Error::IdleInTransaction`](crate::Error::IdleInTransaction) and does not run. Default: for
+    /// ever, as on a connection of one's own.
     #[must_use]
     pub const fn idle_in_transaction_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.idle_in_transaction_timeout = timeout;
         self
     }
 
-    /// How many statements each session remembers. Default 100, some 2 KiB.
+    /// How many statements each session remembers, the last used ones. Default 100, some 2 KiB: more
+    /// than most parts of a program run. Each use looks through them, so hundreds and not thousands.
     #[must_use]
     pub const fn statement_cache_size(mut self, statements: usize) -> Self {
         self.statement_cache_size = statements;
         self
     }
 
-    /// How many different statements all sessions share; more are not shared. Default 10,000.
+    /// How many different statements all sessions share; more are made for each use anew, and found
+    /// prepared by nobody else. Default 10,000: more than a program has that does not write values
+    /// into its statements.
     #[must_use]
     pub const fn catalogue_size(mut self, statements: usize) -> Self {
         self.catalogue_size = statements;
@@ -99,8 +111,8 @@ impl SessionConfig {
         self.max_interned
     }
 
-    /// Keeps lists of settings in `interner`, which a placement may know as [labels](pool_core::Labels).
-    /// Default: in one of the sessions' own.
+    /// Keeps lists of settings in `interner`, which a placement may know as [labels](pool_core::Labels);
+    /// [`max_interned`](Self::max_interned) is not looked at then. Default: in one of the sessions' own.
     #[must_use]
     pub fn interner(mut self, interner: Interner) -> Self {
         self.interner = Some(interner);
@@ -108,8 +120,8 @@ impl SessionConfig {
     }
 
     /// Whether each connection is asked for hidden state, which a function may have left, before
-    /// another session gets it; costs a round trip each time. What is found costs the connection.
-    /// Default: not.
+    /// another session gets it; costs a round trip or more each time. What is found costs the
+    /// connection. Default: not, since most operations take one round trip and would take two.
     #[must_use]
     pub const fn audit(mut self, audit: bool) -> Self {
         self.audit = audit;
@@ -131,7 +143,9 @@ impl SessionOptions {
         Self::default()
     }
 
-    /// A setting that the session begins with, and that a reset gives back to it.
+    /// A setting that the session begins with, and that a reset gives back to it. Nobody is asked yet:
+    /// one that the server does not take fails the first operation, with
+    /// [`Error::Prelude`](crate::Error::Prelude).
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.baseline.push((name.into(), value.into()));

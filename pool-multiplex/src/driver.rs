@@ -34,10 +34,12 @@ pub trait SessionManager: Manager + Sized {
     /// What comes of it.
     type Reply: Send;
 
-    /// An operation that does nothing: it is run for its prelude.
+    /// An operation that does nothing: it is run for its prelude, by a session that
+    /// [attaches](Session::attach) or [migrates](Session::migrate).
     fn nothing<'a>() -> Self::Operation<'a>;
 
-    /// An operation that rolls the transaction back.
+    /// An operation that rolls the transaction back, for one that was
+    /// [given up](Session::abandon_transaction) on a connection that the session cannot leave.
     fn rollback<'a>() -> Self::Operation<'a>;
 
     /// Whose sessions these are: the user and the database, without secrets. A session that was
@@ -61,7 +63,12 @@ pub trait SessionManager: Manager + Sized {
     ) -> impl Future<Output = Done<Self::Reply, Self::Error>> + Send;
 
     /// Looks for state that is on the connection and in nobody's books: what a function has set, say.
-    /// `expected` are the settings that ought to be there. Asked when sessions are [audited](crate::SessionConfig), and never in a transaction.
+    /// `expected` are the settings that ought to be there. Asked when sessions are
+    /// [audited](crate::SessionConfig::audit), and never in a transaction.
+    ///
+    /// # Errors
+    ///
+    /// What kept it from looking. The connection is closed then, as if something had been found.
     fn probe(
         &self,
         conn: &mut Self::Connection,
@@ -104,9 +111,10 @@ pub struct Done<R, E> {
     pub effects: Vec<Effect>,
     /// Where the server says that the connection stands; `None` if it did not say.
     pub status: Option<TransactionStatus>,
-    /// Statements that the connection has in its cache since.
+    /// Statements that the connection has in its cache since, by their
+    /// [numbers](crate::Statement::id).
     pub cached: Vec<u32>,
-    /// Statements that it has no more.
+    /// Statements that it has no more, by their numbers.
     pub uncached: Vec<u32>,
 }
 
@@ -124,7 +132,7 @@ impl<R, E> Done<R, E> {
         }
     }
 
-    /// One that failed.
+    /// One that failed, of which nothing else is known: with this alone the connection is closed.
     pub const fn failed(error: E, failure: Failure) -> Self {
         Self {
             result: Err(Failed { error, failure }),

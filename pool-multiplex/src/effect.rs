@@ -13,16 +13,18 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Effect {
-    /// A setting of the session has this value now. One that ends with the transaction is none.
+    /// A setting of the session has this value now. A value that ends with the transaction
+    /// (`SET LOCAL`) is no effect: nothing of it is left when the session leaves.
     Set {
         /// The setting, as the server spells it.
         name: Arc<str>,
         /// The value, as the server gives it back.
         value: Arc<str>,
     },
-    /// A setting has the value again that the connection was opened with.
+    /// A setting has the value again that the connection was opened with, and the session wants what
+    /// its baseline says.
     Reset(Arc<str>),
-    /// All settings have, but for those that are named here.
+    /// The same for all settings, but for those that are named here.
     ResetAllBut(&'static [&'static str]),
     /// The statement runs in a transaction of its own that ends with the request, unless another
     /// statement of the same request makes it one that stays.

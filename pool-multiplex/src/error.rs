@@ -66,7 +66,8 @@ pub enum Error<E: StdError + 'static> {
         /// How many may exist.
         limit: usize,
     },
-    /// As many sessions are pinned to their connection as may be.
+    /// As many sessions are pinned to their connection as may be, and the operation might pin one
+    /// more. It did not run.
     #[error(
         "{limit} sessions are pinned to their connections already ({reasons}); raise max_pinned, or have them let go"
     )]
@@ -91,7 +92,8 @@ pub enum Error<E: StdError + 'static> {
     /// No savepoint of this name is set.
     #[error("no savepoint {0:?} is set in this transaction")]
     NoSavepoint(String),
-    /// A session cannot do this.
+    /// A session cannot do this, because it could not take it along or keep it from others. It was
+    /// not run.
     #[error("{what} cannot be done in a session; {remedy}")]
     Refused {
         /// What was asked for.
@@ -105,7 +107,8 @@ pub enum Error<E: StdError + 'static> {
 }
 
 impl<E: StdError + 'static> Error<E> {
-    /// Whether the same can be tried again without danger of doing it twice.
+    /// Whether the same can be tried again without danger of doing it twice: the operation, or the
+    /// transaction where that is what was lost. It need not help, as with a pool that is closed.
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         matches!(

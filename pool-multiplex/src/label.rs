@@ -19,7 +19,8 @@ impl Label {
         Self::default()
     }
 
-    /// Whether the connection is as it was opened.
+    /// Whether no settings differ from those that the connection was opened with. While the label is
+    /// [open](Self::is_open) that says what was there when the session came.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.settings.is_empty()

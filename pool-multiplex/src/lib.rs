@@ -41,29 +41,36 @@
 //! # What holds, and the test that holds it
 //!
 //! - The label of a connection is what is on it, or the connection is reset or closed before anybody
-//!   else gets it (`tests/model.rs`).
-//! - No operation runs unless what its session wants is in force (`tests/running.rs`).
+//!   else gets it (`tests/engine/model.rs`).
+//! - No operation runs unless what its session wants is in force (`tests/engine/running.rs`).
 //! - A rollback takes back exactly what was done since its savepoint (`src/frames/tests.rs`, against
 //!   copies of everything).
-//! - Lost is never "try again" if it might have been carried out (`tests/losing.rs`).
+//! - Lost is never "try again" if it might have been carried out (`tests/engine/losing.rs`).
 //! - A future that is dropped anywhere loses no session and no connection's place
-//!   (`tests/cancelling.rs`).
+//!   (`tests/engine/cancelling.rs`).
+//! - What cannot move keeps the session where it is, for reasons that can be read
+//!   (`tests/engine/pinning.rs`, `tests/engine/moving.rs`).
 //! - A session is exported whole or not at all, and a blob is imported once (`src/transfer/tests`,
-//!   `tests/moving.rs`).
-//! - Everything is bounded: sessions, settings, savepoints, names, statements, blobs, and what is
-//!   shared between sessions goes with the last of them.
+//!   `tests/engine/transferring.rs`).
+//! - What sessions share goes with the last of them, and is bounded (`src/interner/tests.rs`,
+//!   `src/statements/tests.rs`). So is everything else that grows by what a session does: its
+//!   settings, savepoints, names, statements and blobs.
 //!
 //! # What it does not do
 //!
 //! It does not move a transaction, a temporary table or a lock from one connection to another: those
 //! [pin](Pins) the session to its connection until they are gone, and the reasons can be asked for. It
 //! cannot see what a function does in secret; adapters can be asked to [look](SessionConfig::audit).
-//! What is kept here is lost with the process, unless it was [exported](Session::export) before.
+//! What is kept here is lost with the process, unless it was [exported](Session::export) before. It
+//! does not read SQL, and it does not choose connections: it says what a session would like of one
+//! ([`Profile`](pool_core::Profile)), and a placement such as `pool-affinity` chooses.
 //!
 //! # What it costs
 //!
-//! An idle session that has run a hundred statements takes about 4 KiB. An operation takes a lease, a
-//! few short locks of the session's own, and one allocation for the future of its adapter.
+//! An idle session that has run a hundred statements takes a few KiB, and no more than 8
+//! (`tests/memory.rs`). An operation takes a lease, a few short locks of the session's own, and one
+//! allocation for the future of its adapter. To compare what a session wants with what a connection
+//! has is to compare two addresses, as long as they are the same.
 
 mod carry;
 mod config;

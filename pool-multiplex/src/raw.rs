@@ -22,11 +22,12 @@ pub struct Raw<'a, M: SessionManager> {
 }
 
 impl<M: SessionManager> Session<M> {
-    /// Borrows the connection, with the session's state on it. Costs the connection.
+    /// Borrows the connection, with the session's state on it. Costs the connection, and a transaction
+    /// that is open on it: of that the next operation is told ([`Error::Interrupted`]).
     ///
     /// # Errors
     ///
-    /// As [`run`](Self::run).
+    /// As [`run`](Self::run), and [`Error::TooManyPinned`].
     pub async fn raw(&mut self) -> Result<Raw<'_, M>, Error<M::Error>> {
         let pins = Pins::NONE.with(PinReason::Raw);
         self.note(&Effect::Pin(PinReason::Raw))?;

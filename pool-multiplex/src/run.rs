@@ -38,21 +38,24 @@ pub struct Work {
 }
 
 impl Work {
-    /// It runs this statement of the [catalogue](crate::Catalogue).
+    /// It runs this statement of the [catalogue](crate::Catalogue), by its
+    /// [number](crate::Statement::id). A hint, for placements; 0 for none.
     #[must_use]
     pub const fn statement(mut self, statement: u32) -> Self {
         self.statement = statement;
         self
     }
 
-    /// It is of this class.
+    /// It is of this class: see the classes of `pool-affinity`. A hint; 0 for none.
     #[must_use]
     pub const fn class(mut self, class: u32) -> Self {
         self.class = class;
         self
     }
 
-    /// It may pin the session for these reasons.
+    /// It may pin the session for these reasons. It takes one of the
+    /// [places](crate::SessionConfig::max_pinned) for that before it runs, and gives it back if it did
+    /// not pin.
     #[must_use]
     pub const fn pins(mut self, pins: Pins) -> Self {
         self.pins = pins;
@@ -139,6 +142,10 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// [`Error::TooManyPinned`]; else as [`run`](Self::run). Nothing is pinned then that was not.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run); a future that is dropped has pinned nothing.
     pub async fn attach(&mut self) -> Result<(), Error<M::Error>> {
         self.settle().await?;
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;

@@ -55,7 +55,8 @@ impl<M: SessionManager> Session<M> {
         &self.sessions
     }
 
-    /// Looks at the session's state, as it is between two operations. `look` must not use the session.
+    /// Looks at the session's state, as it is between two operations. `look` runs under the session's
+    /// lock and must not use the session.
     ///
     /// # Errors
     ///
@@ -211,6 +212,11 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// As [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    ///
+    /// From the first poll on nothing of [`attach`](Self::attach) pins the session, whether the future is
+    /// completed or dropped.
     pub async fn detach(&mut self) -> Result<(), Error<M::Error>> {
         self.note(&Effect::Unpin(PinReason::Manual))?;
         self.leave_connection().await
@@ -223,6 +229,10 @@ impl<M: SessionManager> Session<M> {
     ///
     /// [`Error::Pinned`]; [`Error::Pool`] if there is no other connection in time; else as
     /// [`run`](Self::run).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run): the session is where it was, or on no connection.
     pub async fn migrate(&mut self) -> Result<(), Error<M::Error>> {
         self.leave_and_attach_elsewhere().await?;
         count(&self.sessions.registry().counters.migrated);
@@ -257,7 +267,10 @@ impl<M: SessionManager> Session<M> {
     /// Ends the session here and gives back all that another process needs to go on with it, signed
     /// with a key of `keys`.
     ///
-    /// The blob is signed and not encrypted: whoever sees it can read the session's settings.
+    /// What travels are settings and baseline, statements with their executions, tags and channels;
+    /// the session gets another number where it is imported. The blob is signed and not encrypted:
+    /// whoever sees it can read the session's settings. It is valid from `now` on for as long as
+    /// `exporter` says, and [imported](Sessions::import) once.
     ///
     /// # Errors
     ///

@@ -61,7 +61,7 @@ pub struct SessionInfo {
     pub transaction: TransactionStatus,
     /// What pins it.
     pub pins: Pins,
-    /// The connection that it holds, if it does.
+    /// The number of the connection that it holds, if it does.
     pub connection: Option<u64>,
     /// Whether it is suspended.
     pub suspended: bool,
@@ -73,15 +73,15 @@ pub struct SessionInfo {
 pub struct ConnectionDrain {
     /// Sessions that had the connection last, and will find their state on another.
     pub moved: usize,
-    /// Sessions that are on it now and leave it when nothing pins them any more; the connection is
-    /// closed then.
+    /// Sessions that are on it now, with what pins them, and leave it when nothing does any more; the
+    /// connection is closed then.
     pub held: Vec<(u64, Pins)>,
-    /// Sessions that were just at work.
+    /// Sessions that were just at work, here or elsewhere. One that was here leaves when it is done.
     pub busy: usize,
 }
 
 impl<M: SessionManager> Sessions<M> {
-    /// A new session. It costs some kilobytes and no connection.
+    /// A new session. It costs some kilobytes and no connection, and nobody is asked.
     ///
     /// # Errors
     ///
@@ -170,8 +170,9 @@ impl<M: SessionManager> Sessions<M> {
         Ok(Session::new(self.clone(), slot).into())
     }
 
-    /// Has a connection closed as soon as nobody is on it: now if it is idle. Its sessions go on with
-    /// all their state on others.
+    /// Has the connection of this number closed as soon as nobody is on it: now if it is idle. Its
+    /// sessions go on with all their state on others. Waits for nothing; the numbers of connections
+    /// are in [`list`](Self::list), [`Session::connection`] and `Pool::holders`.
     pub fn drain_connection(&self, connection: u64) -> ConnectionDrain {
         self.pool.evict(Evict::Connection(connection));
         let mut drain = ConnectionDrain::default();
@@ -233,8 +234,8 @@ impl<M: SessionManager> Sessions<M> {
         }
     }
 
-    /// How many sessions may be pinned for more than a transaction from now on. Those that are stay
-    /// so.
+    /// How many sessions may be pinned for more than a transaction from now on, instead of
+    /// [`max_pinned`](SessionConfig::max_pinned). Those that are stay so.
     pub fn set_max_pinned(&self, limit: usize) {
         self.registry.set_max_pinned(limit);
     }

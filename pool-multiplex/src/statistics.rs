@@ -14,7 +14,7 @@ pub struct SessionStatistics {
     pub suspended: u64,
     /// Of these, on a connection.
     pub attached: u64,
-    /// Sessions per connection of the pool.
+    /// Sessions per connection that the pool has now; per one, if it has none.
     pub ratio: f64,
     /// Sessions created so far, imported ones included.
     pub created: u64,
@@ -28,9 +28,9 @@ pub struct SessionStatistics {
     pub same_connection: u64,
     /// Of these, to one that had its settings already.
     pub same_settings: u64,
-    /// Settings set or reset because a session came to another connection or had changed.
+    /// Settings set or reset in preludes, because a connection did not have what a session wanted.
     pub replayed_settings: u64,
-    /// Statements prepared because a session came to a connection that did not have them.
+    /// Statements prepared on connections that did not have them.
     pub replayed_statements: u64,
     /// Sessions moved by [`migrate`](crate::Session::migrate).
     pub migrated: u64,
@@ -53,7 +53,7 @@ pub struct SessionStatistics {
     pub residue: Vec<(String, u64)>,
     /// Statements that all sessions share.
     pub statements: u64,
-    /// Different lists of settings.
+    /// Different lists of settings that sessions and connections share.
     pub settings: u64,
 }
 

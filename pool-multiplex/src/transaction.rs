@@ -71,8 +71,8 @@ pub struct TransactionContext {
     pub modes: Modes,
     /// The savepoints that can be rolled back to, the oldest first. Names may occur more than once.
     pub savepoints: Vec<Arc<str>>,
-    /// When it began.
+    /// When it began: when the session did, not the server, which learns of it later.
     pub since: Instant,
-    /// Statements that were run in it.
+    /// Operations that were run in it; a text of several statements is one.
     pub statements: u64,
 }

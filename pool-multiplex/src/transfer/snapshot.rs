@@ -33,14 +33,15 @@ pub struct Snapshot {
     pub identity: Arc<str>,
     /// Its id where it comes from. Where it is taken up, it gets another one.
     pub session: u64,
-    /// When it was created.
+    /// When it was created, if whoever exports it knows. [`Session::export`](crate::Session::export)
+    /// does not, and says the time of the export.
     pub created: UnixSeconds,
     /// When it was exported. The life of the blob begins here.
     pub exported: UnixSeconds,
     /// What it began with: what a reset of a setting goes back to.
     #[serde(deserialize_with = "content::map::<_, _, { limits::SETTINGS }>")]
     pub baseline: Settings,
-    /// What differs from that.
+    /// What it wants when it leaves, what it has kept of the baseline included.
     #[serde(deserialize_with = "content::map::<_, _, { limits::SETTINGS }>")]
     pub settings: Settings,
     /// The statements it has prepared, the one used last first.
@@ -53,7 +54,8 @@ pub struct Snapshot {
     /// was not there.
     #[serde(deserialize_with = "content::list::<_, _, { limits::CHANNELS }>")]
     pub channels: Vec<Arc<str>>,
-    /// What its user has put into it.
+    /// What its user has put into it. Empty in the exports of [`Session`](crate::Session), which has
+    /// no place for that.
     #[serde(
         serialize_with = "content::write_data",
         deserialize_with = "content::read_data"
