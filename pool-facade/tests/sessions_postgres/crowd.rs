@@ -138,7 +138,6 @@ async fn a_crowd_on_twenty_connections_reads_back_only_its_own_and_never_has_mor
     assert!((1..=i64::from(CONNECTIONS)).contains(&most), "{most}");
     assert_eq!(pool.status().opened, u64::from(CONNECTIONS));
     assert!(affinity.statistics().routing.statement_hits > 0);
-    println!("{statistics:#?}");
     drop(crowd);
 }
 

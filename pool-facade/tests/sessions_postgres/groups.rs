@@ -1,6 +1,8 @@
 //! Sessions in groups that share their settings: how many settings are sent.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use pool_facade::affinity::{Affinity, AffinityStatistics};
 use pool_facade::postgres::{PostgresManager, Session};
@@ -17,9 +19,9 @@ const SETTINGS: [&str; 3] = ["app.tenant", "search_path", "work_mem"];
 /// Sessions of a group that one client has.
 const SESSIONS: usize = 4;
 
-/// Transactions of each client that are not counted, and that are.
-const WARM_UP: usize = 50;
-const COUNTED: usize = if cfg!(debug_assertions) { 150 } else { 1000 };
+/// Transactions that are not counted, and that are.
+const WARM_UP: usize = 800;
+const COUNTED: usize = if cfg!(debug_assertions) { 2_000 } else { 10_000 };
 
 const LOOK: &str = "SELECT current_setting('app.tenant'), current_setting('search_path'), \
     current_setting('work_mem')";
@@ -92,26 +94,36 @@ impl Client {
         }
     }
 
-    async fn run(&mut self, transactions: usize) {
-        for _ in 0..transactions {
+    /// Lets others go first. Otherwise each would take the connection again that it has just left.
+    async fn pause(&mut self) {
+        for _ in 0..self.chance.usize(..8) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Goes on until all clients together have done what is to be done, so that none is ever alone.
+    async fn run(&mut self, left: &AtomicUsize) {
+        let one = |left: usize| left.checked_sub(1);
+        while left.fetch_update(Relaxed, Relaxed, one).is_ok() {
             let group = self.own[self.chance.usize(..self.own.len())];
             let members = &mut self.groups[group];
             let member = self.chance.usize(..members.len());
             transact(&mut members[member], group).await;
-            // Otherwise each would take the connection again that it has just left.
-            for _ in 0..self.chance.usize(..8) {
-                tokio::task::yield_now().await;
+            if self.own.len() == 1 {
+                self.pause().await;
             }
         }
     }
 }
 
-/// All clients, each as often.
+/// All clients at once.
 async fn all(clients: Vec<Client>, transactions: usize) -> Vec<Client> {
+    let left = Arc::new(AtomicUsize::new(transactions));
     let mut running = JoinSet::new();
     for mut client in clients {
+        let left = Arc::clone(&left);
         running.spawn(async move {
-            client.run(transactions).await;
+            client.run(&left).await;
             client
         });
     }
@@ -135,15 +147,16 @@ async fn measure(
     }
     let clients = all(clients, WARM_UP).await;
     let (log, before) = (Log::mark(), sessions.statistics().replayed_settings);
-    let clients = all(clients, COUNTED).await;
+    all(clients, COUNTED).await;
     let after = sessions.statistics().replayed_settings;
-    let transactions = (clients.len() * COUNTED) as f64;
+    let transactions = COUNTED as f64;
     let figures = Figures {
         known: (after - before) as f64 / transactions,
         seen: log.settings_of(name) as f64 / transactions,
         status: pool.status(),
         statistics: affinity.map(|affinity| affinity.statistics()),
     };
+    println!("{} {} {:?}", figures.status.matched, figures.status.skipped, figures.statistics.map(|s| (s.routing, s.load)));
     println!(
         "{name}: {:.4} settings sent per transaction, {:.4} by the server's log; longest skip {}",
         figures.known, figures.seen, figures.status.longest_skip
