@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use pool_facade::affinity::{Affinity, AffinityStatistics};
+use pool_facade::affinity::{Affinity, RoutingStatistics};
 use pool_facade::postgres::{PostgresManager, Session};
 use pool_facade::sessions::Sessions;
 use pool_facade::{SessionPool as _, Status};
@@ -21,7 +21,11 @@ const SESSIONS: usize = 4;
 
 /// Transactions that are not counted, and that are.
 const WARM_UP: usize = 800;
-const COUNTED: usize = if cfg!(debug_assertions) { 2_000 } else { 10_000 };
+const COUNTED: usize = if cfg!(debug_assertions) {
+    2_000
+} else {
+    10_000
+};
 
 const LOOK: &str = "SELECT current_setting('app.tenant'), current_setting('search_path'), \
     current_setting('work_mem')";
@@ -42,7 +46,7 @@ struct Figures {
     known: f64,
     seen: f64,
     status: Status,
-    statistics: Option<AffinityStatistics>,
+    routing: Option<RoutingStatistics>,
 }
 
 fn values(group: usize) -> [String; SETTINGS.len()] {
@@ -154,9 +158,8 @@ async fn measure(
         known: (after - before) as f64 / transactions,
         seen: log.settings_of(name) as f64 / transactions,
         status: pool.status(),
-        statistics: affinity.map(|affinity| affinity.statistics()),
+        routing: affinity.map(|affinity| affinity.statistics().routing),
     };
-    println!("{} {} {:?}", figures.status.matched, figures.status.skipped, figures.statistics.map(|s| (s.routing, s.load)));
     println!(
         "{name}: {:.4} settings sent per transaction, {:.4} by the server's log; longest skip {}",
         figures.known, figures.seen, figures.status.longest_skip

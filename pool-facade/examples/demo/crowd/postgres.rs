@@ -46,7 +46,8 @@ impl PostgresCrowd {
             None => {
                 let most = u16::try_from(CONNECTIONS + OTHERS)?;
                 let options = ServerOptions::new().max_connections(most.into());
-                let server = tokio::task::spawn_blocking(move || PrivateServer::start(&options)).await??;
+                let server =
+                    tokio::task::spawn_blocking(move || PrivateServer::start(&options)).await??;
                 (server.url(), Some(server))
             }
         };
