@@ -37,6 +37,8 @@ pub struct Cost {
     pub deallocations: u64,
     /// Bytes asked for, not minus those given back.
     pub bytes: u64,
+    /// Bytes given back. A block that grows or shrinks is given back and asked for anew.
+    pub freed: u64,
 }
 
 impl Cost {
@@ -44,13 +46,22 @@ impl Cost {
         allocations: 0,
         deallocations: 0,
         bytes: 0,
+        freed: 0,
     };
+
+    /// Bytes asked for and not given back; less than none where a thread gives back more of what
+    /// others have asked for.
+    #[must_use]
+    pub const fn live(self) -> i64 {
+        self.bytes.wrapping_sub(self.freed).cast_signed()
+    }
 
     const fn since(self, before: Self) -> Self {
         Self {
             allocations: self.allocations - before.allocations,
             deallocations: self.deallocations - before.deallocations,
             bytes: self.bytes - before.bytes,
+            freed: self.freed - before.freed,
         }
     }
 }
@@ -104,7 +115,10 @@ unsafe impl GlobalAlloc for CountingAllocator {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        count(|cost| cost.deallocations += 1);
+        count(|cost| {
+            cost.deallocations += 1;
+            cost.freed += layout.size() as u64;
+        });
         // SAFETY: `block` came from `System` with this layout, by the caller's promise.
         unsafe { System.dealloc(block, layout) }
     }
@@ -117,6 +131,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count_allocation(size);
+        count(|cost| cost.freed += layout.size() as u64);
         // SAFETY: as for `dealloc`; the caller vouches for `size` too.
         unsafe { System.realloc(block, layout, size) }
     }

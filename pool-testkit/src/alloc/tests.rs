@@ -24,6 +24,16 @@ fn growing_counts_as_an_allocation() {
 }
 
 #[test]
+fn live_bytes_are_those_not_given_back() {
+    let (mut memory, cost) = measure(|| Vec::<u8>::with_capacity(100));
+    assert_eq!(cost.live(), 100);
+    let ((), cost) = measure(|| memory.reserve_exact(1000));
+    assert_eq!((cost.freed, cost.live()), (100, 900));
+    let ((), cost) = measure(|| drop(memory));
+    assert_eq!(cost.live(), -1000);
+}
+
+#[test]
 fn work_without_the_heap_costs_nothing() {
     let (sum, cost) = measure(|| (0..1000_u64).sum::<u64>());
     assert_eq!(sum, 499_500);
