@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-use pool_facade::affinity::{Affinity, RoutingStatistics};
+use pool_facade::affinity::Affinity;
 use pool_facade::postgres::{PostgresManager, Session};
 use pool_facade::sessions::Sessions;
 use pool_facade::{SessionPool as _, Status};
@@ -46,7 +46,6 @@ struct Figures {
     known: f64,
     seen: f64,
     status: Status,
-    routing: Option<RoutingStatistics>,
 }
 
 fn values(group: usize) -> [String; SETTINGS.len()] {
@@ -134,12 +133,7 @@ async fn all(clients: Vec<Client>, transactions: usize) -> Vec<Client> {
     running.join_all().await
 }
 
-async fn measure(
-    name: &str,
-    pool: &PostgresPool,
-    affinity: Option<Arc<Affinity>>,
-    load: Load,
-) -> Figures {
+async fn measure(name: &str, pool: &PostgresPool, load: Load) -> Figures {
     let sessions = pool.sessions();
     let count = match load {
         Load::OneEach => GROUPS,
@@ -158,7 +152,6 @@ async fn measure(
         known: (after - before) as f64 / transactions,
         seen: log.settings_of(name) as f64 / transactions,
         status: pool.status(),
-        routing: affinity.map(|affinity| affinity.statistics().routing),
     };
     println!(
         "{name}: {:.4} settings sent per transaction, {:.4} by the server's log; longest skip {}",
@@ -170,15 +163,15 @@ async fn measure(
 /// With affinity.
 async fn chosen(name: &str, load: Load, matching: bool) -> Figures {
     let builder = builder(&server().url(), name, CONNECTIONS).match_waiters(matching);
-    let (pool, affinity) = wired(builder, Affinity::builder()).await;
-    measure(name, &pool, Some(affinity), load).await
+    let (pool, _affinity) = wired(builder, Affinity::builder()).await;
+    measure(name, &pool, load).await
 }
 
 /// Without.
 async fn any(name: &str, load: Load) -> Figures {
     let builder = builder(&server().url(), name, CONNECTIONS);
     let pool = builder.build().await.unwrap();
-    measure(name, &pool, None, load).await
+    measure(name, &pool, load).await
 }
 
 #[tokio::test]
