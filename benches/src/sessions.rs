@@ -24,6 +24,11 @@
 //! write, and never had more connections than allowed. A turn in which anything of this is wrong is a
 //! fault, and a run with faults fails.
 //!
+//! One scenario is about this pool alone: sixteen clients act for eight groups, each with settings in
+//! common, on eight connections, and what differs is whether the pool chooses connections for them and
+//! whether those who wait may pass each other for one that suits them. No pooler outside the process has
+//! such a choice, so nobody is beside.
+//!
 //! Processor time is taken for the server, PgBouncer and this process, each apart: on a machine of few
 //! cores they take it from each other, and a client that needs less leaves more to the server. That
 //! counts for whoever saves it, and is shown.

@@ -196,6 +196,16 @@ pub const ALL: &[About] = &[
         limits: &["direct"],
     },
     About {
+        scenario: "sessions-groups",
+        title: "Sessions: eight groups with settings in common, on eight connections",
+        measures: "Sixteen clients in a closed loop. In each transaction a client acts for one of eight \
+            groups, drawn anew, with the group's app.id, role and search_path in force, and reads all \
+            three back. Contestants differ only in whether the pool prefers a connection that has these \
+            already, and whether it lets those who wait pass each other for one, eight times at most.",
+        also: &["settings sent", "p99", "CPU in all"],
+        limits: &[],
+    },
+    About {
         scenario: MICRO,
         title: "Single operations of this pool",
         measures: "Criterion's samples of single operations, without peers. The range is that of the \

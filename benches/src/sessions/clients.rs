@@ -54,6 +54,8 @@ pub(super) struct Shares {
     pub(super) window: Duration,
     /// What processes used in it.
     pub(super) usage: Usage,
+    /// Settings that were sent in it, if they are counted.
+    pub(super) settings: Option<u64>,
 }
 
 /// Clients that are logged in, each as who it is.
@@ -87,6 +89,7 @@ pub(super) async fn log_in<C: Contestant>(
 
 /// Lets clients work, and takes the measured time in the middle of it.
 pub(super) async fn measure<C: Contestant>(
+    contestant: &C,
     clients: LoggedIn<C>,
     work: Work,
     times: Times,
@@ -99,15 +102,18 @@ pub(super) async fn measure<C: Contestant>(
     }
     tokio::time::sleep(times.warm_up).await;
     let (before, began) = (processes.usage(), Instant::now());
+    let sent_before = contestant.settings_sent();
     stage.set(Stage::MEASURED);
     tokio::time::sleep(times.window).await;
     stage.set(Stage::OVER);
     let (window, usage) = (began.elapsed(), processes.usage().since(before));
+    let sent = contestant.settings_sent().zip(sent_before);
     let mut shares = Shares {
         latencies: Vec::with_capacity(tasks.len()),
         committed: 0,
         window,
         usage,
+        settings: sent.map(|(after, before)| after - before),
     };
     let rest = async {
         while let Some(share) = tasks.join_next().await {

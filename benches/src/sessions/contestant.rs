@@ -54,6 +54,11 @@ pub trait Contestant: Sized + Send + Sync + 'static {
         None
     }
 
+    /// How many settings it has sent to the server so far, if it counts them.
+    fn settings_sent(&self) -> Option<u64> {
+        None
+    }
+
     /// Closes everything; all clients are gone.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
@@ -77,4 +82,10 @@ pub trait Client: Send + 'static {
 
     /// BEGIN with the prepared [`READ`](super::work::READ) of `item`; COMMIT. The value read.
     fn prepared(&mut self, item: i64) -> impl Future<Output = anyhow::Result<i64>> + Send;
+
+    /// As [`read_back`](Self::read_back), with the settings of a group in force; for those who
+    /// [admit](Contestant::admits) it.
+    fn act_for(&mut self, group: usize) -> impl Future<Output = anyhow::Result<Seen>> + Send {
+        async move { anyhow::bail!("does not act for group {group}") }
+    }
 }

@@ -1,6 +1,7 @@
 //! Who takes part.
 
 mod direct;
+mod groups;
 mod ours;
 mod pgbouncer;
 mod wire;
@@ -15,6 +16,7 @@ use crate::outcome::Outcome;
 use crate::record::Group;
 
 pub use self::direct::Direct;
+pub use self::groups::Grouped;
 pub use self::ours::Ours;
 pub use self::pgbouncer::PgBouncer;
 
@@ -53,10 +55,14 @@ impl Entry {
 
 /// All of them, in the order of tables.
 #[must_use]
-pub const fn all() -> [Entry; 3] {
+pub const fn all() -> [Entry; 7] {
     [
         Entry::of::<Ours>(),
         Entry::of::<PgBouncer>(),
         Entry::of::<Direct>(),
+        Entry::of::<Grouped<false, false>>(),
+        Entry::of::<Grouped<false, true>>(),
+        Entry::of::<Grouped<true, false>>(),
+        Entry::of::<Grouped<true, true>>(),
     ]
 }

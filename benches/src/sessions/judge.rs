@@ -6,7 +6,7 @@
 //! limit alone, whose throughput says how still the machine was. Both are shown.
 
 use super::contestant::Contestant;
-use super::contestants::PgBouncer;
+use super::contestants::{Ours, PgBouncer};
 use super::turn::{P99, THROUGHPUT};
 use super::work::{READ_ONLY, READ_WRITE, STATEFUL, STATELESS};
 use crate::record::{Group, Record};
@@ -28,11 +28,11 @@ pub struct Verdict<'r> {
     pub decides: bool,
 }
 
-/// Every figure that may decide; none if nobody of ours took part.
+/// Every figure that may decide; none if sessions of ours did not take part beside PgBouncer.
 #[must_use]
 pub fn verdicts(record: &Record) -> Vec<Verdict<'_>> {
     let mut contestants = record.contestants.iter();
-    let Some(ours) = contestants.find(|one| one.group == Group::Ours) else {
+    let Some(ours) = contestants.find(|one| one.name == Ours::NAME) else {
         return Vec::new();
     };
     let stiller = stiller(record);
@@ -102,7 +102,7 @@ fn noise(record: &Record, variant: &str) -> Option<f64> {
 pub fn render(record: &Record) -> String {
     let verdicts = verdicts(record);
     if verdicts.is_empty() {
-        return "verdict: nobody of ours took part, so there is none".to_owned();
+        return "verdict: sessions did not meet PgBouncer, so there is none".to_owned();
     }
     let mut table = Table::new(vec![
         Column::words("scenario"),

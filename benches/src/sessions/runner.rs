@@ -223,8 +223,8 @@ mod tests {
             sorted.sort_unstable();
             assert!(sorted.into_iter().eq(0..parts.len()));
         }
-        assert_eq!(rounds[0][..2], [0, 1]);
-        assert_eq!(rounds[1][..2], [1, 0]);
+        assert_eq!(rounds[0][..3], [0, 1, 2]);
+        assert_eq!(rounds[1][..3], [1, 2, 0]);
     }
 
     #[test]

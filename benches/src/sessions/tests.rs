@@ -121,7 +121,7 @@ fn site() -> Site {
 #[test]
 fn a_contestant_without_a_flaw_does_all_work_with_all_its_connections() {
     let site = site();
-    for work in Work::ALL {
+    for work in Work::ALL.into_iter().filter(|work| Direct::admits(*work)) {
         let outcome = run::<NONE>(&site, work);
         assert_eq!(outcome.faults, [""; 0], "{work:?}");
         let value = |metric: &str| {

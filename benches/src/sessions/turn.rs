@@ -23,6 +23,9 @@ pub const THROUGHPUT: &str = "throughput";
 /// The other one.
 pub const P99: &str = "p99";
 
+/// Settings that were sent per transaction.
+pub const SETTINGS: &str = "settings sent";
+
 /// How long a turn is.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
@@ -79,7 +82,7 @@ async fn work_of_all<C: Contestant>(
         server: site.process(),
         pooler: contestant.process(),
     };
-    clients::measure::<C>(clients, work, times, processes).await
+    clients::measure(&**contestant, clients, work, times, processes).await
 }
 
 /// The figures of a turn.
@@ -109,6 +112,10 @@ fn figures(shares: &Shares, most: usize) -> Outcome {
             let each = used.as_nanos() as f64 / count;
             outcome.value(metric, "ns/op", Better::Lower, each);
         }
+    }
+    if let Some(settings) = shares.settings.filter(|_| count > 0.0) {
+        let each = settings as f64 / count;
+        outcome.value(SETTINGS, "/op", Better::Lower, each);
     }
     outcome.value("jain", "", Better::Higher, jain(&counts));
     outcome.value("min/max", "", Better::Higher, least_by_most(&counts));
@@ -142,7 +149,7 @@ async fn uncounted_writes(
     let written: i64 = owner.query_typed_one(sum, &[]).await?.try_get(0)?;
     let told = match work {
         Work::ReadWrite => shares.committed,
-        Work::ReadOnly | Work::Stateful | Work::Prepared => 0,
+        Work::ReadOnly | Work::Stateful | Work::Prepared | Work::Groups => 0,
     };
     let agree = u64::try_from(written) == Ok(told);
     Ok((!agree).then(|| "the server has other writes than clients were told of".to_owned()))
@@ -163,6 +170,7 @@ mod tests {
                 pooler: None,
                 client: Some(Duration::from_millis(100)),
             },
+            settings: Some(50),
         }
     }
 
@@ -178,6 +186,7 @@ mod tests {
         assert_eq!(value(&outcome, "CPU in all"), Some(2_500_000.0));
         assert_eq!(value(&outcome, "CPU server"), Some(2_000_000.0));
         assert_eq!(value(&outcome, "CPU pooler"), None);
+        assert_eq!(value(&outcome, SETTINGS), Some(0.25));
         let share = value(&outcome, "min/max").expect("it is taken");
         assert!((share - 1.0 / 3.0).abs() < 1e-9, "{share}");
     }

@@ -15,15 +15,18 @@ pub enum Work {
     Stateful,
     /// As [`ReadOnly`](Self::ReadOnly), but the statement is one that the client has prepared.
     Prepared,
+    /// The client acts for another group each time, whose settings must be in force.
+    Groups,
 }
 
 impl Work {
     /// In the order of the run.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::ReadOnly,
         Self::ReadWrite,
         Self::Stateful,
         Self::Prepared,
+        Self::Groups,
     ];
 
     /// As in records.
@@ -33,6 +36,7 @@ impl Work {
             Self::ReadOnly | Self::ReadWrite => STATELESS,
             Self::Stateful => STATEFUL,
             Self::Prepared => PREPARED,
+            Self::Groups => GROUPS,
         }
     }
 
@@ -42,7 +46,7 @@ impl Work {
         match self {
             Self::ReadOnly => READ_ONLY,
             Self::ReadWrite => READ_WRITE,
-            Self::Stateful | Self::Prepared => "",
+            Self::Stateful | Self::Prepared | Self::Groups => "",
         }
     }
 }
@@ -53,6 +57,8 @@ pub const STATELESS: &str = "sessions-stateless";
 pub const STATEFUL: &str = "sessions-stateful";
 /// The scenario in which each client has prepared its statement.
 pub const PREPARED: &str = "sessions-prepared";
+/// The scenario in which clients act for groups with settings in common.
+pub const GROUPS: &str = "sessions-groups";
 /// A variant of [`STATELESS`].
 pub const READ_ONLY: &str = "read-only";
 /// A variant of [`STATELESS`].
@@ -73,6 +79,9 @@ pub const ROLES: usize = 4;
 /// How many schemas clients share; each has a table `place` with its own name in it. No divisor in
 /// common with [`ROLES`], so that all pairs occur.
 pub const SCHEMAS: usize = 5;
+
+/// How many groups there are in [`Work::Groups`]; a group is what the client with its number would be.
+pub const GROUP_COUNT: usize = 8;
 
 /// The value of an item.
 #[must_use]
@@ -111,6 +120,16 @@ impl Identity {
         step.wrapping_add(turn.wrapping_mul(104_729))
             .rem_euclid(ITEMS)
             + 1
+    }
+
+    /// The group for which it acts in its transaction number `turn`: any, the same for every contestant.
+    fn group(&self, turn: i64) -> usize {
+        let seed = (self.number as u64) << 32 ^ turn as u64;
+        // SplitMix64, of which the highest bits are the best.
+        let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed >> 40) as usize % GROUP_COUNT
     }
 }
 
@@ -164,6 +183,13 @@ pub async fn transaction<C: Client>(
             ensure!(seen.is(who), "a client read back what is not its own");
             return Ok(());
         }
+        Work::Groups => {
+            let group = who.group(turn);
+            let seen = client.act_for(group).await?;
+            let is_right = seen.is(&Identity::of(group));
+            ensure!(is_right, "a client read back what is not its group's");
+            return Ok(());
+        }
     };
     ensure!(value == value_of(item), "a reply was that of another query");
     Ok(())
@@ -190,6 +216,19 @@ mod tests {
         let drawn: HashSet<i64> = (0..ITEMS).map(|turn| client.item(turn)).collect();
         assert_eq!(drawn.len(), ITEMS as usize);
         assert!(drawn.iter().all(|item| (1..=ITEMS).contains(item)));
+    }
+
+    #[test]
+    fn groups_are_drawn_about_equally() {
+        let mut drawn = [0; GROUP_COUNT];
+        for number in 0..16 {
+            let client = Identity::of(number);
+            (0..1_000).for_each(|turn| drawn[client.group(turn)] += 1);
+        }
+        assert!(
+            drawn.iter().all(|times| (1_800..2_200).contains(times)),
+            "{drawn:?}"
+        );
     }
 
     #[test]

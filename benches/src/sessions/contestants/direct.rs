@@ -28,8 +28,8 @@ impl Contestant for Direct {
         Ok(String::new())
     }
 
-    fn admits(_work: Work) -> bool {
-        true
+    fn admits(work: Work) -> bool {
+        work != Work::Groups
     }
 
     fn clients(site: &Site) -> usize {
@@ -43,7 +43,7 @@ impl Contestant for Direct {
     async fn client(&self, who: &Identity, work: Work) -> anyhow::Result<Wire> {
         let mut wire = Wire::log_in(self.port, "BEGIN".to_owned()).await?;
         match work {
-            Work::ReadOnly | Work::ReadWrite => {}
+            Work::ReadOnly | Work::ReadWrite | Work::Groups => {}
             Work::Stateful => {
                 let Identity {
                     app, role, schema, ..

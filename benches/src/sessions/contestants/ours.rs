@@ -41,8 +41,8 @@ impl Contestant for Ours {
         Ok(env!("CARGO_PKG_VERSION").to_owned())
     }
 
-    fn admits(_work: Work) -> bool {
-        true
+    fn admits(work: Work) -> bool {
+        work != Work::Groups
     }
 
     async fn open(site: &Site, _work: Work) -> anyhow::Result<Self> {
@@ -65,12 +65,8 @@ impl Contestant for Ours {
         let mut session = self.sessions.create()?;
         let mut read = None;
         match work {
-            Work::ReadOnly | Work::ReadWrite => {}
-            Work::Stateful => {
-                session.set("app.id", &who.app).await?;
-                session.set("search_path", &who.schema).await?;
-                session.set_role(&who.role).await?;
-            }
+            Work::ReadOnly | Work::ReadWrite | Work::Groups => {}
+            Work::Stateful => take_on(&mut session, who).await?,
             Work::Prepared => read = Some(session.prepare_typed(READ, &[Type::INT8]).await?),
         }
         Ok(OurClient { session, read })
@@ -99,15 +95,7 @@ impl Client for OurClient {
     }
 
     async fn read_back(&mut self) -> anyhow::Result<Seen> {
-        let mut tx = self.session.transaction().await?;
-        let rows = tx.query_typed(READ_BACK, &[(&1_i64, Type::INT8)]).await?;
-        tx.commit().await?;
-        let row = rows.first().context("no place")?;
-        Ok(Seen {
-            app: row.get(0),
-            role: row.get(1),
-            place: row.get(2),
-        })
+        read_back(&mut self.session).await
     }
 
     async fn prepared(&mut self, item: i64) -> anyhow::Result<i64> {
@@ -117,4 +105,25 @@ impl Client for OurClient {
         tx.commit().await?;
         Ok(row.get(0))
     }
+}
+
+/// Sets what a client is.
+pub(super) async fn take_on(session: &mut Session, who: &Identity) -> anyhow::Result<()> {
+    session.set("app.id", &who.app).await?;
+    session.set("search_path", &who.schema).await?;
+    session.set_role(&who.role).await?;
+    Ok(())
+}
+
+/// A transaction that reads back what the session is.
+pub(super) async fn read_back(session: &mut Session) -> anyhow::Result<Seen> {
+    let mut tx = session.transaction().await?;
+    let rows = tx.query_typed(READ_BACK, &[(&1_i64, Type::INT8)]).await?;
+    tx.commit().await?;
+    let row = rows.first().context("no place")?;
+    Ok(Seen {
+        app: row.get(0),
+        role: row.get(1),
+        place: row.get(2),
+    })
 }

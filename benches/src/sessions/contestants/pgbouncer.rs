@@ -64,7 +64,7 @@ impl Contestant for PgBouncer {
     }
 
     fn admits(work: Work) -> bool {
-        work != Work::Prepared
+        !matches!(work, Work::Prepared | Work::Groups)
     }
 
     async fn open(site: &Site, _work: Work) -> anyhow::Result<Self> {
@@ -76,7 +76,7 @@ impl Contestant for PgBouncer {
     async fn client(&self, who: &Identity, work: Work) -> anyhow::Result<Wire> {
         let begin = match work {
             Work::Stateful => with_settings(who),
-            Work::ReadOnly | Work::ReadWrite | Work::Prepared => "BEGIN".to_owned(),
+            _ => "BEGIN".to_owned(),
         };
         Wire::log_in(self.process.port(), begin).await
     }
