@@ -47,14 +47,8 @@ pub(crate) enum SettingError {
 
 /// Changes to the settings of a session, as SQL.
 ///
-<<<<<<< HEAD
-/// Values are set by `SET`, which costs the server a third of what a query does, and are those that
-/// it has spelled itself. Lists of names are set by `SELECT set_config(…)`, several in a row: to a
-/// `SET` a literal would be one member of the list.
-=======
 /// By `SET`, which costs the server a third of a query; lists by `set_config`, since to a `SET` a
 /// literal is one member of a list.
->>>>>>> main
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings(String);
 
