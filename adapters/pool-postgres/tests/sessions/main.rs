@@ -10,5 +10,6 @@
 
 mod listening;
 mod processes;
+mod review;
 mod support;
 mod variables;
