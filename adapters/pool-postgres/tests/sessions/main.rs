@@ -18,6 +18,7 @@ mod pins;
 mod processes;
 mod protocol;
 mod refusals;
+mod review;
 mod roles;
 mod statements;
 mod support;
