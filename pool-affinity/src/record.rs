@@ -52,7 +52,7 @@ pub(crate) enum Why {
     Adopted,
     /// It was the best of those that were looked at.
     Best,
-    /// All were above the load bound; it was the least.
+    /// It was above the load bound: as all were, or because it had the label and none below had.
     Least,
     /// It had the best score.
     Score,

@@ -66,7 +66,7 @@ pub struct RoutingStatistics {
     pub adopted: u64,
     /// Chosen as the best of those that were looked at.
     pub best: u64,
-    /// Chosen though above the load bound, as all others were.
+    /// Chosen though above the load bound, as all others were, or as no other had the label.
     pub above_bound: u64,
     /// Leases in which the statement to be run first was cached.
     pub statement_hits: u64,

@@ -93,7 +93,8 @@ impl AffinityBuilder {
         /// By which part the load of a connection is above the mean when Weak ties to it are broken.
         /// Default 0.3; at most 10.
         imbalance: f64 => imbalance;
-        /// No connection is chosen that would have more than so many times the mean load. Default 1.25;
+        /// No connection is chosen that would have more than so many times the mean load, unless it alone
+        /// has the label that is wanted. Default 1.25;
         /// 1 to 100. Nearer to 1 the load is more even and less is found in caches.
         load_factor: f64 => factor;
         /// Sets of statements whose homes are remembered at most. Default 1,024; at least 1, at most

@@ -38,6 +38,8 @@ struct Look<'a> {
     best: Option<Found>,
     /// The one with the lowest load of all.
     least: Option<(f32, Candidate)>,
+    /// The one with the lowest load of those that have the label and are above the bound.
+    overused: Option<(f32, Candidate)>,
 }
 
 impl Affinity {
@@ -63,6 +65,7 @@ impl Affinity {
             seen: 0,
             best: None,
             least: None,
+            overused: None,
         };
         look.around(own);
         if look.best.is_none() {
@@ -176,11 +179,12 @@ impl Look<'_> {
     fn consider(&mut self, candidate: Candidate, origin: Origin) -> bool {
         let record = self.affinity.records.known(candidate);
         let load = record.map_or(0.0, |record| record.load.at(self.bound.epoch));
-        if self.least.is_none_or(|(least, _)| load < least) {
-            self.least = Some((load, candidate));
-        }
+        lower(&mut self.least, load, candidate);
         self.seen += 1;
         if !self.bound.allows(load) {
+            if candidate.label == self.profile.label {
+                lower(&mut self.overused, load, candidate);
+            }
             return false;
         }
         let relative = self.bound.relative(load);
@@ -223,8 +227,15 @@ impl Look<'_> {
 
     /// What it comes to.
     fn end(self, own: &Own) -> Option<(Candidate, Why)> {
-        let Some(best) = self.best else {
-            return self.least.map(|(_, least)| (least, Why::Least));
+        let above = match self.best {
+            // An even load is not worth the settings of two: those that would be put aside here, and
+            // those that come back then.
+            Some(best) if !best.labelled => self.overused,
+            Some(_) => None,
+            None => self.overused.or(self.least),
+        };
+        let Some(best) = self.best.filter(|_| above.is_none()) else {
+            return above.map(|(_, above)| (above, Why::Least));
         };
         let homes = &self.affinity.homes;
         let mut adopted = false;
@@ -253,5 +264,12 @@ impl Look<'_> {
             _ => Why::Best,
         };
         Some((best.candidate, why))
+    }
+}
+
+/// Keeps the one with the lower load.
+fn lower(kept: &mut Option<(f32, Candidate)>, load: f32, candidate: Candidate) {
+    if kept.is_none_or(|(lowest, _)| load < lowest) {
+        *kept = Some((load, candidate));
     }
 }

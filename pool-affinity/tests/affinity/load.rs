@@ -90,6 +90,24 @@ fn when_all_that_are_idle_are_above_the_bound_the_least_used_is_chosen() {
 }
 
 #[test]
+fn the_only_connection_with_the_label_is_taken_above_the_bound_and_of_several_one_below_it() {
+    let mut desk = Desk::new(4, Affinity::builder());
+    desk.even(10);
+    for slot in 0..4 {
+        desk.idle[slot as usize] = at(slot).labelled(slot + 1);
+    }
+    let wants = Profile::new(7).label(2).last(Some(desk.idle[1]));
+    for turn in 1..=60 {
+        assert_eq!(desk.lease(wants).slot, 1, "after {turn} turns");
+    }
+    assert!(desk.affinity.statistics().routing.above_bound > 0);
+    desk.idle[3] = at(3).labelled(2);
+    assert_eq!(desk.choose(wants), Some(3));
+    // A missing statement does not make it a worse one.
+    assert_eq!(desk.choose(wants.statement(5)), Some(3));
+}
+
+#[test]
 fn connections_that_no_list_shows_are_known_and_count() {
     let mut desk = Desk::new(100, Affinity::builder());
     // Nothing but slot 0 is ever leased.

@@ -19,6 +19,9 @@ const SETTINGS: [&str; 3] = ["app.tenant", "search_path", "work_mem"];
 /// Sessions of a group that one client has.
 const SESSIONS: usize = 4;
 
+/// Statements, any of which a transaction may run.
+const STATEMENTS: usize = 20;
+
 /// Transactions that are not counted, and that are.
 const WARM_UP: usize = 800;
 const COUNTED: usize = if cfg!(debug_assertions) {
@@ -62,9 +65,10 @@ async fn member(sessions: &Sessions<PostgresManager>, group: usize) -> Session {
 }
 
 /// One transaction, in which the session sees what its group has set.
-async fn transact(session: &mut Session, group: usize) {
+async fn transact(session: &mut Session, group: usize, statement: usize) {
+    let look = format!("{LOOK} WHERE {statement} = {statement}");
     let mut transaction = session.transaction().await.unwrap();
-    let row = transaction.query_one(LOOK, &[]).await.unwrap();
+    let row = transaction.query_one(&look, &[]).await.unwrap();
     let seen = [0, 1, 2].map(|at| row.get::<_, String>(at));
     transaction.commit().await.unwrap();
     assert_eq!(seen, values(group));
@@ -97,9 +101,10 @@ impl Client {
         }
     }
 
-    /// Lets others go first. Otherwise each would take the connection again that it has just left.
+    /// Lets others go first, the longer the higher its number: otherwise each would take the connection
+    /// again that it has just left, and all would do as much.
     async fn pause(&mut self) {
-        for _ in 0..self.chance.usize(..8) {
+        for _ in 0..self.chance.usize(..4 + 4 * self.own[0]) {
             tokio::task::yield_now().await;
         }
     }
@@ -111,7 +116,8 @@ impl Client {
             let group = self.own[self.chance.usize(..self.own.len())];
             let members = &mut self.groups[group];
             let member = self.chance.usize(..members.len());
-            transact(&mut members[member], group).await;
+            let statement = self.chance.usize(..STATEMENTS);
+            transact(&mut members[member], group, statement).await;
             if self.own.len() == 1 {
                 self.pause().await;
             }
@@ -174,7 +180,7 @@ async fn any(name: &str, load: Load) -> Figures {
     measure(name, &pool, load).await
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_groups_on_eight_connections_send_next_to_no_settings_and_without_affinity_many() {
     let chosen = chosen("groups-chosen", Load::OneEach, false).await;
     assert!(chosen.known <= 0.02, "{chosen:#?}");
@@ -185,7 +191,7 @@ async fn eight_groups_on_eight_connections_send_next_to_no_settings_and_without_
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixteen_clients_of_random_groups_send_fewer_settings_if_waiters_are_matched() {
     const NOTICEABLY: f64 = 0.75;
     let load = Load::Random(16);
