@@ -82,6 +82,9 @@ fn question(aftermath: &Aftermath, wanted: &Settings, baseline: &[(String, Strin
     text
 }
 
+/// Ends a role as well, which is taken again behind the settings.
+const LOGGED_IN: &str = "SET SESSION AUTHORIZATION DEFAULT;";
+
 /// Takes back whatever a block has set, and sets again what was read by [`read`]: what it made up is
 /// listed nowhere, and would be the next session's.
 pub(crate) fn without_made_up(
@@ -95,17 +98,18 @@ pub(crate) fn without_made_up(
         read.iter().any(is_it)
     };
     for (name, value) in baseline.iter().filter(|(name, _)| reset(name)) {
-        text.set(name, value)?;
+        text.set_or_role(name, value)?;
     }
-    for effect in read {
-        match effect {
-            // It is no setting to RESET ALL.
-            Effect::Set { name, .. } if name.eq_ignore_ascii_case("role") => {}
-            Effect::Set { name, value } => text.set(name, value)?,
-            _ => {}
-        }
+    let set = read.iter().filter_map(|effect| match effect {
+        Effect::Set { name, value } => Some((name, value)),
+        _ => None,
+    });
+    let (role, set): (Vec<_>, Vec<_>) =
+        set.partition(|(name, _)| name.eq_ignore_ascii_case("role"));
+    for (name, value) in set.into_iter().chain(role) {
+        text.set_or_role(name, value)?;
     }
-    Ok(format!("RESET ALL; {}", text.as_sql()))
+    Ok(format!("{LOGGED_IN} RESET ALL; {}", text.as_sql()))
 }
 
 #[derive(Default)]

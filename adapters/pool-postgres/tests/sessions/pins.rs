@@ -497,3 +497,24 @@ async fn a_seed_set_by_text_keeps_the_session_where_it_is_and_does_not_follow_it
     assert_eq!(pins(&a), [PinReason::Seed]);
     assert_eq!(a.setting("seed").unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_user_that_a_block_becomes_is_nobody_elses() {
+    let sessions = sessions(1).await;
+    let mut a = sessions.create().unwrap();
+    run(
+        &mut a,
+        "DROP ROLE IF EXISTS of_a_block; CREATE ROLE of_a_block",
+    )
+    .await;
+    run(
+        &mut a,
+        "DO $$ BEGIN SET SESSION AUTHORIZATION of_a_block; END $$",
+    )
+    .await;
+    let mut b = sessions.create().unwrap();
+    for session in [&mut a, &mut b] {
+        let user = ask(session, "SELECT session_user::text").await;
+        assert_eq!(user.as_deref(), Some("postgres"));
+    }
+}
