@@ -58,9 +58,10 @@ pub use transaction::{Begin, Tables, Transaction};
 use crate::error::Error;
 use crate::manager::PostgresManager;
 use crate::sql::{Kind, Script};
+use aftermath::COUNTED;
 use operation::{Ask, Staying};
 use pool_multiplex::transfer::{Blob, Exporter, Keys, UnixSeconds};
-use pool_multiplex::{PinReason, Pins, Raw, Work};
+use pool_multiplex::{PinReason, Pins, Raw, State, Work};
 use refusal::Refusal;
 use std::fmt;
 use subscriptions::Subscriptions;
@@ -216,9 +217,16 @@ impl Session {
     }
 
     fn staying(&self) -> Result<Staying, SessionError> {
+        let pins = self.pins()?;
+        let has_counted = |state: &State| {
+            let scope = state.frames().current();
+            scope.temporary.contains(COUNTED) || scope.held.contains(COUNTED)
+        };
         Ok(Staying {
             keeps_last_value: self.keeps_last_value,
-            has_locks: self.pins()?.contains(PinReason::AdvisoryLock),
+            has_locks: pins.contains(PinReason::AdvisoryLock),
+            has_temporaries: pins.contains(PinReason::TemporaryObject),
+            has_counted: !pins.is_empty() && self.inner.look(has_counted)?,
         })
     }
 }

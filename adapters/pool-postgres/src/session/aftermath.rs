@@ -1,22 +1,30 @@
 //! Reading back what a text does not tell.
 //!
 //! One request behind the operation, and only for statements that ask for it: `SET` as text, whose
-//! value the server may spell otherwise; `DO`, `CALL` and the like, which may set anything; locks and
-//! prepared statements, which are counted by the server alone.
+//! value the server may spell otherwise; `DO`, `CALL` and the like, which may set anything; locks,
+//! prepared statements and temporary objects, which the server counts, whatever a text says of them.
 
 use super::effects::{Aftermath, is_no_role};
 use crate::connection::PostgresConnection;
-use crate::settings::literal;
+use crate::settings::{self, literal};
+use crate::watch::Status;
 use pool_multiplex::{Effect, PinReason, Settings};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio_postgres::{Error, SimpleQueryMessage, SimpleQueryRow};
 
-/// Locks and statements that only this connection has.
+/// Locks, statements, objects of any kind and cursors that only this connection has.
 const PINS: &str = "SELECT 'p', \
     (SELECT pg_catalog.count(*) FROM pg_catalog.pg_locks \
      WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid()) > 0, \
-    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql) > 0;";
+    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql) > 0, \
+    EXISTS (SELECT FROM pg_catalog.pg_depend \
+     WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass \
+     AND refobjid = pg_catalog.pg_my_temp_schema()), \
+    EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable);";
+
+/// What is there and in no text: the server has counted it. No object is called so.
+pub(crate) const COUNTED: &str = "";
 
 /// What is set, but for names that programs have made up.
 const ALL_SETTINGS: &str = "SELECT 'a', name, pg_catalog.current_setting(name) \
@@ -31,7 +39,10 @@ pub(crate) async fn read(
     let baseline = conn.baseline();
     let question = question(aftermath, wanted, baseline);
     let rows = conn.client().simple_query(&question).await?;
-    let mut found = Found::default();
+    let mut found = Found {
+        is_idle: conn.status_when_answered() == Status::Idle,
+        ..Found::default()
+    };
     for message in &rows {
         if let SimpleQueryMessage::Row(row) = message {
             found.take(row);
@@ -71,8 +82,39 @@ fn question(aftermath: &Aftermath, wanted: &Settings, baseline: &[(String, Strin
     text
 }
 
+/// Ends a role as well, which is taken again behind the settings.
+const LOGGED_IN: &str = "SET SESSION AUTHORIZATION DEFAULT;";
+
+/// Takes back whatever a block has set, and sets again what was read by [`read`]: what it made up is
+/// listed nowhere, and would be the next session's.
+pub(crate) fn without_made_up(
+    read: &[Effect],
+    baseline: &[(String, String)],
+) -> Result<String, settings::SettingError> {
+    let mut text = settings::Settings::new();
+    let reset = |name: &str| {
+        let is_it =
+            |one: &Effect| matches!(one, Effect::Reset(reset) if reset.eq_ignore_ascii_case(name));
+        read.iter().any(is_it)
+    };
+    for (name, value) in baseline.iter().filter(|(name, _)| reset(name)) {
+        text.set_or_role(name, value)?;
+    }
+    let set = read.iter().filter_map(|effect| match effect {
+        Effect::Set { name, value } => Some((name, value)),
+        _ => None,
+    });
+    let (role, set): (Vec<_>, Vec<_>) =
+        set.partition(|(name, _)| name.eq_ignore_ascii_case("role"));
+    for (name, value) in set.into_iter().chain(role) {
+        text.set_or_role(name, value)?;
+    }
+    Ok(format!("{LOGGED_IN} RESET ALL; {}", text.as_sql()))
+}
+
 #[derive(Default)]
 struct Found {
+    is_idle: bool,
     effects: Vec<Effect>,
     seen: Vec<Arc<str>>,
 }
@@ -84,6 +126,8 @@ impl Found {
             "p" => {
                 self.pin(PinReason::AdvisoryLock, first);
                 self.pin(PinReason::PreparedBySql, second);
+                self.temporary(row.get(3) == Some("t"));
+                self.held(row.get(4) == Some("t"));
             }
             _ => self.set(first, second),
         }
@@ -93,6 +137,28 @@ impl Found {
         self.effects.push(match is_there {
             "t" => Effect::Pin(reason),
             _ => Effect::Unpin(reason),
+        });
+    }
+
+    fn temporary(&mut self, is_there: bool) {
+        self.effects.push(match is_there {
+            true => Effect::CreateTemporary {
+                name: COUNTED.into(),
+                until_commit: false,
+            },
+            false => Effect::DropTemporary(None),
+        });
+    }
+
+    fn held(&mut self, is_there: bool) {
+        self.effects.push(match is_there {
+            true => Effect::OpenCursor {
+                name: COUNTED.into(),
+                hold: true,
+            },
+            false if self.is_idle => Effect::CloseCursor(None),
+            // Others may be open that end with the transaction.
+            false => Effect::CloseCursor(Some(COUNTED.into())),
         });
     }
 

@@ -8,7 +8,7 @@
 use super::operation::Parameters;
 use super::scope::decides;
 use crate::sql::{
-    Argument, Assignment, Isolation, Kind, Marks, Modes, Script, SetConfig, SetValue,
+    Argument, Assignment, Isolation, Kind, Marks, Modes, Script, SetConfig, SetValue, Statement,
 };
 use crate::watch::{Answer, Status, Tag};
 use pool_multiplex::{Access, Effect, PinReason};
@@ -21,10 +21,12 @@ pub(crate) struct Aftermath {
     pub(crate) settings: Vec<Arc<str>>,
     /// All settings may have changed.
     pub(crate) all_settings: bool,
-    /// Locks or statements of the session may be gone, or not there.
+    /// Locks, statements or objects of the session may be gone, or not there, or unknown.
     pub(crate) pins: bool,
     /// A transaction has ended: locks of the session and of the transaction are told apart only now.
     pub(crate) ends: bool,
+    /// A cursor was closed, which may be one that the server has counted.
+    pub(crate) closes: bool,
 }
 
 impl Aftermath {
@@ -42,11 +44,19 @@ pub(crate) struct Followed {
     pub(crate) local_names: bool,
 }
 
+/// A setting that no transaction, no `RESET` and no reading knows.
+pub(crate) const SEED: &str = "seed";
+
 /// Settings that a RESET ALL leaves alone.
 const KEPT_BY_RESET_ALL: &[&str] = &["role", "session_authorization"];
 
-/// What `script` did, of which the server said `answer`.
-pub(crate) fn follow(script: &Script, parameters: Parameters<'_>, answer: &Answer) -> Followed {
+/// What `script` did, which was sent as `text`, and of which the server said `answer`.
+pub(crate) fn follow(
+    script: &Script,
+    text: &str,
+    parameters: Parameters<'_>,
+    answer: &Answer,
+) -> Followed {
     let mut followed = Followed::default();
     let completed = answer.tags.iter().filter(|tag| **tag != Tag::Suspended);
     if completed.clone().count() > script.statements.len().max(1) {
@@ -55,6 +65,7 @@ pub(crate) fn follow(script: &Script, parameters: Parameters<'_>, answer: &Answe
     for (at, (statement, tag)) in script.statements.iter().zip(completed).enumerate() {
         followed.effects.push(Effect::BeginImplicit);
         followed.kind(&statement.kind, *tag);
+        followed.aftermath.pins |= may_change_objects(statement, text);
         followed.marks(statement.marks);
         let calls = script.set_config.iter().filter(|call| call.statement == at);
         calls.for_each(|call| followed.set_config(call, parameters));
@@ -65,6 +76,11 @@ pub(crate) fn follow(script: &Script, parameters: Parameters<'_>, answer: &Answe
         (Some(_), failed) => {
             // What outlives a rollback outlives an error.
             followed.marks(failed.map_or(Marks::NONE, |statement| statement.marks));
+            if failed.is_some_and(|statement| is_block(&statement.kind)) {
+                // It may have committed before.
+                followed.aftermath.all_settings = true;
+                followed.aftermath.pins = true;
+            }
             // A COMMIT that fails has ended the transaction all the same.
             match answer.status {
                 Status::Idle => Effect::Rollback { chain: false },
@@ -83,9 +99,44 @@ pub(crate) fn outlive(script: &Script) -> Followed {
     let mut followed = Followed::default();
     for statement in &script.statements {
         followed.marks(statement.marks);
-        followed.aftermath.pins |= matches!(statement.kind, Kind::Prepare { .. });
+        followed.aftermath.pins |=
+            is_block(&statement.kind) || matches!(statement.kind, Kind::Prepare { .. });
     }
     followed
+}
+
+/// Whether a text may have made, renamed or dropped something that only its connection has, by words
+/// that do not say so: as what depends on something else, or in a schema that the search path names.
+pub(crate) fn touches_objects(script: &Script, text: &str) -> bool {
+    let mut statements = script.statements.iter();
+    statements.any(|statement| may_change_objects(statement, text))
+}
+
+fn may_change_objects(statement: &Statement, text: &str) -> bool {
+    match statement.kind {
+        Kind::Drop { .. } => true,
+        Kind::Write { .. } if statement.marks.has(Marks::TEMP_SCHEMA) => true,
+        Kind::Write { .. } => {
+            let sql = text.get(statement.range.clone()).unwrap_or_default();
+            let mut words = sql.split(|letter: char| !letter.is_ascii_alphabetic());
+            let word = words.next().unwrap_or_default();
+            SCHEMA_WORDS
+                .iter()
+                .any(|one| one.eq_ignore_ascii_case(word))
+        }
+        _ => is_block(&statement.kind),
+    }
+}
+
+/// First words of what changes the schema; with `SELECT … INTO` and `EXPLAIN ANALYZE CREATE …`.
+const SCHEMA_WORDS: &[&str] = &["create", "alter", "drop", "select", "explain"];
+
+/// Whether it may do anything that no text tells.
+pub(crate) const fn is_block(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Do | Kind::Call | Kind::Execute { .. } | Kind::Other
+    )
 }
 
 impl Followed {
@@ -119,6 +170,8 @@ impl Followed {
     fn assign(&mut self, Assignment { name, value }: &Assignment) {
         let name: Arc<str> = name.as_str().into();
         match value {
+            // It cannot be read, so it cannot follow the session: it pins it, by its mark.
+            _ if *name == *SEED => return,
             SetValue::Default => return self.effects.push(Effect::Reset(name)),
             SetValue::Literal(value) if is_no_role(&name, value) => {
                 return self.effects.push(Effect::Reset(name));
@@ -152,6 +205,7 @@ impl Followed {
             _ => None,
         };
         match (text(&call.name), is_local) {
+            (Some(name), _) if name.eq_ignore_ascii_case(SEED) => {}
             (name, Some(true)) => {
                 self.local_names |= name.is_none_or(|name| decides(&name));
             }
@@ -214,7 +268,10 @@ impl Followed {
                 name: name.as_str().into(),
                 hold: *hold,
             }),
-            Kind::CloseCursor { name } => self.effects.push(Effect::CloseCursor(name_of(name))),
+            Kind::CloseCursor { name } => {
+                self.aftermath.closes = true;
+                self.effects.push(Effect::CloseCursor(name_of(name)));
+            }
             Kind::Prepare { .. } => self.effects.push(Effect::Pin(PinReason::PreparedBySql)),
             Kind::Deallocate { .. } => self.aftermath.pins = true,
             _ => {}

@@ -1,8 +1,8 @@
 //! An operation that has run in its frame: what came of it, and what follows.
 
 use super::aftermath;
-use super::effects::{Aftermath, follow, outlive};
-use super::operation::{Got, Parameters, Reply};
+use super::effects::{Aftermath, follow, is_block, outlive, touches_objects};
+use super::operation::{Got, Parameters, Reply, Staying};
 use super::run::{Ran, Run};
 use crate::error::Error;
 use crate::settings::Settings;
@@ -76,17 +76,28 @@ impl<'a, T> Framed<'a, T> {
     }
 
     /// Says what the operation did, and reads back what that does not tell.
-    pub(super) async fn follow(mut self, script: &Script, parameters: Parameters<'_>) -> Self {
+    pub(super) async fn follow(
+        mut self,
+        script: &Script,
+        text: &str,
+        parameters: Parameters<'_>,
+    ) -> Self {
         let Some(answer) = self.answer.take() else {
             return self;
         };
-        if script.is_plain() && (self.undone || answer.failure.is_none()) {
+        let is_quiet = self.undone || answer.failure.is_none();
+        if script.is_plain() && is_quiet && !touches_objects(script, text) {
             return self;
         }
-        let followed = match self.undone {
+        let mut followed = match self.undone {
             true => outlive(script),
-            false => follow(script, parameters, &answer),
+            false => follow(script, text, parameters, &answer),
         };
+        self.count_again(&mut followed.aftermath);
+        let created = |effect: &Follows| matches!(effect, Follows::CreateTemporary { .. });
+        if followed.aftermath.pins || followed.effects.iter().any(created) {
+            self.run.conn.stay().changed_temporary_names();
+        }
         if self.run.stay.keeps_last_value && script.marks.has(Marks::SEQUENCE_MOVED) {
             self.effects.push(Follows::Pin(PinReason::LastValue));
         }
@@ -102,8 +113,22 @@ impl<'a, T> Framed<'a, T> {
         if can_ask {
             self.repair(repairs).await;
             self.read_back(followed.aftermath).await;
+        } else if script.statements.iter().any(|one| is_block(&one.kind)) {
+            // No rollback gives a lock back. It is counted at the end of the transaction.
+            self.effects.push(Follows::Pin(PinReason::AdvisoryLock));
         }
         self
+    }
+
+    /// What the server has counted is counted anew where it may have changed without a word.
+    fn count_again(&self, aftermath: &mut Aftermath) {
+        let Staying {
+            has_locks,
+            has_counted,
+            ..
+        } = self.run.stay;
+        aftermath.pins |= aftermath.ends && (has_locks || has_counted);
+        aftermath.pins |= aftermath.closes && has_counted;
     }
 
     /// What a script has reset to the server's value, and a warm-up had set.
@@ -149,17 +174,34 @@ impl<'a, T> Framed<'a, T> {
             ));
             aftermath.all_settings = false;
         }
-        aftermath.pins |= aftermath.ends && self.run.stay.has_locks;
         if aftermath.is_nothing() {
             return;
         }
         let conn = self.run.conn;
         match aftermath::read(conn, &aftermath, &self.run.prelude.wants).await {
-            Ok(effects) => self.effects.extend(effects),
+            Ok(effects) => {
+                if aftermath.all_settings {
+                    self.forget_made_up(&effects).await;
+                }
+                self.effects.extend(effects);
+            }
             Err(_) => self.status = None,
         }
         if conn.answered().await.is_err() {
             self.status = None;
+        }
+    }
+
+    async fn forget_made_up(&mut self, read: &[Follows]) {
+        let conn = self.run.conn;
+        let done = match aftermath::without_made_up(read, conn.baseline()) {
+            Ok(text) => conn.run(&text).await.is_ok(),
+            Err(_) => false,
+        };
+        if !done {
+            self.effects.push(Follows::Taint(
+                "settings of a block that cannot be set again",
+            ));
         }
     }
 

@@ -42,6 +42,7 @@ pub(crate) enum Ask<'a> {
     Prepare {
         statement: &'a Arc<Shared>,
         known: &'a Known,
+        stay: Staying,
     },
     /// A text of the session's own, whose rows are wanted and which changes nothing.
     Rows(&'static str),
@@ -54,6 +55,10 @@ pub(crate) struct Staying {
     pub(crate) keeps_last_value: bool,
     /// It holds advisory locks, or did.
     pub(crate) has_locks: bool,
+    /// There are temporary objects, which names may mean.
+    pub(crate) has_temporaries: bool,
+    /// There are objects or cursors of which no more is known than that the server counts them.
+    pub(crate) has_counted: bool,
 }
 
 /// Parameters of a statement, in order.

@@ -184,6 +184,7 @@ impl Session {
         let ask = Ask::Prepare {
             statement: &statement,
             known: &known,
+            stay: self.staying()?,
         };
         let work = Work::default().statement(statement.id());
         let types = match self.inner.run(Operation(ask), work).await?.0 {

@@ -124,6 +124,7 @@ pub(crate) fn may_pin(script: &Script) -> Pins {
         .map(|(_, reason)| reason);
     let kinds = script.statements.iter().filter_map(|one| match one.kind {
         Kind::CreateTemporary { .. } => Some(PinReason::TemporaryObject),
+        Kind::Write { .. } if one.marks.has(Marks::TEMP_SCHEMA) => Some(PinReason::TemporaryObject),
         Kind::DeclareCursor { hold: true, .. } => Some(PinReason::HeldCursor),
         Kind::Prepare { .. } => Some(PinReason::PreparedBySql),
         _ => None,

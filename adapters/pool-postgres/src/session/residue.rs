@@ -20,8 +20,10 @@ const PROBE: &str = "\
     UNION ALL SELECT 'channel', channel, '' FROM pg_catalog.pg_listening_channels() AS channel \
     UNION ALL SELECT DISTINCT 'advisory lock', '', '' FROM pg_catalog.pg_locks \
         WHERE locktype = 'advisory' AND pid = pg_catalog.pg_backend_pid() \
-    UNION ALL SELECT 'temporary object', relname::text, '' FROM pg_catalog.pg_class \
-        WHERE relnamespace = pg_catalog.pg_my_temp_schema() AND relkind IN ('r', 'v', 'S', 'p', 'f')";
+    UNION ALL SELECT 'temporary object', pg_catalog.pg_describe_object(classid, objid, objsubid), '' \
+        FROM pg_catalog.pg_depend \
+        WHERE refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass \
+        AND refobjid = pg_catalog.pg_my_temp_schema()";
 
 /// Asks for settings alone.
 const SETTINGS: &str = "SELECT 'setting', name, pg_catalog.current_setting(name) \

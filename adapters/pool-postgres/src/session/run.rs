@@ -3,6 +3,7 @@
 //! Everything goes through one path: what has to be in force is written down, put into the frame that
 //! fails together with the operation, sent with it in one flight, and read from what the server said.
 
+use super::effects::is_block;
 use super::frame::{opening, settings};
 use super::framed::{Framed, Shape, is_of_another_type, status_of};
 use super::operation::{Ask, Got, Known, Parameters, Reply, Staying};
@@ -41,8 +42,13 @@ pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'
             let run = Run::new(conn, prelude).staying(stay);
             run.batch(text, script).await
         }
-        Ask::Prepare { statement, known } => {
-            Run::new(conn, prelude).prepare(statement, known).await
+        Ask::Prepare {
+            statement,
+            known,
+            stay,
+        } => {
+            let run = Run::new(conn, prelude).staying(stay);
+            run.prepare(statement, known).await
         }
         Ask::Query {
             statement,
@@ -104,16 +110,26 @@ impl<'a> Run<'a> {
     /// Whether values that sequences gave to others must be forgotten first: the session may ask for
     /// them while it is there.
     fn must_forget_sequences(self, script: &Script) -> bool {
-        const SEQUENCES: [Marks; 2] = [Marks::SEQUENCE_READ, Marks::SEQUENCE_MOVED];
+        const SEQUENCES: [Marks; 3] = [
+            Marks::SEQUENCE_READ,
+            Marks::SEQUENCE_MOVED,
+            Marks::UNKNOWN_FUNCTION,
+        ];
         self.conn.stay().has_foreign_sequences()
             && (self.stays
                 || self.prelude.begin.is_some()
                 || SEQUENCES.iter().any(|mark| script.marks.has(*mark))
+                || script.statements.iter().any(|one| is_block(&one.kind))
                 || !may_pin(script).is_empty())
     }
 
     fn scope(self) -> String {
-        scope(&self.prelude.wants, self.conn.stay().local_names())
+        let stay = self.conn.stay();
+        let local = match stay.local_names() {
+            0 if self.stay.has_temporaries => stay.temporary_names(),
+            local => local,
+        };
+        scope(&self.prelude.wants, local)
     }
 
     /// Puts the prelude in force and does nothing else.
@@ -168,7 +184,7 @@ impl<'a> Run<'a> {
             // The statements that were sent stand for one.
             answer.tags.truncate(usize::from(answer.failure.is_none()));
         }
-        let ran = ran.follow(script, Parameters::Plain(&[])).await;
+        let ran = ran.follow(script, text, Parameters::Plain(&[])).await;
         ran.conclude(Got::Messages)
     }
 
@@ -336,7 +352,9 @@ impl<'a> Run<'a> {
     ) -> Ran {
         let script = &query.known.script;
         let ran = self.frame(operation, script, later).await;
-        let ran = ran.follow(script, query.parameters).await;
+        let ran = ran
+            .follow(script, query.statement.text(), query.parameters)
+            .await;
         ran.conclude(|rows| Got::Rows(rows.rows, rows.affected))
     }
 

@@ -1,7 +1,8 @@
 //! What a session sets.
 
+use super::effects::SEED;
 use super::operation::{Ask, Got, Operation};
-use super::refusal::check_setting;
+use super::refusal::{Refusal, check_setting};
 use super::{Session, SessionError, refused};
 use crate::error::Error;
 use crate::sql::SetValue;
@@ -16,6 +17,12 @@ impl Session {
     ///
     /// The server's, for a value it does not take, and those of [`query`](Self::query).
     pub async fn set(&mut self, name: &str, value: &str) -> Result<String, SessionError> {
+        if name.eq_ignore_ascii_case(SEED) {
+            return Err(refused(Refusal {
+                what: "the seed as a setting of the session",
+                remedy: "run SELECT setseed(…), which keeps the session on its connection",
+            }));
+        }
         let literal = SetValue::Literal(value.to_owned());
         check_setting(name, Some(&literal)).map_err(refused)?;
         if let Err(error) = crate::settings::Settings::new().set_or_role(name, value) {

@@ -2,10 +2,11 @@
 //!
 //! Two things are on a connection that no label tells, and neither may pass from one session to the
 //! next: the values that sequences gave (`currval`, `lastval`), and what names mean when a transaction
-//! has set a search path for itself alone.
+//! has set a search path for itself alone, or a session has temporary tables.
 //!
 //! Values of sequences are forgotten (`DISCARD SEQUENCES`) when a session comes that could ask for
-//! them: one that begins a transaction, may be pinned, or calls a function of sequences. It has to be
+//! them: one that begins a transaction, may be pinned, or calls a function of sequences or one that is
+//! not known. It has to be
 //! when it comes and not when it asks: by then it may have got values of its own, by an INSERT whose
 //! default is a sequence. The statement travels with the opening, and only where others have written
 //! something on the connection since it was run last.
@@ -24,7 +25,9 @@ pub(crate) struct Stay {
     foreign: AtomicBool,
     /// Not 0 in a transaction that may have a search path or role of its own.
     local: AtomicU64,
-    /// How many such there were.
+    /// Not 0 for a session that has temporary objects, which names may mean.
+    temporary: AtomicU64,
+    /// How many such there were, of both.
     locals: AtomicU64,
 }
 
@@ -70,6 +73,22 @@ impl Stay {
     pub(crate) fn has_local_names(&self) {
         let number = self.locals.fetch_add(1, Ordering::Relaxed) + 1;
         self.local.store(number, Ordering::Relaxed);
+    }
+
+    /// There are other temporary objects than before.
+    pub(crate) fn changed_temporary_names(&self) {
+        self.temporary.store(0, Ordering::Relaxed);
+    }
+
+    /// A number for the temporary objects that there are.
+    pub(crate) fn temporary_names(&self) -> u64 {
+        let known = self.temporary.load(Ordering::Relaxed);
+        if known > 0 {
+            return known;
+        }
+        let number = self.locals.fetch_add(1, Ordering::Relaxed) + 1;
+        self.temporary.store(number, Ordering::Relaxed);
+        number
     }
 
     /// The number of the transaction in which names may mean something else; 0 if it is none.

@@ -380,3 +380,141 @@ async fn a_pinned_session_has_its_settings_and_role_and_cannot_migrate() {
     a.detach().await.unwrap();
     assert!(is_free(&a));
 }
+
+#[tokio::test]
+async fn what_a_block_sets_is_kept_and_what_it_makes_up_is_gone_at_no_connections_cost() {
+    let sessions = sessions(1).await;
+    let mut a = sessions.create().unwrap();
+    a.set("app.mine", "it's").await.unwrap();
+    a.set("search_path", "\"$user\", public").await.unwrap();
+    a.set_role("pg_monitor").await.unwrap();
+    let here = pid(&mut a).await;
+    run(
+        &mut a,
+        "DO $$ BEGIN PERFORM set_config('work_mem', '9MB', false), \
+             set_config('app.made_up', 'x', false); END $$",
+    )
+    .await;
+    assert!(is_free(&a));
+    let mut b = sessions.create().unwrap();
+    assert_eq!(
+        (pid(&mut b).await, user(&mut b).await),
+        (here, "postgres".into())
+    );
+    for (name, value) in [("work_mem", "4MB"), ("app.mine", ""), ("app.made_up", "")] {
+        assert_eq!(show(&mut b, name).await, value, "{name}");
+    }
+    let mine = [
+        ("work_mem", "9MB"),
+        ("app.mine", "it's"),
+        ("search_path", "\"$user\", public"),
+        ("app.made_up", ""),
+    ];
+    for (name, value) in mine {
+        assert_eq!(show(&mut a, name).await, value, "{name}");
+    }
+    assert_eq!(user(&mut a).await, "pg_monitor");
+}
+
+#[tokio::test]
+async fn a_lock_of_a_block_in_a_transaction_that_fails_is_known_at_its_end() {
+    let sessions = sessions(1).await;
+    let mut a = sessions.create().unwrap();
+    begin(&mut a).await;
+    let block = "DO $$ BEGIN PERFORM pg_advisory_lock(3130); RAISE 'x'; END $$";
+    a.batch(block).await.unwrap_err();
+    a.rollback().await.unwrap();
+    assert_eq!(pins(&a), [LOCK]);
+    run(&mut a, "SELECT pg_advisory_unlock(3130)").await;
+    assert!(is_free(&a));
+    begin(&mut a).await;
+    let none = "DO $$ BEGIN PERFORM pg_advisory_xact_lock(3130); RAISE 'x'; END $$";
+    a.batch(none).await.unwrap_err();
+    a.rollback().await.unwrap();
+    assert!(is_free(&a));
+}
+
+#[tokio::test]
+async fn objects_of_a_block_go_with_their_savepoint_commit_or_drop() {
+    let sessions = sessions(1).await;
+    let mut a = sessions.create().unwrap();
+    let block = |what: &str| format!("DO $$ BEGIN EXECUTE '{what}'; END $$");
+    let mut tx = a.transaction().await.unwrap();
+    tx.savepoint("s").await.unwrap();
+    run(&mut tx, &block("CREATE TEMP TABLE of_block ()")).await;
+    assert!(pins(&tx).contains(&TEMPORARY));
+    tx.rollback_to("s").await.unwrap();
+    assert_eq!(pins(&tx), [PinReason::Transaction]);
+    run(
+        &mut tx,
+        &block("CREATE TEMP TABLE of_block () ON COMMIT DROP"),
+    )
+    .await;
+    assert!(pins(&tx).contains(&TEMPORARY));
+    tx.commit().await.unwrap();
+    assert!(is_free(&a));
+    run(&mut a, &block("CREATE TYPE pg_temp.of_block AS ENUM ()")).await;
+    assert_eq!(pins(&a), [TEMPORARY]);
+    run(&mut a, "DROP TYPE of_block").await;
+    assert!(is_free(&a));
+}
+
+#[tokio::test]
+async fn a_temporary_table_is_there_again_after_its_drop_was_rolled_back() {
+    let sessions = sessions(1).await;
+    let mut a = sessions.create().unwrap();
+    run(&mut a, "CREATE TEMP TABLE renamed ()").await;
+    run(&mut a, "ALTER TABLE renamed RENAME TO another").await;
+    let mut tx = a.transaction().await.unwrap();
+    run(&mut tx, "DROP TABLE another").await;
+    assert_eq!(pins(&tx), [PinReason::Transaction]);
+    tx.rollback().await.unwrap();
+    assert_eq!(pins(&a), [TEMPORARY]);
+    run(&mut a, "DROP TABLE another").await;
+    assert!(is_free(&a));
+}
+
+#[tokio::test]
+async fn a_held_cursor_of_a_block_pins_until_it_is_closed() {
+    let sessions = sessions(1).await;
+    let mut a = sessions.create().unwrap();
+    let block = "DO $$ BEGIN EXECUTE 'DECLARE of_block CURSOR WITH HOLD FOR SELECT 1'; END $$";
+    run(&mut a, block).await;
+    assert_eq!(pins(&a), [PinReason::HeldCursor]);
+    run(&mut a, "CLOSE of_block").await;
+    assert!(is_free(&a));
+}
+
+#[tokio::test]
+async fn a_seed_set_by_text_keeps_the_session_where_it_is_and_does_not_follow_it() {
+    let sessions = sessions(1).await;
+    let mut a = sessions.create().unwrap();
+    run(
+        &mut a,
+        "SET seed = 0.5; SELECT set_config('seed', '0.5', false)",
+    )
+    .await;
+    assert_eq!(pins(&a), [PinReason::Seed]);
+    assert_eq!(a.setting("seed").unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_user_that_a_block_becomes_is_nobody_elses() {
+    let sessions = sessions(1).await;
+    let mut a = sessions.create().unwrap();
+    run(
+        &mut a,
+        "DROP ROLE IF EXISTS of_a_block; CREATE ROLE of_a_block",
+    )
+    .await;
+    run(
+        &mut a,
+        "DO $$ BEGIN SET SESSION AUTHORIZATION of_a_block; END $$",
+    )
+    .await;
+    let mut b = sessions.create().unwrap();
+    for session in [&mut a, &mut b] {
+        let user = ask(session, "SELECT session_user::text").await;
+        assert_eq!(user.as_deref(), Some("postgres"));
+    }
+}
