@@ -58,6 +58,7 @@ pub use transaction::{Begin, Tables, Transaction};
 use crate::error::Error;
 use crate::manager::PostgresManager;
 use crate::sql::{Kind, Script};
+use framed::is_of_temp_buffers;
 use operation::{Ask, Staying};
 use pool_multiplex::transfer::{Blob, Exporter, Keys, UnixSeconds};
 use pool_multiplex::{PinReason, Pins, Raw, Work};
@@ -200,7 +201,14 @@ impl Session {
         if commits {
             self.listen_to_all().await?;
         }
-        let ran = self.inner.run(Operation(ask), work).await;
+        let is_alone = self.inner.look(|state| state.transaction().is_none())?;
+        let mut ran = self.inner.run(Operation(ask), work).await;
+        if is_alone
+            && matches!(&ran, Err(SessionError::Prelude(error)) if is_of_temp_buffers(error))
+        {
+            // Nothing was run, the connection is closed, and another may take the settings.
+            ran = self.inner.run(Operation(ask), work).await;
+        }
         self.keep_what_is_heard()?;
         ran
     }
@@ -219,6 +227,9 @@ impl Session {
         Ok(Staying {
             keeps_last_value: self.keeps_last_value,
             has_locks: self.pins()?.contains(PinReason::AdvisoryLock),
+            began_with_role: self
+                .inner
+                .look(|state| state.baseline().get("role").is_some())?,
         })
     }
 }

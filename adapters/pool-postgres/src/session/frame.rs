@@ -7,6 +7,9 @@ use pool_multiplex::{Access, Prelude};
 /// A role is a setting to sessions, and a statement of its own to the server.
 const ROLE: &str = "role";
 
+/// The role of nobody but the user who logged in. Others may be called so in capitals.
+pub(crate) const NO_ROLE: &str = "none";
+
 /// The changes of a prelude, in an order in which each is allowed: out of the role first, since
 /// another may not have the right to set what follows, and into it last.
 ///
@@ -21,7 +24,9 @@ pub(crate) fn settings(
     in_transaction: bool,
 ) -> Result<Settings, SettingError> {
     let mut text = Settings::new();
-    let (had, wants) = (prelude.has.get(ROLE), prelude.wants.get(ROLE));
+    let began_with = of(baseline, ROLE);
+    let had = prelude.has.get(ROLE).map(|role| &role[..]).or(began_with);
+    let wants = prelude.wants.get(ROLE).map(|role| &role[..]).or(began_with);
     let (had, mut wants) = match in_transaction && had == wants {
         true => (None, None),
         false => (had, wants),
@@ -39,7 +44,8 @@ pub(crate) fn settings(
     let needs_rights = names
         .filter(|name| !is_role(name))
         .any(|name| !is_free(name));
-    if had.is_some() && (needs_rights || wants.is_none()) {
+    let is_in_one = had.is_some_and(|role| role != NO_ROLE);
+    if is_in_one && needs_rights || had.is_some() && wants.is_none() {
         text.reset_role();
     } else if had == wants {
         wants = None;
@@ -64,7 +70,7 @@ pub(crate) fn settings(
         }
     }
     if let Some(role) = wants {
-        text.role(role)?;
+        text.set_or_role(ROLE, role)?;
     }
     Ok(text)
 }
@@ -92,6 +98,35 @@ pub(crate) fn opening(prelude: &Prelude, settings: &Settings) -> Opening {
         true => Opening::behind(modes, settings),
         false => Opening::new(modes, settings),
     }
+}
+
+/// Whether a timeout of the connection's may hit the BEGIN, or another's does not concern the session:
+/// a statement sent behind a BEGIN that was cancelled runs without a transaction, and with the settings
+/// that the connection has. Settings hold only for the next request, so it is the old value that counts.
+///
+/// Of a timeout of the session's own, only one that is short enough to be over by chance matters.
+pub(crate) fn may_time_out(prelude: &Prelude, baseline: &[(String, String)]) -> bool {
+    const TIMEOUT: &str = "statement_timeout";
+    let of_baseline = of(baseline, TIMEOUT);
+    let has = prelude.has.get(TIMEOUT).map(|value| &value[..]);
+    let wants = prelude.wants.get(TIMEOUT).map(|value| &value[..]);
+    let (has, wants) = (has.or(of_baseline), wants.or(of_baseline));
+    let is_there = |timeout: &&str| {
+        let digits = timeout.trim_start_matches('0');
+        digits.starts_with(|first: char| first.is_ascii_digit() || first == '.')
+    };
+    has.filter(is_there)
+        .is_some_and(|has| Some(has) != wants || is_short(has))
+}
+
+/// Whether a timeout is shorter than what a server may stand still for; as the server spells it, or
+/// as a number of milliseconds.
+fn is_short(timeout: &str) -> bool {
+    const SHORT: u32 = 100;
+    let milliseconds = timeout.strip_suffix("ms").unwrap_or(timeout).trim();
+    milliseconds
+        .parse::<u32>()
+        .is_ok_and(|milliseconds| milliseconds < SHORT)
 }
 
 /// Whether it changes how transactions begin.
