@@ -27,7 +27,10 @@
 //! One for [`Session::query_typed`], whatever connection it runs on; one for [`Session::query`] of a
 //! statement whose types any session has asked for before, two the first time. `SET` as text takes a
 //! second one, which reads the value back; [`Session::set`] does not. Beginning a transaction takes
-//! none, and a setting that differs none: both go with the first statement.
+//! none, and a setting that differs none: both go with the first statement. But where the connection
+//! has another `statement_timeout` than the session, or one of less than 100 ms, they go ahead and are
+//! waited for: the timeout could hit the `BEGIN`, and leave the statement to run with what another has
+//! set.
 
 mod aftermath;
 mod control;

@@ -147,3 +147,69 @@ const fn isolation(isolation: pool_multiplex::Isolation) -> Isolation {
         pool_multiplex::Isolation::Serializable => Isolation::Serializable,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{may_time_out, settings};
+    use pool_multiplex::{Difference, Interner, Prelude};
+
+    fn prelude(has: &[(&str, &str)], wants: &[(&str, &str)]) -> Prelude {
+        let interner = Interner::new(10);
+        let has = interner.intern(has.iter().copied());
+        let wants = interner.intern(wants.iter().copied());
+        Prelude {
+            settings: Difference::between(&has, &wants),
+            has,
+            wants,
+            begin: None,
+        }
+    }
+
+    #[test]
+    fn only_a_timeout_that_is_anothers_or_short_is_waited_for() {
+        const NAME: &str = "statement_timeout";
+        let asks = |has: Option<&str>, wants: Option<&str>, of_warm_up: Option<&str>| {
+            let has: Vec<_> = has.map(|value| (NAME, value)).into_iter().collect();
+            let wants: Vec<_> = wants.map(|value| (NAME, value)).into_iter().collect();
+            let baseline: Vec<_> = of_warm_up
+                .map(|value| (NAME.to_owned(), value.to_owned()))
+                .into_iter()
+                .collect();
+            may_time_out(&prelude(&has, &wants), &baseline)
+        };
+        assert!(asks(Some("5s"), None, None));
+        assert!(asks(Some("5s"), Some("6s"), None));
+        assert!(asks(Some("20ms"), Some("20ms"), None));
+        assert!(asks(None, None, Some("99")));
+        assert!(!asks(Some("100ms"), Some("100ms"), None));
+        assert!(!asks(Some("1min"), Some("1min"), None));
+        assert!(!asks(Some("0"), Some("5s"), None));
+        assert!(!asks(None, Some("1ms"), None));
+        assert!(!asks(None, None, Some("5s")));
+    }
+
+    #[test]
+    fn no_role_is_not_the_role_that_a_connection_began_with() {
+        let of_warm_up = [("role".to_owned(), "low".to_owned())];
+        let text = |has: &[(&str, &str)], wants: &[(&str, &str)], baseline: &[(String, String)]| {
+            let prelude = prelude(has, wants);
+            settings(&prelude, baseline, false).map(|text| text.as_sql().to_owned())
+        };
+        let two = [("role", "two")];
+        let none = [("role", "none")];
+        assert_eq!(text(&two, &[], &[]).as_deref(), Ok("RESET ROLE; "));
+        assert_eq!(
+            text(&two, &[], &of_warm_up).as_deref(),
+            Ok("SET ROLE \"low\"; ")
+        );
+        assert_eq!(
+            text(&[], &none, &of_warm_up).as_deref(),
+            Ok("SET ROLE NONE; ")
+        );
+        assert_eq!(text(&none, &[], &[]).as_deref(), Ok("RESET ROLE; "));
+        assert_eq!(
+            text(&[], &[("role", "None")], &[]).as_deref(),
+            Ok("SET ROLE \"None\"; ")
+        );
+    }
+}
