@@ -79,7 +79,9 @@ async fn request_without_a_profile_is_a_plain_one_whatever_else_it_says() {
 async fn request_whose_profile_says_nothing_of_labels_is_a_plain_one() {
     let backend = FakeBackend::new();
     let pool = labelled(&backend).await;
-    let request = pool.request().profile(Profile::new(1).statement(2).class(3));
+    let request = pool
+        .request()
+        .profile(Profile::new(1).statement(2).class(3));
     assert_reset(&backend, &request.acquire().await.unwrap());
 }
 
