@@ -5,9 +5,10 @@
 //! on some and not on others, the choice decides what it must do first. The pool knows nothing of
 //! settings or statements; it keeps numbers for those who do:
 //!
-//! - A **label** on a connection stands for state that was left on it on purpose. Requests with a
-//!   [`Profile`] may meet it; for any other the connection is reset first. So both kinds can share a
-//!   pool, and neither sees the other's state.
+//! - A **label** on a connection stands for state that was left on it on purpose. Requests whose
+//!   [`Profile`] has been told [which label they want](Profile::label), be it none, may meet it; for
+//!   any other the connection is reset first. So both kinds can share a pool, and neither sees the
+//!   other's state.
 //! - A **profile** on a request says which label it wants, which statements it will run and where it
 //!   was last. A [`Placement`](crate::Placement) reads it.
 //!
@@ -19,8 +20,8 @@ use crate::placement::Candidate;
 /// What a request would like of its connection. Equal numbers stand for equal things; zero stands for
 /// nothing in particular.
 ///
-/// A request that has one is told what state a connection carries by the connection itself, and puts
-/// it right before it relies on anything.
+/// A request whose profile [knows of labels](Self::label) is told what state a connection carries by
+/// the connection itself, and puts it right before it relies on anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Profile {
@@ -36,6 +37,8 @@ pub struct Profile {
     pub class: u32,
     /// The connection that it had last.
     pub last: Option<Candidate>,
+    /// It puts right what state a connection carries, and so may be given one with any label.
+    pub knows_labels: bool,
 }
 
 impl Profile {
@@ -49,13 +52,17 @@ impl Profile {
             statement: 0,
             class: 0,
             last: None,
+            knows_labels: false,
         }
     }
 
-    /// Wants a connection with this label.
+    /// Wants a connection with this label, best of all; 0 for one without. It may be given one with
+    /// another, and puts right what that stands for: without a call of this, connections with labels
+    /// are reset first.
     #[must_use]
     pub const fn label(mut self, label: u32) -> Self {
         self.label = label;
+        self.knows_labels = true;
         self
     }
 

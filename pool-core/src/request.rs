@@ -56,7 +56,7 @@ pub struct RequestInfo {
     pub tags: BTreeMap<String, String>,
     /// How urgent it was.
     pub priority: Priority,
-    /// What it would like of its connection, whose state it knows how to put right.
+    /// What it would like of its connection.
     pub profile: Option<Profile>,
 }
 
@@ -117,8 +117,9 @@ impl<'a, M: Manager> Request<'a, M> {
         self
     }
 
-    /// What the request would like of its connection. Whoever says so may get a connection that is
-    /// labelled, and puts its state right before relying on it; all others get one without a label.
+    /// What the request would like of its connection. Only one that says [which
+    /// label](Profile::label) it wants, be it 0, may get a connection that has one, and puts its state
+    /// right before relying on it; all others get one without.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.info.profile = Some(profile);
         self

@@ -2,6 +2,7 @@
 
 use crate::interner::Interner;
 use crate::tags::Tags;
+use std::fmt;
 use std::time::Duration;
 
 /// How many sessions there may be, and for how long. Each value has a default that says why.
@@ -130,7 +131,7 @@ impl SessionConfig {
 }
 
 /// What one session begins with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct SessionOptions {
     pub(crate) baseline: Vec<(String, String)>,
     pub(crate) tags: Tags,
@@ -157,5 +158,16 @@ impl SessionOptions {
     pub fn tags(mut self, tags: Tags) -> Self {
         self.tags = tags;
         self
+    }
+}
+
+impl fmt::Debug for SessionOptions {
+    /// Names of settings only: values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.baseline.iter().map(|(name, _)| name).collect();
+        f.debug_struct("SessionOptions")
+            .field("settings", &names)
+            .field("tags", &self.tags)
+            .finish()
     }
 }

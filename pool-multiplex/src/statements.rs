@@ -191,6 +191,9 @@ impl SessionStatements {
     /// How many a session keeps if nothing else is said.
     pub const DEFAULT_CAPACITY: usize = 100;
 
+    /// The most bytes of text that they have together, unless it is a single one.
+    pub const MOST_TEXT: usize = 256 << 10;
+
     /// None yet, and never more than `capacity`. Each use looks through up to as many: a capacity is
     /// hundreds, not thousands. With 0, none are kept.
     #[must_use]
@@ -216,7 +219,19 @@ impl SessionStatements {
                 executions: 1,
             });
         }
+        self.drop_texts();
         evicted
+    }
+
+    /// Lets go of those used longest ago while the texts take more than they may.
+    fn drop_texts(&mut self) {
+        let mut kept = 0;
+        let fit = self.used.iter().rev().take_while(|used| {
+            kept += used.statement.text().len();
+            kept <= Self::MOST_TEXT
+        });
+        let fit = fit.count().max(1);
+        self.used.drain(..self.used.len().saturating_sub(fit));
     }
 
     /// Keeps a statement that was run so often elsewhere, as the one used last.

@@ -27,7 +27,10 @@
 //! One for [`Session::query_typed`], whatever connection it runs on; one for [`Session::query`] of a
 //! statement whose types any session has asked for before, two the first time. `SET` as text takes a
 //! second one, which reads the value back; [`Session::set`] does not. Beginning a transaction takes
-//! none, and a setting that differs none: both go with the first statement.
+//! none, and a setting that differs none: both go with the first statement. But where the connection
+//! has another `statement_timeout` than the session, or one of less than 100 ms, they go ahead and are
+//! waited for: the timeout could hit the `BEGIN`, and leave the statement to run with what another has
+//! set.
 
 mod aftermath;
 mod control;
@@ -59,6 +62,7 @@ use crate::error::Error;
 use crate::manager::PostgresManager;
 use crate::sql::{Kind, Script};
 use aftermath::COUNTED;
+use framed::is_of_temp_buffers;
 use operation::{Ask, Staying};
 use pool_multiplex::transfer::{Blob, Exporter, Keys, UnixSeconds};
 use pool_multiplex::{PinReason, Pins, Raw, State, Work};
@@ -201,7 +205,14 @@ impl Session {
         if commits {
             self.listen_to_all().await?;
         }
-        let ran = self.inner.run(Operation(ask), work).await;
+        let is_alone = self.inner.look(|state| state.transaction().is_none())?;
+        let mut ran = self.inner.run(Operation(ask), work).await;
+        if is_alone
+            && matches!(&ran, Err(SessionError::Prelude(error)) if is_of_temp_buffers(error))
+        {
+            // Nothing was run, the connection is closed, and another may take the settings.
+            ran = self.inner.run(Operation(ask), work).await;
+        }
         self.keep_what_is_heard()?;
         ran
     }
@@ -227,6 +238,9 @@ impl Session {
             has_locks: pins.contains(PinReason::AdvisoryLock),
             has_temporaries: pins.contains(PinReason::TemporaryObject),
             has_counted: !pins.is_empty() && self.inner.look(has_counted)?,
+            began_with_role: self
+                .inner
+                .look(|state| state.baseline().get("role").is_some())?,
         })
     }
 }

@@ -98,7 +98,7 @@ impl Settings {
     /// Sets `name`, which may be `role`.
     pub(crate) fn set_or_role(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
         match name.eq_ignore_ascii_case("role") {
-            true if value.eq_ignore_ascii_case("none") => {
+            true if value == "none" => {
                 self.no_role();
                 Ok(())
             }
@@ -119,7 +119,7 @@ impl Settings {
     /// Takes a role. To be called last: what was set before may need the rights of the user who
     /// logged in.
     pub(crate) fn role(&mut self, role: &str) -> Result<(), SettingError> {
-        let reserved = role.eq_ignore_ascii_case("none");
+        let reserved = role == "none";
         if role.is_empty() || role.len() > ROLE || role.contains('\0') || reserved {
             return Err(SettingError::Role);
         }
@@ -214,7 +214,7 @@ pub(crate) fn is_free(name: &str) -> bool {
 }
 
 fn check_name(name: &str) -> Result<(), SettingError> {
-    if name.len() > NAME || !name.split('.').all(is_identifier) {
+    if !is_name(name) {
         return Err(SettingError::Name);
     }
     let is_role = ["role", "session_authorization"];
@@ -224,12 +224,19 @@ fn check_name(name: &str) -> Result<(), SettingError> {
     Ok(())
 }
 
+/// Whether a setting of this name can be written as SQL.
+pub(crate) fn is_name(name: &str) -> bool {
+    name.len() <= NAME && name.split('.').all(is_identifier)
+}
+
 fn is_identifier(part: &str) -> bool {
     let mut bytes = part.bytes();
     bytes
         .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$')
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_' || !first.is_ascii())
+        && bytes.all(|byte| {
+            byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || !byte.is_ascii()
+        })
 }
 
 /// A value as a literal.

@@ -84,7 +84,7 @@ pub(crate) fn classify(text: &str) -> Script {
 
 impl Script {
     /// One statement that may do anything.
-    fn unknown(text: &str) -> Self {
+    pub(crate) fn unknown(text: &str) -> Self {
         let mut script = Self::default();
         script.push(Statement {
             kind: Kind::Other,

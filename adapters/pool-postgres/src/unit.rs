@@ -24,8 +24,11 @@
 //! modes, because a server in recovery refuses some of them, and then there would be no transaction;
 //! they are set inside it, where refusing them makes it fail. And it travels in one text with the
 //! settings only where that text is plain ASCII: other characters may not exist in the database's
-//! encoding, and then the whole text is refused, `BEGIN` included. What is left is a cancel request
-//! that hits the `BEGIN` itself. That is seen, afterwards: [`Report::ran_unframed`].
+//! encoding, and then the whole text is refused, `BEGIN` included. Nor does it where the text is so
+//! long that a `statement_timeout` could be over before it is read. Where the connection is known to
+//! have a timeout that could hit the `BEGIN` itself, the opening is [waited
+//! for](Opening::waited_for). What is left is a cancel request that hits it, or a timeout that the
+//! server has by itself. That is seen, afterwards: [`Report::ran_unframed`].
 //!
 //! # Statements for later
 //!
@@ -211,7 +214,7 @@ pub(crate) async fn run<T>(
     operation: Operation<impl Future<Output = Result<T, Error>>>,
     later: Option<Wanted<'_>>,
 ) -> Outcome<T> {
-    let facts = Facts {
+    let mut facts = Facts {
         shape: Shape::of(&frame),
         sends: operation.sends,
         effect: operation.effect,
@@ -222,6 +225,9 @@ pub(crate) async fn run<T>(
         Ok(sent) => sent,
         Err(refused) => Sent::nothing(refused),
     };
+    if sent.skipped {
+        facts.sends = Sends::Nothing;
+    }
     let report = Report::new(facts, exchange.finished().await);
     if let (Some(wanted), Some(Ok(statement))) = (later, &sent.prepared)
         && report.is_in_force()
@@ -239,14 +245,16 @@ pub(crate) async fn run<T>(
 struct Sent<T> {
     result: Result<T, (Part, Error)>,
     prepared: Option<Result<Statement, Error>>,
+    /// The operation was not sent.
+    skipped: bool,
 }
 
 impl<T> Sent<T> {
-    /// The operation was not sent.
     const fn nothing(refused: Error) -> Self {
         Self {
             result: Err((Part::Opening, refused)),
             prepared: None,
+            skipped: true,
         }
     }
 }
@@ -266,9 +274,20 @@ async fn send<T>(
     if let Frame::After(text) = frame {
         conn.run(text).await?;
     }
+    let mut ahead = opening;
+    if let Some(opening) = opening.filter(|opening| opening.is_waited_for()) {
+        if let Err(refused) = opening.send(conn).await {
+            if commits {
+                // It ends the transaction, if there is one.
+                let _ = conn.run("COMMIT").await;
+            }
+            return Err(refused);
+        }
+        ahead = None;
+    }
     let prepare = |wanted| conn.statements().prepare_apart(conn.client(), wanted);
     let (opening, operation, commit, prepared) = four(
-        OptionFuture::from(opening.map(|opening| opening.send(conn))),
+        OptionFuture::from(ahead.map(|opening| opening.send(conn))),
         operation,
         OptionFuture::from(commits.then(|| conn.run("COMMIT"))),
         OptionFuture::from(later.map(prepare)),
@@ -284,7 +303,11 @@ async fn send<T>(
         (None, Ok(_), Some(Err(error))) => Err((Part::Commit, error)),
         (None, Ok(value), _) => Ok(value),
     };
-    Ok(Sent { result, prepared })
+    Ok(Sent {
+        result,
+        prepared,
+        skipped: false,
+    })
 }
 
 #[cfg(test)]

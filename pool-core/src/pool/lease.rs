@@ -128,8 +128,8 @@ impl<M: Manager> PooledConnection<M> {
     }
 
     /// Leaves a mark on the connection: it carries state on purpose, for which `label` stands, 0 for
-    /// none. Requests with a [profile](crate::Request::profile) may get it as it is; for any other it
-    /// is [reset](Manager::reset) first, which takes the label off.
+    /// none. Requests whose profile [knows of labels](crate::Profile::label) may get it as it is; for
+    /// any other it is [reset](Manager::reset) first, which takes the label off.
     pub fn set_label(this: &mut Self, label: u32) {
         this.loan.face().set_label(label);
         if label != 0 {

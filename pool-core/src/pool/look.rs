@@ -74,7 +74,8 @@ impl<M: Manager> Inner<M> {
             self.restore(lease.into_loan(), Restore::CHECK);
             return Look::Gone;
         }
-        if labelled && request.profile.is_none() && !mutant(213) {
+        let knows_labels = request.profile.is_some_and(|profile| profile.knows_labels);
+        if labelled && !knows_labels && !mutant(213) {
             return self.send_to_reset(lease);
         }
         let doubtful = self.is_doubtful(body, now);

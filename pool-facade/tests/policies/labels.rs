@@ -76,6 +76,16 @@ async fn request_without_a_profile_is_a_plain_one_whatever_else_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn request_whose_profile_says_nothing_of_labels_is_a_plain_one() {
+    let backend = FakeBackend::new();
+    let pool = labelled(&backend).await;
+    let request = pool
+        .request()
+        .profile(Profile::new(1).statement(2).class(3));
+    assert_reset(&backend, &request.acquire().await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
 async fn plain_waiter_that_is_handed_a_labelled_connection_gets_it_after_a_reset() {
     let backend = FakeBackend::new();
     let pool = labelled(&backend).await;
@@ -152,12 +162,12 @@ impl Placement for Stubborn {
 }
 
 #[tokio::test(start_paused = true)]
-async fn request_with_a_profile_gets_a_labelled_connection_as_it_is() {
+async fn request_whose_profile_knows_labels_gets_a_labelled_connection_as_it_is() {
     let backend = FakeBackend::new();
     let pool = labelled(&backend).await;
     for profile in [
         Profile::new(1).label(LABEL),
-        Profile::new(2),
+        Profile::new(2).label(0),
         Profile::new(3).label(8),
     ] {
         let lease = pool.request().profile(profile).acquire().await.unwrap();

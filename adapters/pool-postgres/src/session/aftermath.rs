@@ -4,7 +4,7 @@
 //! value the server may spell otherwise; `DO`, `CALL` and the like, which may set anything; locks,
 //! prepared statements and temporary objects, which the server counts, whatever a text says of them.
 
-use super::effects::{Aftermath, is_no_role};
+use super::effects::Aftermath;
 use crate::connection::PostgresConnection;
 use crate::settings::{self, literal};
 use crate::watch::Status;
@@ -165,12 +165,9 @@ impl Found {
     fn set(&mut self, name: &str, value: &str) {
         let name: Arc<str> = name.into();
         self.seen.push(Arc::clone(&name));
-        self.effects.push(match is_no_role(&name, value) {
-            true => Effect::Reset(name),
-            false => Effect::Set {
-                name,
-                value: value.into(),
-            },
+        self.effects.push(Effect::Set {
+            name,
+            value: value.into(),
         });
     }
 

@@ -5,6 +5,7 @@
 //! than the script, and a few statements do things that no text tells. Those are read back:
 //! [`Aftermath`] says which.
 
+use super::frame::{NO_ROLE, is_role};
 use super::operation::Parameters;
 use super::scope::decides;
 use crate::sql::{
@@ -152,7 +153,8 @@ impl Followed {
             } => assignments.iter().for_each(|one| self.assign(one)),
             Kind::Set { assignments, .. } => {
                 self.local_names |= assignments.iter().any(|one| decides(&one.name));
-                self.forget_values(assignments);
+                let names: Vec<_> = assignments.iter().map(|one| &one.name[..]).collect();
+                self.cover(Some(&names));
             }
             Kind::Reset { name } => self.effects.push(Effect::Reset(name.as_str().into())),
             Kind::ResetAll => self.effects.push(Effect::ResetAllBut(KEPT_BY_RESET_ALL)),
@@ -173,9 +175,6 @@ impl Followed {
             // It cannot be read, so it cannot follow the session: it pins it, by its mark.
             _ if *name == *SEED => return,
             SetValue::Default => return self.effects.push(Effect::Reset(name)),
-            SetValue::Literal(value) if is_no_role(&name, value) => {
-                return self.effects.push(Effect::Reset(name));
-            }
             SetValue::Literal(value) => self.effects.push(Effect::Set {
                 name: Arc::clone(&name),
                 value: value.as_str().into(),
@@ -192,10 +191,29 @@ impl Followed {
         }
     }
 
-    /// A setting that is covered until the transaction ends cannot be read.
-    fn forget_values(&mut self, covered: &[Assignment]) {
-        let is_covered = |name: &Arc<str>| covered.iter().any(|one| *one.name == **name);
-        self.aftermath.settings.retain(|name| !is_covered(name));
+    /// What settings are read to be from now on may be another value than that which was set before:
+    /// one that holds until the transaction ends. Without names, that goes for all.
+    fn cover(&mut self, covered: Option<&[&str]>) {
+        if covered.is_some_and(|names| names.contains(&"standard_conforming_strings")) {
+            self.taint("literals that are read otherwise for one transaction");
+        }
+        let is_covered = |name: &str| {
+            let mut covered = covered.into_iter().flatten();
+            covered.any(|one| one.eq_ignore_ascii_case(name))
+        };
+        let settings = std::mem::take(&mut self.aftermath.settings);
+        let (covered, others): (Vec<_>, Vec<_>) = settings
+            .into_iter()
+            .partition(|name| covered.is_none() || is_covered(name));
+        self.aftermath.settings = others;
+        let is_set = |name: &Arc<str>| {
+            self.effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Set { name: set, .. } if set == name))
+        };
+        if !covered.iter().all(is_set) {
+            self.taint("a value that cannot be read while another hides it");
+        }
     }
 
     fn set_config(&mut self, call: &SetConfig, parameters: Parameters<'_>) {
@@ -207,8 +225,13 @@ impl Followed {
         match (text(&call.name), is_local) {
             (Some(name), _) if name.eq_ignore_ascii_case(SEED) => {}
             (name, Some(true)) => {
-                self.local_names |= name.is_none_or(|name| decides(&name));
+                self.local_names |= name.as_ref().is_none_or(|name| decides(name));
+                match &name {
+                    Some(name) => self.cover(Some(&[name])),
+                    None => self.cover(None),
+                }
             }
+            (Some(name), Some(false)) if is_of_transaction(&name) => {}
             (Some(name), Some(false)) => {
                 let name: Arc<str> = name.to_ascii_lowercase().into();
                 if call.is_certain
@@ -240,6 +263,10 @@ impl Followed {
             Kind::RollbackTo { name } => Effect::RollbackTo(name.as_str().into()),
             _ => return self.objects(kind),
         };
+        if matches!(effect, Effect::RollbackTo(_)) {
+            // It may uncover a value that an earlier request has set for the transaction alone.
+            self.cover(None);
+        }
         let ends = matches!(effect, Effect::Commit { .. } | Effect::Rollback { .. });
         self.aftermath.ends |= ends;
         self.effects.push(effect);
@@ -341,9 +368,19 @@ impl Followed {
     }
 }
 
+/// Whether it ends with the transaction, however it is set.
+pub(crate) fn is_of_transaction(name: &str) -> bool {
+    const MODES: [&str; 3] = [
+        "transaction_isolation",
+        "transaction_read_only",
+        "transaction_deferrable",
+    ];
+    MODES.iter().any(|mode| mode.eq_ignore_ascii_case(name))
+}
+
 /// Whether it is the end of a role.
 pub(crate) fn is_no_role(name: &str, value: &str) -> bool {
-    name.eq_ignore_ascii_case("role") && value.eq_ignore_ascii_case("none")
+    is_role(name) && value == NO_ROLE
 }
 
 fn modes_of(modes: Modes) -> pool_multiplex::Modes {

@@ -10,6 +10,7 @@ use crate::sql::{Marks, Script};
 use crate::unit::{End, Outcome, Part, Report};
 use crate::watch::{Answer, Status, Tag};
 use pool_multiplex::{Done, Effect as Follows, Failed, Failure, PinReason, TransactionStatus};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::WrongType;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,12 @@ impl<'a, T> Framed<'a, T> {
                 };
         let result = outcome_of(result, &report);
         let mut effects = Vec::new();
+        if let Err(failed) = &result
+            && failed.failure == Failure::Prelude
+            && is_of_connection(&failed.error)
+        {
+            effects.push(Follows::Taint("what keeps another's settings out"));
+        }
         let has_failed = status == Some(TransactionStatus::Failed);
         if !opened && (shape == Shape::Opened || has_failed) {
             effects.push(Follows::Failed);
@@ -101,6 +108,8 @@ impl<'a, T> Framed<'a, T> {
         if self.run.stay.keeps_last_value && script.marks.has(Marks::SEQUENCE_MOVED) {
             self.effects.push(Follows::Pin(PinReason::LastValue));
         }
+        let mut followed = followed;
+        self.run.end_roles(&mut followed.effects);
         let repairs = self.repairs(script, &followed.effects);
         self.effects.extend(followed.effects);
         if followed.local_names {
@@ -117,6 +126,7 @@ impl<'a, T> Framed<'a, T> {
             // No rollback gives a lock back. It is counted at the end of the transaction.
             self.effects.push(Follows::Pin(PinReason::AdvisoryLock));
         }
+        self.run.end_roles(&mut self.effects);
         self
     }
 
@@ -155,7 +165,7 @@ impl<'a, T> Framed<'a, T> {
         let mut text = Settings::new();
         let written = settings
             .iter()
-            .try_for_each(|(name, value)| text.set(name, value));
+            .try_for_each(|(name, value)| text.set_or_role(name, value));
         if text.is_empty() {
             return;
         }
@@ -254,6 +264,24 @@ fn outcome_of<T>(
     Err(Failed {
         error: Error::Query(error),
         failure,
+    })
+}
+
+/// Whether settings were refused for what another has left on the connection, and would be taken on
+/// another one: a timeout, or buffers that temporary tables were in.
+pub(super) fn is_of_connection(error: &Error) -> bool {
+    is_of_temp_buffers(error)
+        || matches!(error, Error::Query(error) if error.code() == Some(&SqlState::QUERY_CANCELED))
+}
+
+/// Whether `temp_buffers` was refused, which the server does where temporary tables have been.
+pub(super) fn is_of_temp_buffers(error: &Error) -> bool {
+    let Error::Query(error) = error else {
+        return false;
+    };
+    error.as_db_error().is_some_and(|error| {
+        *error.code() == SqlState::INVALID_PARAMETER_VALUE
+            && error.message().contains("temp_buffers")
     })
 }
 

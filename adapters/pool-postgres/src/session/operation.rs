@@ -2,7 +2,7 @@
 
 use crate::sql::{Argument, Script};
 use pool_multiplex::Statement as Shared;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Row, SimpleQueryMessage};
 
@@ -15,14 +15,18 @@ pub struct Operation<'a>(pub(crate) Ask<'a>);
 pub struct Reply(pub(crate) Got);
 
 /// What to run.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Ask<'a> {
     /// Nothing: the prelude is what matters.
     Nothing,
     /// The transaction is rolled back.
     Rollback,
     /// A setting gets a value, and the server says how it spells that.
-    Set { name: &'a str, value: &'a str },
+    Set {
+        name: &'a str,
+        value: &'a str,
+        stay: Staying,
+    },
     /// One statement with parameters.
     Query {
         statement: &'a Arc<Shared>,
@@ -59,6 +63,8 @@ pub(crate) struct Staying {
     pub(crate) has_temporaries: bool,
     /// There are objects or cursors of which no more is known than that the server counts them.
     pub(crate) has_counted: bool,
+    /// It began with a role, and to be in none is another thing than that.
+    pub(crate) began_with_role: bool,
 }
 
 /// Parameters of a statement, in order.
@@ -115,6 +121,8 @@ pub(crate) struct Known {
     pub(crate) script: Script,
     /// The types of its parameters by [scope](super::scope), once a server has said so.
     types: RwLock<Vec<OfScope>>,
+    /// The types that it was declared with, if any of them is one of the database's own.
+    declared: OnceLock<Box<[Type]>>,
 }
 
 /// The types of a statement's parameters in a scope.
@@ -128,7 +136,30 @@ impl Known {
         Self {
             script: crate::sql::classify(text),
             types: RwLock::new(Vec::new()),
+            declared: OnceLock::new(),
         }
+    }
+
+    /// Of a text that the server may read otherwise than it was read here: that it may do anything.
+    pub(crate) fn unclear(text: &str) -> Self {
+        Self {
+            script: Script::unknown(text),
+            ..Self::new("")
+        }
+    }
+
+    /// It was declared with these types.
+    pub(crate) fn declare(&self, types: &[Type]) {
+        self.declared.get_or_init(|| types.into());
+    }
+
+    /// The types that `statement`, of which this is known, was declared with.
+    pub(crate) fn declared(&self, statement: &Shared) -> Vec<Type> {
+        if let Some(declared) = self.declared.get() {
+            return declared.to_vec();
+        }
+        let types = statement.types().iter();
+        types.map_while(|oid| Type::from_oid(*oid)).collect()
     }
 
     /// The types of its parameters where names mean what they do in `scope`.

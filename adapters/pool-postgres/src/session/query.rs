@@ -1,11 +1,11 @@
 //! What a session runs.
 
 use super::operation::{Ask, Got, Known, Operation, Parameters};
-use super::refusal::{Refusal, check, check_parameters, may_pin};
+use super::refusal::{Refusal, check, check_parameters, has_another, may_pin};
 use super::segments::segments;
 use super::{Session, SessionError, refused};
 use crate::error::Error;
-use crate::sql::{Script, classify};
+use crate::sql::{Marks, Script, classify};
 use pool_multiplex::{State, Statement, Work};
 use std::sync::Arc;
 use tokio_postgres::types::{ToSql, Type};
@@ -122,7 +122,7 @@ impl Session {
     /// As [`query`](Self::query), and [`SessionError::Refused`] for what a session cannot do.
     pub async fn batch(&mut self, sql: &str) -> Result<Vec<SimpleQueryMessage>, SessionError> {
         let statement = self.shared(sql, &[])?;
-        let known = known(&statement);
+        let known = self.known(&statement)?;
         check(&known.script).map_err(refused)?;
         if self.serve_aside(&known.script).await? {
             return Ok(Vec::new());
@@ -178,9 +178,10 @@ impl Session {
         sql: &str,
         types: &[Type],
     ) -> Result<Prepared, SessionError> {
-        let types: Vec<u32> = types.iter().map(Type::oid).collect();
-        let statement = self.shared(sql, &types)?;
+        let numbers: Vec<u32> = types.iter().map(Type::oid).collect();
+        let statement = self.shared(sql, &numbers)?;
         let known = known(&statement);
+        known.declare(types);
         let ask = Ask::Prepare {
             statement: &statement,
             known: &known,
@@ -203,17 +204,38 @@ impl Session {
         }
     }
 
+    /// What is known of a statement, as this session would have it read.
+    fn known(&self, statement: &Statement) -> Result<Arc<Known>, SessionError> {
+        let known = known(statement);
+        if !known.script.marks.has(Marks::BACKSLASH) {
+            return Ok(known);
+        }
+        let reads_otherwise = |state: &State| {
+            let strings = state.wanted().get("standard_conforming_strings");
+            strings.is_some_and(|value| !value.eq_ignore_ascii_case("on"))
+        };
+        Ok(match self.inner.look(reads_otherwise)? {
+            true => Arc::new(Known::unclear(statement.text())),
+            false => known,
+        })
+    }
+
     async fn run_statement(
         &mut self,
         statement: &Arc<Statement>,
         parameters: Parameters<'_>,
     ) -> Result<(Vec<Row>, Option<u64>), SessionError> {
-        let known = known(statement);
+        let known = self.known(statement)?;
         check(&known.script).map_err(refused)?;
         if self.serve_aside(&known.script).await? {
             return Ok((Vec::new(), None));
         }
         check_parameters(&known.script, parameters).map_err(refused)?;
+        if has_another(&known.script) {
+            // It would take the driver's own statements along.
+            self.segment(statement.text(), &known.script).await?;
+            return Ok((Vec::new(), None));
+        }
         let touch = |state: &mut State| {
             let executions = state.statements().executions(statement.id());
             state.statements_mut().touch(statement);

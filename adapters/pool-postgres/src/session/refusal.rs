@@ -6,6 +6,7 @@
 
 use super::operation::Parameters;
 use crate::reset::{FORGET_PREPARED, FRESH_SESSION};
+use crate::settings::is_name;
 use crate::sql::{Kind, Marks, Script, SetValue};
 use pool_multiplex::{PinReason, Pins};
 use std::borrow::Cow;
@@ -80,6 +81,12 @@ fn check_kind(kind: &Kind, is_single: bool) -> Result<(), Refusal> {
 
 /// Whether a session may change a setting, to this value.
 pub(crate) fn check_setting(name: &str, value: Option<&SetValue>) -> Result<(), Refusal> {
+    if !is_name(name) {
+        return refuse(
+            "a setting of such a name",
+            "use letters, digits, `_`, `$` and dots, and at most 127 bytes",
+        );
+    }
     if name.eq_ignore_ascii_case("session_authorization") {
         return refuse(
             "SET SESSION AUTHORIZATION",
@@ -110,6 +117,15 @@ pub(crate) fn in_stead<'a>(text: &'a str, script: &Script) -> Cow<'a, str> {
         Some(Kind::Deallocate { name: None }) => Cow::Borrowed(FORGET_PREPARED),
         _ => Cow::Borrowed(text),
     }
+}
+
+/// Whether another text is sent for it.
+pub(crate) fn has_another(script: &Script) -> bool {
+    let first = script.statements.first().map(|statement| &statement.kind);
+    matches!(
+        first,
+        Some(Kind::DiscardAll | Kind::Deallocate { name: None })
+    )
 }
 
 /// What may pin the session once it has run, other than a transaction.

@@ -27,7 +27,9 @@ const PROBE: &str = "\
 
 /// Asks for settings alone.
 const SETTINGS: &str = "SELECT 'setting', name, pg_catalog.current_setting(name) \
-    FROM pg_catalog.pg_settings WHERE source = 'session'";
+    FROM pg_catalog.pg_settings WHERE source = 'session' \
+    UNION ALL SELECT 'setting', 'role', pg_catalog.current_setting('role') \
+        WHERE current_user <> session_user";
 
 /// What the books, in which are `expected`, know nothing of.
 pub(crate) async fn find(conn: &PostgresConnection, expected: &Settings) -> Result<Residue, Error> {

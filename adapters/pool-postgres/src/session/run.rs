@@ -3,8 +3,8 @@
 //! Everything goes through one path: what has to be in force is written down, put into the frame that
 //! fails together with the operation, sent with it in one flight, and read from what the server said.
 
-use super::effects::is_block;
-use super::frame::{opening, settings};
+use super::effects::{is_block, is_no_role};
+use super::frame::{may_time_out, of, opening, settings};
 use super::framed::{Framed, Shape, is_of_another_type, status_of};
 use super::operation::{Ask, Got, Known, Parameters, Reply, Staying};
 use super::refusal::{in_stead, may_pin};
@@ -19,6 +19,7 @@ use pool_multiplex::Statement as Shared;
 use pool_multiplex::{Done, Effect as Follows, Failed, Failure, Prelude, TransactionStatus};
 use std::borrow::Cow;
 use std::future::Future;
+use std::sync::Arc;
 use tokio_postgres::types::Type;
 
 pub(super) type Ran = Done<Reply, Error>;
@@ -37,7 +38,10 @@ pub(crate) async fn run(conn: &PostgresConnection, prelude: &Prelude, ask: Ask<'
             run.batch(ROLLBACK, &classify(ROLLBACK)).await
         }
         Ask::Rows(text) => Run::new(conn, prelude).ask(text).await,
-        Ask::Set { name, value } => Run::new(conn, prelude).set(name, value).await,
+        Ask::Set { name, value, stay } => {
+            let run = Run::new(conn, prelude).staying(stay);
+            run.set(name, value).await
+        }
         Ask::Batch { text, script, stay } => {
             let run = Run::new(conn, prelude).staying(stay);
             run.batch(text, script).await
@@ -132,6 +136,21 @@ impl<'a> Run<'a> {
         scope(&self.prelude.wants, local)
     }
 
+    /// To be in no role is what the session began with, or else a setting like any other.
+    pub(super) fn end_roles(self, effects: &mut [Follows]) {
+        let of_warm_up = of(self.conn.baseline(), "role").is_some();
+        if self.stay.began_with_role || of_warm_up {
+            return;
+        }
+        for effect in effects {
+            if let Follows::Set { name, value } = effect
+                && is_no_role(name, value)
+            {
+                *effect = Follows::Reset(Arc::clone(name));
+            }
+        }
+    }
+
     /// Puts the prelude in force and does nothing else.
     async fn bare(mut self) -> Ran {
         self.stays = true;
@@ -163,20 +182,25 @@ impl<'a> Run<'a> {
             Got::Value(spelled.unwrap_or_else(|| value.to_owned()))
         });
         if let Ok(Reply(Got::Value(spelled))) = &done.result {
-            done.effects
-                .push(match super::effects::is_no_role(name, spelled) {
-                    true => Follows::Reset(name.into()),
-                    false => Follows::Set {
-                        name: name.into(),
-                        value: spelled.as_str().into(),
-                    },
-                });
+            done.effects.push(Follows::Set {
+                name: name.into(),
+                value: spelled.as_str().into(),
+            });
+            self.end_roles(&mut done.effects);
         }
         done
     }
 
     async fn batch(self, text: &str, script: &Script) -> Ran {
-        let sent = in_stead(text, script);
+        // In a transaction the server refuses it, and so is to see it.
+        let discards =
+            matches!(script.statements.first(), Some(one) if one.kind == Kind::DiscardAll);
+        let is_in_transaction =
+            self.prelude.begin.is_some() || self.conn.status_when_answered() != Status::Idle;
+        let sent = match discards && is_in_transaction {
+            true => Cow::Borrowed(text),
+            false => in_stead(text, script),
+        };
         let is_another = matches!(sent, Cow::Owned(_));
         let operation = unit::batch(self.conn, &sent, effect_of(script));
         let mut ran = self.frame(operation, script, None).await;
@@ -190,7 +214,7 @@ impl<'a> Run<'a> {
 
     async fn prepare(self, statement: &Shared, known: &Known) -> Ran {
         let scope = self.scope();
-        let types = declared(statement);
+        let types = known.declared(statement);
         let wanted = wanted(statement, &types, &scope);
         match self.learn(wanted, known).await {
             Ok((prepared, mut done)) => {
@@ -232,7 +256,7 @@ impl<'a> Run<'a> {
                 self.typed(query, typed, wanted, effect).await
             }
             Parameters::Plain(plain) => {
-                let types = declared(query.statement);
+                let types = query.known.declared(query.statement);
                 let wanted = wanted(query.statement, &types, &scope);
                 if let Some(prepared) = self.conn.statements().lookup(wanted) {
                     let operation = unit::prepared(self.conn, &prepared, plain, effect);
@@ -379,7 +403,10 @@ impl<'a> Run<'a> {
             self.conn.stay().writes();
         }
         let shape = self.shape(before, script, changes.is_empty());
-        let beginning = opening(self.prelude, &changes);
+        let mut beginning = opening(self.prelude, &changes);
+        if may_time_out(self.prelude, self.conn.baseline()) {
+            beginning = beginning.waited_for();
+        }
         let frame = match shape {
             Shape::Bare => Frame::Bare,
             Shape::After => Frame::After(changes.as_sql()),
@@ -456,12 +483,6 @@ fn ends_transactions(script: &Script) -> bool {
                     | Kind::Other
             )
     })
-}
-
-/// The types that a statement was declared with.
-fn declared(statement: &Shared) -> Vec<Type> {
-    let types = statement.types().iter();
-    types.map_while(|oid| Type::from_oid(*oid)).collect()
 }
 
 fn wanted<'a>(statement: &'a Shared, types: &'a [Type], scope: &'a str) -> Wanted<'a> {

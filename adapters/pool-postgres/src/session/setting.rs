@@ -1,10 +1,11 @@
 //! What a session sets.
 
-use super::effects::SEED;
+use super::effects::{SEED, is_of_transaction};
 use super::operation::{Ask, Got, Operation};
 use super::refusal::{Refusal, check_setting};
 use super::{Session, SessionError, refused};
 use crate::error::Error;
+use crate::settings::SettingError;
 use crate::sql::SetValue;
 use pool_multiplex::{Effect, PinReason, Work};
 
@@ -23,12 +24,24 @@ impl Session {
                 remedy: "run SELECT setseed(…), which keeps the session on its connection",
             }));
         }
+        if !crate::settings::is_name(name) {
+            return Err(SessionError::Operation(Error::Setting(
+                SettingError::Name.to_string(),
+            )));
+        }
         let literal = SetValue::Literal(value.to_owned());
         check_setting(name, Some(&literal)).map_err(refused)?;
+        if is_of_transaction(name) {
+            return Err(refused(Refusal {
+                what: "a setting that ends with the transaction",
+                remedy: "begin the transaction with these modes, or run SET TRANSACTION in it",
+            }));
+        }
         if let Err(error) = crate::settings::Settings::new().set_or_role(name, value) {
             return Err(SessionError::Operation(Error::Setting(error.to_string())));
         }
-        let ask = Ask::Set { name, value };
+        let stay = self.staying()?;
+        let ask = Ask::Set { name, value, stay };
         match self.inner.run(Operation(ask), Work::default()).await?.0 {
             Got::Value(spelled) => Ok(spelled),
             _ => Ok(value.to_owned()),

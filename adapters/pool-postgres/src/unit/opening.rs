@@ -60,9 +60,18 @@ impl Modes {
 pub(crate) struct Opening {
     first: String,
     second: Option<String>,
+    waited_for: bool,
 }
 
 const BEGIN: &str = "BEGIN";
+
+/// The longest text, in bytes, that a BEGIN is sent in: with a longer one, a timeout may be over
+/// before the server has read it, and there is no transaction.
+const LONGEST: usize = 16 << 10;
+
+fn fits(text: &str) -> bool {
+    text.is_ascii() && text.len() <= LONGEST
+}
 
 impl Opening {
     pub(crate) fn new(modes: Modes, settings: &Settings) -> Self {
@@ -71,7 +80,7 @@ impl Opening {
         text.push_str(settings.as_sql());
         if text.is_empty() {
             Self::of(BEGIN.to_owned(), None)
-        } else if text.is_ascii() {
+        } else if fits(&text) {
             Self::of(format!("{BEGIN}; {text}"), None)
         } else {
             Self::of(BEGIN.to_owned(), Some(text))
@@ -85,14 +94,29 @@ impl Opening {
         let mut text = settings.as_sql().trim_end_matches("; ").to_owned();
         text.push_str("; COMMIT; BEGIN; ");
         modes.push_to(&mut text);
-        match text.is_ascii() {
+        match fits(&text) {
             true => Self::of(format!("{BEGIN}; {text}"), None),
             false => Self::of(BEGIN.to_owned(), Some(text)),
         }
     }
 
     const fn of(first: String, second: Option<String>) -> Self {
-        Self { first, second }
+        Self {
+            first,
+            second,
+            waited_for: false,
+        }
+    }
+
+    /// The operation is not sent before this has succeeded: a round trip more, for where a timeout may
+    /// hit the BEGIN.
+    pub(crate) const fn waited_for(mut self) -> Self {
+        self.waited_for = true;
+        self
+    }
+
+    pub(super) const fn is_waited_for(&self) -> bool {
+        self.waited_for
     }
 
     /// How many requests it is.

@@ -574,7 +574,7 @@ async fn declared_types_of_a_database_are_kept() {
     let known = a.prepare("SELECT $1::review_mood").await.unwrap();
     let mood = known.parameter_types()[0].clone();
     let prepared = a
-        .prepare_typed("SELECT pg_typeof($1)::text", &[mood.clone()])
+        .prepare_typed("SELECT pg_typeof($1)::text", std::slice::from_ref(&mood))
         .await;
     assert_eq!(prepared.unwrap().parameter_types(), [mood]);
 }
