@@ -52,6 +52,12 @@ pub enum Error<E: StdError + 'static> {
         "an operation in the transaction was given up half way, and the transaction is lost; try it again"
     )]
     Interrupted,
+    /// An earlier operation was given up half way that may have committed the transaction. Trying the
+    /// transaction again may do it twice: look first.
+    #[error(
+        "a commit was given up half way, and it is not known whether the transaction was committed; look before trying again"
+    )]
+    CommitInterrupted,
     /// The session was not used for longer than `session_timeout` and is gone.
     #[error(
         "the session was unused for longer than the session timeout and has ended; create a new one"

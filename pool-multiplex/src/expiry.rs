@@ -35,9 +35,11 @@ impl<M: SessionManager> Registry<M> {
     }
 
     fn look_at(&self, slot: &Arc<Slot<M>>, now: u64) {
+        // First: who ends a wait says since when, and then that it is over.
+        let waits = slot.is_waited_for();
         let idle = Duration::from_millis(now.saturating_sub(slot.used()));
         let passed = |limit: Option<Duration>| limit.is_some_and(|limit| idle > limit);
-        if passed(self.config.session_timeout) {
+        if !waits && passed(self.config.session_timeout) {
             self.expire(slot);
         } else if passed(self.config.idle_in_transaction_timeout) {
             self.roll_back(slot);
@@ -69,7 +71,9 @@ impl<M: SessionManager> Registry<M> {
             return;
         }
         let limit = self.config.idle_in_transaction_timeout.unwrap_or_default();
-        inside.notice = Some(Notice::IdleInTransaction(limit));
+        if !inside.owes_rollback {
+            inside.notice = Some(Notice::IdleInTransaction(limit));
+        }
         let lease = inside.lose();
         self.recount(inside);
         drop(place);

@@ -10,6 +10,7 @@ use crate::settings::Settings;
 pub struct Label {
     settings: Settings,
     open: bool,
+    awaits_rollback: bool,
 }
 
 impl Label {
@@ -44,8 +45,29 @@ impl Label {
         self.open
     }
 
+    /// Whether a session has left it in a transaction, and a rollback is all that is to be undone:
+    /// [settings](Self::settings) says what is there behind it. The label is open until then, and who
+    /// knows nothing of this resets the connection.
+    #[must_use]
+    pub const fn awaits_rollback(&self) -> bool {
+        self.awaits_rollback
+    }
+
+    /// The rollback that it [awaited](Self::awaits_rollback) was done.
+    pub fn rolled_back(&mut self) {
+        if std::mem::take(&mut self.awaits_rollback) {
+            self.open = false;
+        }
+    }
+
     pub(crate) const fn open(&mut self) {
         self.open = true;
+        self.awaits_rollback = false;
+    }
+
+    pub(crate) fn stamp_behind_rollback(&mut self, settings: Settings) {
+        self.stamp(settings);
+        (self.open, self.awaits_rollback) = (true, true);
     }
 
     pub(crate) fn stamp(&mut self, settings: Settings) {

@@ -109,7 +109,7 @@ pub use names::{Names, Temporaries};
 pub use pins::{PinReason, Pins};
 pub use raw::Raw;
 pub use run::Work;
-pub use session::Session;
+pub use session::{Session, Waiting};
 pub use sessions::{ConnectionDrain, SessionInfo, SessionPool, Sessions};
 pub use settings::{Difference, Settings};
 pub use state::State;

@@ -29,15 +29,18 @@ impl<M: SessionManager> Session<M> {
     ///
     /// As [`run`](Self::run), and [`Error::TooManyPinned`].
     pub async fn raw(&mut self) -> Result<Raw<'_, M>, Error<M::Error>> {
-        let pins = Pins::NONE.with(PinReason::Raw);
-        self.note(&Effect::Pin(PinReason::Raw))?;
-        if let Err(error) = self.run(M::nothing(), Work::default().pins(pins)).await {
-            self.note(&Effect::Unpin(PinReason::Raw))?;
+        self.settle().await?;
+        let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
+        out.reserve_place(Pins::NONE.with(PinReason::Raw))?;
+        if let Err(error) = self.run_in(&mut out, M::nothing(), Work::default()).await {
+            self.part(&mut out).await;
             return Err(error);
         }
-        let mut out = self.check_out()?;
         // From here on nothing is known of it, however this ends.
         out.flying = true;
+        let now = out.registry.instant();
+        out.state.apply(&Effect::Pin(PinReason::Raw), now);
+        out.count_pins();
         Ok(Raw {
             out,
             session: PhantomData,

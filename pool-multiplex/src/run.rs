@@ -35,6 +35,7 @@ pub struct Work {
     pins: Pins,
     /// It was asked for, and is not run for its prelude only.
     counts: bool,
+    commits: bool,
 }
 
 impl Work {
@@ -59,6 +60,13 @@ impl Work {
     #[must_use]
     pub const fn pins(mut self, pins: Pins) -> Self {
         self.pins = pins;
+        self
+    }
+
+    /// It may commit the transaction: given up half way, nobody knows whether it has.
+    #[must_use]
+    pub const fn commits(mut self) -> Self {
+        self.commits = true;
         self
     }
 }
@@ -160,12 +168,12 @@ impl<M: SessionManager> Session<M> {
     }
 
     /// Leaves the connection, if nothing pins the session.
-    async fn part(&self, out: &mut Checkout<M>) {
+    pub(crate) async fn part(&self, out: &mut Checkout<M>) {
         let audited = self.audit(out).await;
         out.leave(self.sessions.pool().manager(), audited);
     }
 
-    async fn run_in(
+    pub(crate) async fn run_in(
         &self,
         out: &mut Checkout<M>,
         operation: M::Operation<'_>,
@@ -180,12 +188,12 @@ impl<M: SessionManager> Session<M> {
         let prelude = out.prelude();
         let begins = prelude.begin.is_some();
         let replayed = prelude.settings.len() as u64;
-        out.flying = true;
+        (out.flying, out.commits) = (true, work.commits);
         let done = match &mut out.lease {
             Some(lease) => run_on(manager, lease, prelude, operation).await,
             None => unreachable!("it was put there above"),
         };
-        out.flying = false;
+        (out.flying, out.commits) = (false, false);
         if work.counts && out.in_transaction() {
             out.state.count_statement();
         }
@@ -246,7 +254,7 @@ impl<M: SessionManager> Session<M> {
 
 impl<M: SessionManager> Checkout<M> {
     /// Takes a place among the pinned, for an operation that may pin.
-    fn reserve_place(&mut self, pins: Pins) -> Result<(), Error<M::Error>> {
+    pub(crate) fn reserve_place(&mut self, pins: Pins) -> Result<(), Error<M::Error>> {
         if !pins.without(PinReason::Transaction).is_empty() && !self.placed {
             self.registry.take_place()?;
             self.placed = true;
@@ -413,6 +421,20 @@ impl<M: SessionManager> Checkout<M> {
     pub(crate) fn forsake_tainted(&mut self) {
         count(&self.registry.counters.tainted);
         self.forsake();
+    }
+
+    /// Leaves the connection in its transaction, for somebody to roll it back: labelled with what is there
+    /// then, if that is known.
+    pub(crate) fn leave_to_rollback(&mut self) -> Option<PooledConnection<M>> {
+        let now = self.registry.instant();
+        self.state.apply(&Effect::Rollback { chain: false }, now);
+        let is_known = self.state.taint().is_none() && !self.registry.config.audit;
+        let physical = self.state.physical().clone();
+        let mut lease = self.lose()?;
+        if is_known {
+            M::label(&mut lease).stamp_behind_rollback(physical);
+        }
+        Some(lease)
     }
 
     fn may_leave(&self) -> bool {

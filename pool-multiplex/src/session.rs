@@ -4,6 +4,7 @@ use crate::driver::SessionManager;
 use crate::effect::Effect;
 use crate::error::Error;
 use crate::pins::{PinReason, Pins};
+use crate::registry::Registry;
 use crate::sessions::Sessions;
 use crate::slot::{Checkout, Inside, Place, Slot};
 use crate::state::State;
@@ -108,13 +109,17 @@ impl<M: SessionManager> Session<M> {
         self.look(State::pins)
     }
 
-    /// The transaction that the session is in.
+    /// The transaction that the session is in. None, once it was
+    /// [given up](Self::abandon_transaction).
     ///
     /// # Errors
     ///
     /// [`Error::Expired`].
     pub fn transaction_context(&self) -> Result<Option<TransactionContext>, Error<M::Error>> {
-        self.look(State::transaction)
+        self.see(|inside| match inside.owes_rollback {
+            true => None,
+            false => inside.state.transaction(),
+        })
     }
 
     /// The connection that the session is on, or was on last.
@@ -154,7 +159,7 @@ impl<M: SessionManager> Session<M> {
     /// [`Error::NoTransaction`], [`Error::Expired`], and what happened to the transaction.
     pub fn end_unbegun(&mut self, commit: bool) -> Result<bool, Error<M::Error>> {
         let mut out = Checkout::begin(self.sessions.registry(), self.slot())?;
-        if !out.in_transaction() {
+        if !out.in_transaction() || out.owes_rollback {
             return Err(Error::NoTransaction);
         }
         if out.begun {
@@ -188,7 +193,7 @@ impl<M: SessionManager> Session<M> {
         } else if !out.state.pins().without(PinReason::Transaction).is_empty() {
             out.owes_rollback = true;
         } else {
-            given_up = out.lose();
+            given_up = out.leave_to_rollback();
             out.registry.detached(given_up.is_some());
         }
 
@@ -204,6 +209,7 @@ impl<M: SessionManager> Session<M> {
     ///
     /// As [`run`](Self::run).
     pub async fn let_go(&mut self) -> Result<(), Error<M::Error>> {
+        self.settle().await?;
         self.leave_connection().await
     }
 
@@ -219,7 +225,7 @@ impl<M: SessionManager> Session<M> {
     /// completed or dropped.
     pub async fn detach(&mut self) -> Result<(), Error<M::Error>> {
         self.note(&Effect::Unpin(PinReason::Manual))?;
-        self.leave_connection().await
+        self.let_go().await
     }
 
     /// Moves the session to another connection than the one that it had last, and puts its state
@@ -275,7 +281,7 @@ impl<M: SessionManager> Session<M> {
     /// # Errors
     ///
     /// The session as it was, and [`Error::Transfer`] with everything that pins it or what is too large
-    /// for a blob, or [`Error::Expired`].
+    /// for a blob, or [`Error::Expired`], or what happened to an earlier transaction.
     pub fn export(
         mut self,
         exporter: &Exporter,
@@ -299,7 +305,8 @@ impl<M: SessionManager> Session<M> {
         now: UnixSeconds,
     ) -> Result<Blob, Error<M::Error>> {
         let identity = self.sessions.pool().manager().identity();
-        let out = self.check_out()?;
+        // What has happened to it is told here: it does not travel.
+        let out = Checkout::begin(self.sessions.registry(), self.slot())?;
         Exporter::permit(out.state.pins())?;
         let snapshot = out.registry.snapshot(&out.state, self.id(), identity, now);
         let blob = exporter.seal(&snapshot, keys, unique())?;
@@ -308,23 +315,57 @@ impl<M: SessionManager> Session<M> {
         Ok(blob)
     }
 
+    /// Says that the session is in use while nothing runs on it: its user waits for something that is
+    /// served aside. Until what this returns is dropped the session does not time out; a transaction
+    /// that it is in may.
+    #[must_use = "the session counts as used until this is dropped"]
+    pub fn waiting(&self) -> Waiting<M> {
+        self.slot().wait();
+        Waiting {
+            registry: Arc::clone(self.sessions.registry()),
+            slot: Arc::clone(self.slot()),
+        }
+    }
+
     /// Whether the session has ended by its timeout.
     #[must_use]
     pub fn is_expired(&self) -> bool {
         matches!(&*self.slot().lock(), Place::Expired)
     }
 
-    /// Where the session stands.
+    /// Where the session stands: in no transaction, once that was
+    /// [given up](Self::abandon_transaction).
     ///
     /// # Errors
     ///
     /// [`Error::Expired`].
     pub fn status(&self) -> Result<TransactionStatus, Error<M::Error>> {
-        self.look(|state| state.frames().status())
+        self.see(|inside| match inside.owes_rollback {
+            true => TransactionStatus::Idle,
+            false => inside.state.frames().status(),
+        })
     }
 
     pub(crate) fn check_out(&self) -> Result<Checkout<M>, Error<M::Error>> {
         Checkout::take(self.sessions.registry(), self.slot())
+    }
+}
+
+/// A session is [waited for](Session::waiting).
+pub struct Waiting<M: SessionManager> {
+    registry: Arc<Registry<M>>,
+    slot: Arc<Slot<M>>,
+}
+
+impl<M: SessionManager> Drop for Waiting<M> {
+    fn drop(&mut self) {
+        self.slot.waited(self.registry.now());
+    }
+}
+
+impl<M: SessionManager> fmt::Debug for Waiting<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").finish_non_exhaustive()
     }
 }
 

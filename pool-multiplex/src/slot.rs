@@ -24,6 +24,8 @@ pub(crate) struct Slot<M: SessionManager> {
     place: Mutex<Place<M>>,
     /// When it was used last, in milliseconds of the registry's time.
     used: AtomicU64,
+    /// How many wait for something in its name.
+    waits: AtomicU64,
 }
 
 /// What is in it.
@@ -62,6 +64,7 @@ pub(crate) struct Inside<M: SessionManager> {
 pub(crate) enum Notice {
     IdleInTransaction(Duration),
     Interrupted,
+    CommitInterrupted,
 }
 
 impl Notice {
@@ -69,6 +72,7 @@ impl Notice {
         match self {
             Self::IdleInTransaction(limit) => Error::IdleInTransaction(limit),
             Self::Interrupted => Error::Interrupted,
+            Self::CommitInterrupted => Error::CommitInterrupted,
         }
     }
 }
@@ -79,7 +83,23 @@ impl<M: SessionManager> Slot<M> {
             id,
             place: Mutex::new(Place::Here(inside)),
             used: AtomicU64::new(now),
+            waits: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn wait(&self) {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Nobody waits any more, since now.
+    pub(crate) fn waited(&self, now: u64) {
+        self.touch(now);
+        // Release: who sees that nobody waits must see since when.
+        self.waits.fetch_sub(1, Ordering::Release);
+    }
+
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waits.load(Ordering::Acquire) > 0
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Place<M>> {
@@ -135,6 +155,8 @@ pub(crate) struct Checkout<M: SessionManager> {
     inside: Option<Box<Inside<M>>>,
     /// The connection is at work: if this is dropped now, nothing is known of it.
     pub(crate) flying: bool,
+    /// What it is at may commit the transaction.
+    pub(crate) commits: bool,
 }
 
 impl<M: SessionManager> Checkout<M> {
@@ -152,6 +174,7 @@ impl<M: SessionManager> Checkout<M> {
                     slot: Arc::clone(slot),
                     inside: Some(inside),
                     flying: false,
+                    commits: false,
                 })
             }
             // A handle is used by one task at a time, so this one is only ever looked at.
@@ -181,6 +204,12 @@ impl<M: SessionManager> Checkout<M> {
             *self.slot.lock() = Place::Expired;
             self.registry.forget(self.slot.id, inside);
         }
+    }
+
+    /// Counts now what pins it, and not only when it is put back.
+    pub(crate) fn count_pins(&mut self) {
+        let registry = Arc::clone(&self.registry);
+        registry.recount(self.inside_mut());
     }
 
     fn inside_mut(&mut self) -> &mut Inside<M> {
@@ -214,8 +243,13 @@ impl<M: SessionManager> Drop for Checkout<M> {
         let mut given_up = None;
         if self.flying {
             if inside.in_transaction() {
-                inside.notice = Some(Notice::Interrupted);
-                count(&self.registry.counters.transactions_lost);
+                let counters = &self.registry.counters;
+                let (notice, counter) = match self.commits {
+                    true => (Notice::CommitInterrupted, &counters.outcomes_unknown),
+                    false => (Notice::Interrupted, &counters.transactions_lost),
+                };
+                inside.notice = Some(notice);
+                count(counter);
             }
             given_up = inside.lose();
             self.registry.detached(given_up.is_some());

@@ -163,6 +163,9 @@ impl Manager for PostgresManager {
         if taint.has(Taint::LASTING) {
             return Err(Error::NotResettable);
         }
+        if conn.label().awaits_rollback() {
+            return roll_back(conn).await;
+        }
         let mut policy = self.reset;
         if !conn.label().is_clean() || conn.label().is_open() {
             // Whatever the policy: it is not for those who know nothing of sessions.
@@ -251,6 +254,16 @@ async fn settled_status(conn: &PostgresConnection) -> Result<Status, Error> {
         Look::Working | Look::Uncertain => Err(Error::Abandoned),
         Look::Lost => Err(Error::Closed),
     }
+}
+
+/// Undoes what a session has left that gave its transaction up: everything else is in the label.
+async fn roll_back(conn: &mut PostgresConnection) -> Result<(), Error> {
+    conn.run("ROLLBACK").await?;
+    settled_clean(conn).await?;
+    conn.stay().end(conn, true);
+    conn.stay().left();
+    conn.label_mut().rolled_back();
+    Ok(())
 }
 
 /// Takes the session for clean as it is, once it is at rest.

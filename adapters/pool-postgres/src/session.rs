@@ -205,6 +205,16 @@ impl Session {
         if commits {
             self.listen_to_all().await?;
         }
+        let may_commit = |kind: &Kind| {
+            matches!(
+                kind,
+                Kind::Commit { .. } | Kind::PrepareTransaction | Kind::Other
+            )
+        };
+        let work = match script.statements.iter().any(|one| may_commit(&one.kind)) {
+            true => work.commits(),
+            false => work,
+        };
         let is_alone = self.inner.look(|state| state.transaction().is_none())?;
         let mut ran = self.inner.run(Operation(ask), work).await;
         if is_alone

@@ -99,7 +99,7 @@ impl Session {
     }
 
     fn need_transaction(&self) -> Result<(), SessionError> {
-        match self.inner.look(State::transaction)? {
+        match self.inner.transaction_context()? {
             Some(_) => Ok(()),
             None => Err(SessionError::NoTransaction),
         }

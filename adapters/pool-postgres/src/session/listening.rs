@@ -33,6 +33,8 @@ impl Session {
     ///
     /// [`Error::Listen`] if it is not heard; the session does not want it then.
     pub async fn listen(&mut self, channel: &str) -> Result<(), SessionError> {
+        // In a transaction that was given up it would come to nothing.
+        self.inner.settle().await?;
         if self.has_failed()? {
             return Err(SessionError::Operation(Error::FailedTransaction));
         }
@@ -52,8 +54,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Expired`].
+    /// [`SessionError::Expired`], and what became of a transaction that was given up.
     pub async fn unlisten(&mut self, channel: &str) -> Result<(), SessionError> {
+        self.inner.settle().await?;
         self.inner
             .note(&Effect::Unsubscribe(Some(channel.into())))?;
         self.keep_what_is_heard()
@@ -63,8 +66,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`SessionError::Expired`].
+    /// [`SessionError::Expired`], and what became of a transaction that was given up.
     pub async fn unlisten_all(&mut self) -> Result<(), SessionError> {
+        self.inner.settle().await?;
         self.inner.note(&Effect::Unsubscribe(None))?;
         self.keep_what_is_heard()
     }
@@ -85,7 +89,10 @@ impl Session {
             // It has come from elsewhere, or was suspended.
             self.subscribe(&channels).await?;
         }
-        match self.subscriptions.next().await {
+        let waiting = self.inner.waiting();
+        let heard = self.subscriptions.next().await;
+        drop(waiting);
+        match heard {
             None => Ok(None),
             Some(Ok(heard)) => Ok(Some(heard)),
             Some(Err(error)) => Err(not_heard(&error)),

@@ -11,7 +11,7 @@ use super::refusal::{in_stead, may_pin};
 use super::scope::{is_local, scope};
 use crate::connection::PostgresConnection;
 use crate::error::Error;
-use crate::sql::{Kind, Marks, Script, classify};
+use crate::sql::{Kind, Marks, Script, Statement, classify};
 use crate::statements::{Wanted, is_outdated};
 use crate::unit::{self, Effect, Frame, Operation};
 use crate::watch::Status;
@@ -462,7 +462,7 @@ impl<'a> Run<'a> {
 fn effect_of(script: &Script) -> Effect {
     if script.is_read_only() {
         Effect::Reads
-    } else if ends_transactions(script) {
+    } else if ends_transactions(script) && !is_undone_by_itself(script) {
         Effect::Ends
     } else {
         Effect::Writes
@@ -471,18 +471,31 @@ fn effect_of(script: &Script) -> Effect {
 
 /// Whether a script may begin or end a transaction itself, and so cannot be put into one.
 fn ends_transactions(script: &Script) -> bool {
-    script.statements.iter().any(|statement| {
-        let kind = &statement.kind;
-        kind.stands_alone()
-            || matches!(
-                kind,
-                Kind::Begin(_)
-                    | Kind::Commit { .. }
-                    | Kind::Rollback { .. }
-                    | Kind::PrepareTransaction
-                    | Kind::Other
-            )
-    })
+    script.statements.iter().any(ends_transaction)
+}
+
+fn ends_transaction(statement: &Statement) -> bool {
+    let kind = &statement.kind;
+    kind.stands_alone()
+        || matches!(
+            kind,
+            Kind::Begin(_)
+                | Kind::Commit { .. }
+                | Kind::Rollback { .. }
+                | Kind::PrepareTransaction
+                | Kind::Other
+        )
+}
+
+/// Whether a script ends its transaction by nothing but a rollback at its end: wherever it is cut off,
+/// nothing of it lasts.
+fn is_undone_by_itself(script: &Script) -> bool {
+    match script.statements.as_slice() {
+        [ahead @ .., last] => {
+            matches!(last.kind, Kind::Rollback { .. }) && !ahead.iter().any(ends_transaction)
+        }
+        [] => false,
+    }
 }
 
 fn wanted<'a>(statement: &'a Shared, types: &'a [Type], scope: &'a str) -> Wanted<'a> {

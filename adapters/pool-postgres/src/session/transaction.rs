@@ -53,7 +53,6 @@ impl<'a> Begin<'a> {
         self.session.begin(self.modes).await?;
         Ok(Transaction {
             session: self.session,
-            is_over: false,
         })
     }
 }
@@ -65,7 +64,6 @@ impl<'a> Begin<'a> {
 #[must_use = "dropping a transaction rolls it back"]
 pub struct Transaction<'a> {
     session: &'a mut Session,
-    is_over: bool,
 }
 
 /// Tables that a transaction has touched, by the server's count.
@@ -80,13 +78,12 @@ pub struct Tables {
 }
 
 impl Transaction<'_> {
-    /// Commits it.
+    /// Commits it. If that was refused, it is rolled back.
     ///
     /// # Errors
     ///
     /// As [`Session::commit`].
-    pub async fn commit(mut self) -> Result<(), SessionError> {
-        self.is_over = true;
+    pub async fn commit(self) -> Result<(), SessionError> {
         self.session.commit().await
     }
 
@@ -95,8 +92,7 @@ impl Transaction<'_> {
     /// # Errors
     ///
     /// As [`Session::rollback`].
-    pub async fn rollback(mut self) -> Result<(), SessionError> {
-        self.is_over = true;
+    pub async fn rollback(self) -> Result<(), SessionError> {
         self.session.rollback().await
     }
 
@@ -140,9 +136,8 @@ impl DerefMut for Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.session.inner.abandon_transaction();
-        }
+        // Of one that is over, nothing is left to be given up.
+        self.session.inner.abandon_transaction();
     }
 }
 

@@ -277,7 +277,11 @@ impl SqliteSession {
 
     pub(super) async fn run(&mut self, operation: Operation) -> Result<Reply, SessionError> {
         self.roll_back_if_due().await?;
-        self.base.run(operation, Work::default()).await
+        let work = match operation.task {
+            Task::Commit => Work::default().commits(),
+            _ => Work::default(),
+        };
+        self.base.run(operation, work).await
     }
 
     /// Has the base do what the drop of a transaction's guard has left to do.
@@ -293,7 +297,9 @@ impl SqliteSession {
     pub(super) fn roll_back_later(&mut self) -> Result<(), SessionError> {
         let wanted = self.base.look(|state| state.wanted().clone())?;
         self.base.abandon_transaction();
-        self.rollback_is_due = self.base.status()? != TransactionStatus::Idle;
+        // The books' own word: the session counts as in none from here on.
+        let status = self.base.look(|state| state.frames().status())?;
+        self.rollback_is_due = status != TransactionStatus::Idle;
         if self.rollback_is_due {
             // The rollback itself will say what has become of them.
             return Ok(());
