@@ -108,7 +108,6 @@ impl<'a, T> Framed<'a, T> {
         if self.run.stay.keeps_last_value && script.marks.has(Marks::SEQUENCE_MOVED) {
             self.effects.push(Follows::Pin(PinReason::LastValue));
         }
-        let mut followed = followed;
         self.run.end_roles(&mut followed.effects);
         let repairs = self.repairs(script, &followed.effects);
         self.effects.extend(followed.effects);

@@ -8,18 +8,24 @@
     reason = "a test that cannot go on has failed; the lint only knows test functions"
 )]
 
+mod again;
 mod baseline;
 mod failures;
+mod giving_up;
 mod isolation;
+mod labels;
+mod leftovers;
 mod listening;
 mod log;
 mod model;
+mod outcomes;
 mod pins;
+mod preludes;
 mod processes;
 mod protocol;
 mod refusals;
-mod review;
 mod roles;
+mod scopes;
 mod statements;
 mod support;
 mod transactions;

@@ -1,6 +1,6 @@
 //! A pool, its sessions, and how to move them.
 
-use pool_core::Pool;
+use pool_core::{Pool, WarmUp};
 use pool_multiplex::{Modes, PinReason, Pins, SessionConfig, SessionPool as _, Sessions};
 use pool_postgres::tokio_postgres::Config as TokioConfig;
 use pool_postgres::{PostgresConnection, PostgresManager, Session, SessionError};
@@ -216,4 +216,33 @@ pub(crate) async fn pause(milliseconds: u64) {
 pub(crate) async fn set_up(sql: &str) {
     let observer = observer().await;
     observer.batch_execute(sql).await.unwrap();
+}
+
+pub(crate) async fn impatient(connections: u32) -> Sessions<PostgresManager> {
+    let manager = PostgresManager::new(url()).unwrap();
+    let builder = PostgresPool::builder(manager)
+        .max_size(connections)
+        .acquire_timeout(Duration::from_millis(300));
+    builder.build().await.unwrap().sessions()
+}
+
+pub(crate) async fn warm(connections: u32, plan: WarmUp) -> Sessions<PostgresManager> {
+    let manager = PostgresManager::new(url()).unwrap();
+    let builder = PostgresPool::builder(manager)
+        .max_size(connections)
+        .warm_up(plan);
+    builder.build().await.unwrap().sessions()
+}
+
+/// Advisory locks of the back end.
+pub(crate) async fn locks(session: &mut Session) -> i64 {
+    const LOCKS: &str = "SELECT count(*) FROM pg_locks \
+        WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
+    session.query_one(LOCKS, &[]).await.unwrap().get(0)
+}
+
+/// Lets real time go by: for what takes its own on a real server, a session that expires unused or a
+/// request that is given up half way.
+pub(crate) async fn pass(time: Duration) {
+    let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
 }
