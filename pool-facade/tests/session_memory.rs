@@ -25,6 +25,8 @@ const SESSIONS: usize = if cfg!(debug_assertions) { 200 } else { 500 };
 const STATEMENTS: usize = 1000;
 /// Of these, each session uses so many.
 const USED: usize = 100;
+/// Where all of them look for names: what is known of a statement is shared by those who do.
+const PLACE: &str = "place";
 /// Bytes for a session.
 const MOST: i64 = 8 * 1024;
 
@@ -36,7 +38,7 @@ fn settings(number: usize) -> [(&'static str, String); 6] {
     [
         ("app.id", format!("session {number}")),
         ("app.tenant", format!("tenant {}", number % 10)),
-        ("search_path", format!("place_{}", number % 7)),
+        ("search_path", PLACE.to_owned()),
         ("statement_timeout", format!("{}s", 30 + number % 3)),
         ("work_mem", format!("{}MB", 4 + number % 5)),
         ("TimeZone", "UTC".to_owned()),
@@ -63,6 +65,7 @@ async fn keepers(sessions: &Sessions<PostgresManager>) -> Vec<Session> {
     let mut keepers = Vec::new();
     for first in (0..STATEMENTS).step_by(USED) {
         let mut keeper = sessions.create().unwrap();
+        keeper.set("search_path", PLACE).await.unwrap();
         for number in (first..first + USED).chain(first..first + USED) {
             run(&mut keeper, number).await;
         }
