@@ -166,7 +166,6 @@ mod error;
 mod grades;
 mod homes;
 mod load;
-mod mode;
 mod number;
 mod per_slot;
 mod problems;
@@ -181,8 +180,8 @@ mod whereabouts;
 pub use affinity::{Affinity, AffinityBuilder, Preference};
 pub use class::{Class, Complexity};
 pub use error::ConfigError;
-pub use mode::Mode;
 pub use number::statement_set;
+pub use pool_core::Mode;
 pub use score::{Features, NotAPart, Score, Weights};
 pub use statistics::{
     AffinityStatistics, ClassStatistics, ConnectionStatistics, LoadStatistics, RoutingStatistics,

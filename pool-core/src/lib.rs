@@ -99,6 +99,7 @@
 mod mutant;
 
 mod manager;
+mod mode;
 mod observer;
 #[doc(hidden)]
 pub mod queue;
@@ -137,6 +138,7 @@ mod vitals;
 mod warm_up;
 
 pub use manager::{Condition, ConnectCtx, ErrorClass, Manager};
+pub use mode::Mode;
 pub use observer::{CloseReason, Event, Observer};
 pub use runtime::{BoxFuture, Clock, CoarseTime, Spawn, Timer};
 pub use statements::{CacheStats, StatementCache};

@@ -124,7 +124,6 @@ mod endpoint;
 mod error;
 mod evidence;
 mod expectation;
-mod mode;
 mod monotone;
 mod outbox;
 mod problems;
@@ -147,7 +146,7 @@ pub use breaker::{
 };
 pub use confidence::Bounds;
 pub use error::ConfigError;
-pub use mode::Mode;
+pub use pool_core::Mode;
 pub use recycling::{Recycler, RecyclerBuilder, RecyclingPolicy, RecyclingStatistics};
 pub use retry::{
     Attempt, GaveUp, Retry, RetryBudget, RetryBuilder, RetryVerdict, Retryable, WhyGaveUp,

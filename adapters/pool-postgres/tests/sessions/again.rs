@@ -1,6 +1,6 @@
 //! Rules that a second reading of all this has brought.
 
-use crate::support::{ask, locks, occupy, pass, sessions, sessions_with, show};
+use crate::support::{ask, locks, occupy, pause, sessions, sessions_with, show};
 use pool_multiplex::{Modes, SessionConfig, SessionOptions};
 use pool_postgres::SessionError;
 use std::time::Duration;
@@ -37,7 +37,7 @@ async fn migrate_whose_settings_cannot_be_written_gives_the_connection_back() {
     let mut a = sessions.create_with(options).unwrap();
     let moved = a.migrate().await;
     assert!(matches!(moved, Err(SessionError::Prelude(_))), "{moved:?}");
-    pass(Duration::from_millis(100)).await;
+    pause(100).await;
     assert!(a.pins().unwrap().is_empty());
     assert_eq!(sessions.pool().status().leased, 0);
 }
@@ -166,9 +166,9 @@ async fn a_session_that_was_just_resumed_does_not_expire() {
     let sessions = sessions_with(1, config).await;
     let a = sessions.create().unwrap();
     let id = a.suspend().unwrap();
-    pass(Duration::from_millis(300)).await;
+    pause(300).await;
     let mut a = sessions.resume(id).unwrap();
-    pass(Duration::from_millis(250)).await;
+    pause(250).await;
     let used = a.query("SELECT 1", &[]).await;
     assert!(used.is_ok(), "{used:?}");
 }

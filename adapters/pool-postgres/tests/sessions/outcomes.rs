@@ -1,6 +1,6 @@
 //! What a session is told, and whether it is true.
 
-use crate::support::{impatient, pass, sessions};
+use crate::support::{impatient, pause, sessions};
 use pool_multiplex::Modes;
 use pool_postgres::Heard;
 use std::future::Future as _;
@@ -23,7 +23,7 @@ async fn a_commit_that_was_given_up_is_not_called_retryable_when_it_was_carried_
         let mut commit = pin!(a.commit());
         let mut cx = Context::from_waker(Waker::noop());
         assert!(commit.as_mut().poll(&mut cx).is_pending());
-        pass(Duration::from_millis(500)).await;
+        pause(500).await;
     }
     let rows = b.query("SELECT x FROM outcomes_c", &[]).await.unwrap();
     let said = a.query("SELECT 1", &[]).await;

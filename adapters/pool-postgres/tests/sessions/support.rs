@@ -240,9 +240,3 @@ pub(crate) async fn locks(session: &mut Session) -> i64 {
         WHERE locktype = 'advisory' AND pid = pg_backend_pid()";
     session.query_one(LOCKS, &[]).await.unwrap().get(0)
 }
-
-/// Lets real time go by: for what takes its own on a real server, a session that expires unused or a
-/// request that is given up half way.
-pub(crate) async fn pass(time: Duration) {
-    let _ = tokio::time::timeout(time, std::future::pending::<()>()).await;
-}
