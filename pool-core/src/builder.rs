@@ -111,7 +111,7 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Takes the time from `clock`. Default: tokio's.
+    /// Takes the time from `clock`. Default: tokio's, shared by the pools that are built on a runtime.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
@@ -154,7 +154,13 @@ impl<M: Manager> Builder<M> {
                 .or_else(default_spawner)
                 .ok_or(BuildError::NoRuntime)?,
         });
-        if !pool.inner().ensure_driver() {
+        let inner = pool.inner();
+        // One that nobody uses needs no driver, only a place to run it.
+        let runs = match initial > 0 || inner.is_tended() {
+            true => inner.ensure_driver(),
+            false => inner.timer_here().is_some(),
+        };
+        if !runs {
             return Err(BuildError::NoRuntime);
         }
         if initial > 0 {
@@ -170,7 +176,7 @@ impl<M: Manager> Builder<M> {
 
 #[cfg(feature = "tokio")]
 fn default_clock() -> Option<Arc<dyn Clock>> {
-    Some(Arc::new(crate::TokioClock::new()))
+    Some(crate::TokioClock::shared())
 }
 
 #[cfg(feature = "tokio")]

@@ -79,7 +79,8 @@ pub trait Manager: Send + Sync + 'static {
         self.reset(conn)
     }
 
-    /// Ends a connection in an orderly way. Bounded by `close_timeout`. Default: drops it.
+    /// Ends a connection in an orderly way. Bounded by `close_timeout`. Default: drops it. Polled for
+    /// the first time by the task that also serves deadlines, so it must not block.
     fn close(&self, conn: Self::Connection) -> impl Future<Output = ()> + Send {
         drop(conn);
         ready(())

@@ -32,6 +32,9 @@ pub struct TokioClock {
     home: Option<Handle>,
 }
 
+/// The clocks that pools share by default, by the runtime they were made on.
+static CLOCKS: LazyLock<Mutex<HashMap<Id, Weak<TokioClock>>>> = LazyLock::new(Mutex::default);
+
 impl TokioClock {
     /// A clock whose coarse time starts now.
     #[must_use]
@@ -40,6 +43,24 @@ impl TokioClock {
             coarse: Arc::new(CoarseTime::new(tokio_now())),
             home: Handle::try_current().ok(),
         }
+    }
+
+    /// The clock of all pools built here that were given no other, so that a thousand pools are not a
+    /// thousand times to tick.
+    pub(crate) fn shared() -> Arc<Self> {
+        let clock = Self::new();
+        let Some(home) = &clock.home else {
+            return Arc::new(clock);
+        };
+        let id = home.id();
+        let mut clocks = CLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = clocks.get(&id).and_then(Weak::upgrade) {
+            return known;
+        }
+        clocks.retain(|_, clock| clock.strong_count() > 0);
+        let clock = Arc::new(clock);
+        clocks.insert(id, Arc::downgrade(&clock));
+        clock
     }
 }
 

@@ -12,6 +12,7 @@ use pool_testkit::alloc::{CountingAllocator, thread_cost};
 use pool_testkit::clock::ManualClock;
 use pool_testkit::fake::FakeBackend;
 use pool_testkit::spawn::CountingSpawn;
+use tokio::runtime::{Builder, Handle, Runtime};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator::new();
@@ -166,20 +167,37 @@ fn a_lease_is_one_pointer_and_an_acquire_is_small() {
     assert!(acquire <= 96, "{acquire} bytes");
 }
 
-/// A service with a database for each customer has many that nobody uses.
+/// A service with a database for each customer has many that nobody uses: they cost their memory, and
+/// nothing that runs.
 #[tokio::test]
 async fn a_pool_of_two_that_nobody_uses_is_small() {
-    const POOLS: u64 = 100;
+    const POOLS: usize = 100;
     let backend = FakeBackend::new();
     let build = || Pool::builder(backend.manager()).max_size(2u32).build();
     // What all pools of a process share.
     let _first = build().await.unwrap();
-    let mut pools = Vec::with_capacity(POOLS as usize);
-    let before = thread_cost();
+    let mut pools = Vec::with_capacity(POOLS);
+    let tasks = Handle::current().metrics().num_alive_tasks();
+    let before = thread_cost().live();
     for _ in 0..POOLS {
         pools.push(build().await.unwrap());
     }
-    // What building one needs for a moment is among it: about a third.
-    let bytes = (thread_cost().bytes - before.bytes) / POOLS;
-    assert!(bytes <= 4700, "{bytes} bytes");
+    let bytes = (thread_cost().live() - before) / POOLS as i64;
+    assert!(bytes <= 2600, "{bytes} bytes");
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), tasks);
+}
+
+#[test]
+fn pools_of_a_runtime_share_a_clock() {
+    let backend = FakeBackend::new();
+    let build = || async { Pool::builder(backend.manager()).build().await.unwrap() };
+    let (one, other) = (runtime(), runtime());
+    let (first, second) = one.block_on(async { (build().await, build().await) });
+    let elsewhere = other.block_on(build());
+    assert!(Arc::ptr_eq(first.clock(), second.clock()));
+    assert!(!Arc::ptr_eq(first.clock(), elsewhere.clock()));
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
 }

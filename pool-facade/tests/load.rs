@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pool_facade::Pool;
+use pool_facade::{Pool, PooledConnection};
 use pool_testkit::fake::{Action, FakeBackend, Step};
 use pool_testkit::stats::jain;
 
@@ -88,4 +88,36 @@ async fn a_spike_is_served_by_what_circulates_without_a_connect_storm() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let size = pool.status().size;
     assert!(size <= 6, "{size} connections after the spike");
+}
+
+/// What had been open is opened again for those who wait, all of it at once: only what is more than
+/// that is paced.
+#[tokio::test(start_paused = true)]
+async fn what_breaks_while_others_wait_is_replaced_at_once() {
+    let backend = FakeBackend::new();
+    backend.rule(Step::Connect, |_| Action::delay(ms(150)));
+    let pool = Pool::builder(backend.manager())
+        .max_size(20u32)
+        .initial_size(6u32)
+        .build()
+        .await
+        .unwrap();
+    let mut held = Vec::new();
+    for _ in 0..6 {
+        held.push(pool.acquire().await.unwrap());
+    }
+    let tasks: Vec<_> = (0..10)
+        .map(|_| {
+            let pool = pool.clone();
+            tokio::task::spawn(async move { drop(pool.acquire().await.unwrap()) })
+        })
+        .collect();
+    tokio::time::sleep(ms(1)).await;
+    assert_eq!(backend.counts().connecting, 1, "growth is paced");
+    held.drain(..4).for_each(PooledConnection::discard);
+    tokio::time::sleep(ms(1)).await;
+    assert_eq!(backend.counts().connecting, 5, "the four that broke too");
+    for task in tasks {
+        task.await.unwrap();
+    }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use pool_facade::{Acquire, Condition, ConnectCtx, Error, Manager, Pool, PooledConnection};
 use pool_facade::{Request, WeakPool};
+use pool_testkit::spawn::CountingSpawn;
 
 /// The least a manager is.
 #[derive(Default)]
@@ -190,4 +191,41 @@ async fn least_manager_needs_connect_alone() {
     PooledConnection::discard(pool.acquire().await.unwrap());
     assert_eq!(*pool.acquire().await.unwrap(), 2);
     assert_eq!(pool.manager().opened.load(Ordering::Relaxed), 2);
+}
+
+/// Panics where it is asked to close a connection, before there is a future.
+#[derive(Default)]
+struct Rude(Least);
+
+impl Manager for Rude {
+    type Connection = u32;
+    type Error = Infallible;
+
+    async fn connect(&self, cx: &ConnectCtx) -> Result<u32, Infallible> {
+        self.0.connect(cx).await
+    }
+
+    fn close(&self, conn: u32) -> impl Future<Output = ()> + Send {
+        assert_eq!(conn, 0, "a panic that this test asks for");
+        std::future::ready(())
+    }
+}
+
+#[tokio::test]
+async fn panic_of_close_frees_the_place_and_ends_no_task_but_its_own() {
+    let tasks = CountingSpawn::tokio();
+    let pool = Pool::builder(Rude::default())
+        .max_size(1u32)
+        .spawner(Arc::new(tasks.clone()))
+        .build()
+        .await
+        .unwrap();
+    for round in 1..=3 {
+        let lease = pool.acquire().await.unwrap();
+        assert_eq!(*lease, round);
+        PooledConnection::discard(lease);
+    }
+    drop(pool.acquire().await.unwrap());
+    assert_eq!(tasks.counts().dropped, 0, "{:?}", tasks.counts());
+    assert_eq!(tasks.counts().alive(), 1, "the driver");
 }

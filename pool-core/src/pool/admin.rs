@@ -160,7 +160,9 @@ impl<M: Manager> Pool<M> {
             });
         };
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
-        inner.install(berth, (conn, Vitals::deaf()), (id, inner.queue.epoch()));
+        let number = (id, inner.queue.epoch());
+        inner.keep_driven();
+        inner.install(berth, (conn, Vitals::deaf()), number, inner.clock.now());
         Ok(())
     }
 
@@ -299,8 +301,7 @@ impl<M: Manager> Inner<M> {
         self.stop.raise(Level::Openings);
         self.close_all(idle, CloseReason::PoolClosed);
         self.mailbox.call();
-        let mut timer = self.clock.timer();
-        timer.reset(self.clock.now() + within.min(crate::config::MAX_TIME));
+        let mut timer = self.timer(within.min(crate::config::MAX_TIME));
         std::future::poll_fn(|cx| {
             if self.queue.poll_empty(cx.waker()) {
                 return Poll::Ready(());

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::body::{Berth, Body, Home, NEVER_SEEN};
 use super::stop::Level;
@@ -20,6 +20,8 @@ impl<M: Manager> Inner<M> {
     /// more slots than that are in use. False if it could not be started, or not yet; connects are
     /// paused then.
     pub(super) fn start_connect(self: &Arc<Self>, berth: Berth<M>, upto: usize) -> bool {
+        // Who has connections has them tended.
+        self.keep_driven();
         if let Some(throttle) = &self.throttle {
             let now = self.now_millis();
             let token = throttle
@@ -51,9 +53,8 @@ impl<M: Manager> Inner<M> {
         debug_assert!(retired.is_empty(), "only a smaller maximum retires slots");
     }
 
-    /// Starts as many connects as the waiters need and the limits allow.
-    pub(super) fn open_for_waiters(self: &Arc<Self>) {
-        let now = self.now_millis();
+    /// Starts as many connects as the waiters need and the limits allow at `now`.
+    pub(super) fn open_for_waiters(self: &Arc<Self>, now: u64) {
         while let Some(berth) = self.queue.claim_for_waiter(now) {
             self.start_connect(berth, 0);
         }
@@ -69,13 +70,13 @@ impl<M: Manager> Inner<M> {
     async fn open(
         &self,
         (id, epoch): (u64, u64),
-        attempt: u32,
+        (attempt, started): (u32, Instant),
         vitals: &Vitals,
     ) -> Result<M::Connection, (Cause<M::Error>, ErrorClass)> {
         let timeout = self.config.connect_timeout;
         let cx = ConnectCtx {
             attempt,
-            deadline: self.clock.now() + timeout,
+            deadline: started + timeout,
             timeout,
             epoch,
             connection_id: id,
@@ -87,9 +88,9 @@ impl<M: Manager> Inner<M> {
                 .connect(&cx)
                 .await
                 .map_err(OpenError::Connect)?;
-            let info = self.info_of_new(id, epoch);
             for hook in &self.hooks.after_connect {
-                if let Err(refused) = hook.run(&mut conn, info.clone()).await {
+                let info = self.info_of_new(id, epoch);
+                if let Err(refused) = hook.run(&mut conn, info).await {
                     return Err(OpenError::Hook(refused.to_string()));
                 }
             }
@@ -160,8 +161,8 @@ impl<M: Manager> Inner<M> {
         berth: Berth<M>,
         (conn, vitals): (M::Connection, Vitals),
         (id, epoch): (u64, u64),
+        created: Instant,
     ) {
-        let created = self.clock.now();
         let now = self.coarse.millis_at(created);
         let expires = self.config.max_lifetime.map_or(u64::MAX, |lifetime| {
             now + self
@@ -244,9 +245,12 @@ impl<M: Manager> Inner<M> {
                 | CloseReason::Hook
                 | CloseReason::ResetFailed
         );
+        if !unfit || uses > 0 {
+            return;
+        }
         let now = self.now_millis();
         let age = now.saturating_sub(self.coarse.millis_at(body.created));
-        if unfit && uses == 0 && age < INFANCY {
+        if age < INFANCY {
             let pause = self.failures().stillborn(now);
             self.pause_connects(now + pause);
         }
@@ -292,24 +296,25 @@ impl<M: Manager> Connecting<M> {
         }
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
         let epoch = inner.queue.epoch();
-        let attempt = inner.failures().attempt();
-        let successes = inner.failures().successes();
+        let (attempt, successes) = inner.failures().standing();
         inner.observe(|| Event::ConnectStarted { connection: id });
         let started = inner.clock.now();
         let vitals = inner.vitals();
-        let under_way = inner.connect_under_way(id);
-        let opened = inner
-            .stop
-            .unless(Level::Openings, inner.open((id, epoch), attempt, &vitals))
-            .await;
-        drop(under_way);
-        let took = inner.clock.now().saturating_duration_since(started);
+        let under_way = inner.connect_under_way(id, inner.coarse.millis_at(started));
+        let work = inner.open((id, epoch), (attempt, started), &vitals);
+        let opened = inner.stop.unless(Level::Openings, work).await;
+        let ended = inner.clock.now();
+        let took = ended.saturating_duration_since(started);
+        let now = inner.coarse.millis_at(ended);
+        match &opened {
+            Some(Ok(_)) => under_way.succeeded(now, took),
+            _ => drop(under_way),
+        }
         match opened {
             // The pool has closed.
             None => self.end(),
             Some(Ok(conn)) => {
                 inner.connect_succeeded();
-                inner.note_connect_time(took);
                 inner.observe(|| Event::Connected {
                     connection: id,
                     took,
@@ -319,9 +324,13 @@ impl<M: Manager> Connecting<M> {
                     let connection = id;
                     // Before anybody may have it, or it may be closed.
                     inner.tell_connected(took, Ok(Candidate::new(slot, connection)));
-                    inner.install(berth, (conn, vitals), (id, epoch));
+                    inner.install(berth, (conn, vitals), (id, epoch), ended);
                 }
-                inner.mailbox.call();
+                // Another may begin now.
+                inner.open_for_waiters(now);
+                if inner.is_tended() {
+                    inner.mailbox.call();
+                }
                 inner.announce_arrival();
             }
             Some(Err((cause, class))) => {

@@ -19,7 +19,7 @@ use super::health::Reviews;
 use super::maintenance::Maintenance;
 use super::stop::Level;
 use crate::mutant::mutant;
-use crate::queue::Phase;
+use crate::queue::{Outlook, Phase};
 use crate::{Event, Manager, Timer};
 
 pub(super) struct Driver<M: Manager> {
@@ -35,16 +35,21 @@ pub(super) struct Driver<M: Manager> {
 const TURNS: usize = 16;
 
 impl<M: Manager> Inner<M> {
+    /// Whether connections are opened, or looked at by a policy, though nobody asks for one.
+    pub(crate) fn is_tended(&self) -> bool {
+        self.config.min_size > 0 || self.config.min_idle > 0 || self.health.is_some()
+    }
+
     /// Starts a driver if none is alive; false if nothing can run one.
     pub(crate) fn ensure_driver(self: &Arc<Self>) -> bool {
         if !self.mailbox.enlist() {
             return true;
         }
-        if !self.keeps_time() {
+        let Some(timer) = self.timer_here() else {
             // The driver could not live here.
             self.dismiss_driver();
             return false;
-        }
+        };
         // A ticker that ended with an earlier runtime starts again with the driver.
         let resolution = self.config.shortest_window() / 10;
         let _ = self
@@ -52,7 +57,7 @@ impl<M: Manager> Inner<M> {
             .coarse(resolution.clamp(super::MIN_RESOLUTION, super::MAX_RESOLUTION));
         let driver = Driver {
             inner: Arc::downgrade(self),
-            timer: self.clock.timer(),
+            timer,
             maintenance: Maintenance::new(&self.config, self.now_millis()),
             reviews: Reviews::default(),
             sweep: None,
@@ -96,18 +101,13 @@ impl<M: Manager> Inner<M> {
         self.mailbox.alarm(deadline.min(lease).min(growth));
     }
 
-    pub(super) fn note_connect_time(&self, took: Duration) {
-        let mut growth = self.growth();
-        growth.connected(took);
-        self.growth_every.store(growth.every(), Ordering::Relaxed);
-    }
-
     /// Notes that a connect has begun, and that it has ended when what this returns is dropped.
-    pub(super) fn connect_under_way(&self, connection: u64) -> UnderWay<'_, M> {
-        self.growth().began(connection, self.now_millis());
+    pub(super) fn connect_under_way(&self, connection: u64, now: u64) -> UnderWay<'_, M> {
+        self.growth().began(connection, now);
         UnderWay {
             inner: self,
             connection,
+            ended: None,
         }
     }
 
@@ -132,32 +132,37 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Starts the connects that waiters need; says when to look again.
-    fn grow(self: &Arc<Self>, now: u64) -> u64 {
-        let census = self.queue.census();
+    fn grow(self: &Arc<Self>, outlook: &Outlook, now: u64) -> u64 {
         let load = Load {
-            waiting: census.waiting,
-            connecting: census.connecting,
-            served: census.served,
-            room: census.occupied < census.max,
+            waiting: outlook.waiting,
+            connecting: outlook.connecting,
+            served: outlook.served,
+            room: outlook.occupied < outlook.limits.max,
         };
         let (at_once, again) = {
             let mut growth = self.growth();
-            self.queue.set_overdue(growth.overdue(now));
+            self.note_overdue(&mut growth, now);
             growth.decide(now, load)
         };
-        let limits = self.queue.limits();
-        if limits.busy_connecting != at_once {
+        if outlook.limits.busy_connecting != at_once {
             self.pace(|limits| limits.busy_connecting = at_once);
         }
-        if census.waiting == 0 {
+        if outlook.waiting == 0 {
             return u64::MAX;
         }
-        self.open_for_waiters();
+        self.open_for_waiters(now);
         again.unwrap_or(u64::MAX)
     }
 
+    /// Has waiters count on as many connects as may end soon.
+    fn note_overdue(&self, growth: &mut Growth, now: u64) {
+        if let Some(overdue) = growth.overdue_changed(now) {
+            self.queue.set_overdue(overdue);
+        }
+    }
+
     /// Passes on hand-offs that nobody collected.
-    fn revoke(&self, sweep: &mut Option<u64>, now: u64) -> u64 {
+    fn revoke(&self, sweep: &mut Option<u64>, expected: bool, now: u64) -> u64 {
         let lease = self.hand_off_lease;
         match *sweep {
             Some(at) if now >= at => {
@@ -170,9 +175,9 @@ impl<M: Manager> Inner<M> {
                         self.pass(loan);
                     }
                 }
-                *sweep = (pending || self.queue.expects_uncollected()).then_some(now + lease);
+                *sweep = (pending || expected).then_some(now + lease);
             }
-            None if self.queue.expects_uncollected() => *sweep = Some(now + lease),
+            None if expected => *sweep = Some(now + lease),
             _ => {}
         }
         sweep.unwrap_or(u64::MAX)
@@ -183,34 +188,50 @@ impl<M: Manager> Inner<M> {
 pub(super) struct UnderWay<'a, M: Manager> {
     inner: &'a Inner<M>,
     connection: u64,
+    /// When it ended well, and how long it took.
+    ended: Option<(u64, Duration)>,
+}
+
+impl<M: Manager> UnderWay<'_, M> {
+    /// Notes that it has ended well at `now`, and how long it took.
+    pub(super) fn succeeded(mut self, now: u64, took: Duration) {
+        self.ended = Some((now, took));
+    }
 }
 
 impl<M: Manager> Drop for UnderWay<'_, M> {
     fn drop(&mut self) {
-        let now = self.inner.now_millis();
-        let mut growth = self.inner.growth();
+        let inner = self.inner;
+        let mut growth = inner.growth();
         growth.ended(self.connection);
-        self.inner.queue.set_overdue(growth.overdue(now));
+        let now = match self.ended {
+            Some((now, took)) => {
+                growth.connected(took);
+                inner.growth_every.store(growth.every(), Ordering::Relaxed);
+                now
+            }
+            None => inner.now_millis(),
+        };
+        inner.note_overdue(&mut growth, now);
     }
 }
 
 impl<M: Manager> Driver<M> {
     /// One look at everything; says when the next is due, in milliseconds.
-    fn turn(&mut self, inner: &Arc<Inner<M>>) -> u64 {
-        while let Some(chore) = inner.mailbox.chore(inner.may_check()) {
-            inner.run_chore(chore);
-        }
+    fn turn(&mut self, inner: &Arc<Inner<M>>, cx: &mut Context<'_>) -> u64 {
+        inner.do_chores(cx);
         let now = inner.now_millis();
         let expire = inner.expire(now);
-        let grow = inner.grow(now);
+        let outlook = inner.queue.outlook();
+        let grow = inner.grow(&outlook, now);
         inner.announce_arrival();
-        let revoke = inner.revoke(&mut self.sweep, now);
+        let revoke = inner.revoke(&mut self.sweep, outlook.uncollected, now);
         inner.post_admission();
         let review = self.reviews.run(inner, now);
         inner.succeed();
-        let maintain = self.maintenance.run(inner, now);
-        // Set by whatever began above, or by a connect that failed.
-        let pause = inner.queue.limits().connect_after;
+        let maintain = self.maintenance.run(inner, outlook.phase, now);
+        // One that begins later sets an alarm.
+        let pause = outlook.limits.connect_after;
         let pause = if pause > now { pause } else { u64::MAX };
         [grow, revoke, review, maintain, pause]
             .into_iter()
@@ -226,12 +247,12 @@ impl<M: Manager> Future for Driver<M> {
             let Some(inner) = self.inner.upgrade() else {
                 return Poll::Ready(());
             };
-            inner.mailbox.awake(cx.waker());
-            let next = self.turn(&inner);
+            inner.mailbox.awake();
+            let next = self.turn(&inner, cx);
             if inner.is_over() {
                 return Poll::Ready(());
             }
-            let Some(next) = inner.mailbox.settle(next) else {
+            let Some(next) = inner.mailbox.settle(next, inner.may_check(), cx.waker()) else {
                 continue;
             };
             if next == u64::MAX {

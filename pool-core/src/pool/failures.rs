@@ -96,6 +96,11 @@ impl<E: std::error::Error + 'static> Failures<E> {
         self.last.take_if(|_| self.of_check)
     }
 
+    /// The number of the next attempt since the last success, and how many have succeeded.
+    pub(crate) fn standing(&self) -> (u32, u64) {
+        (self.attempt(), self.successes)
+    }
+
     /// How many connects have succeeded.
     pub(crate) fn successes(&self) -> u64 {
         self.successes

@@ -4,13 +4,13 @@
 //! circulate, a waiter is usually served by a return long before a connect ends: fifty requests of
 //! 2 ms on five connections are done in 20 ms, when a connect takes 150 ms. So one connect is
 //! started, and one more per connect time, as long as the queue would drain more slowly than a
-//! connect takes.
+//! connect takes. What takes the place of a connection that was closed while requests waited is no
+//! growth, and not paced so.
 //!
 //! A connect that takes several times as long as usual may never end (a lost packet, a dead proxy):
 //! waiters stop counting on it and get another one meanwhile, so that it costs one of the places
 //! for connects and not everybody's time.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Decides the number of connects at a time. Pure: it is told the time and the facts.
@@ -21,8 +21,10 @@ pub(crate) struct Growth {
     at_once: usize,
     /// When the last decision fell, and how many hand-offs there had been.
     decided: Option<(u64, u64)>,
-    /// When the connects under way began, by connection.
-    under_way: BTreeMap<u64, u64>,
+    /// The connects under way, and when they began: a few at a time.
+    under_way: Vec<(u64, u64)>,
+    /// How many of them were overdue when that was last said.
+    overdue: usize,
 }
 
 /// What a decision rests on.
@@ -49,22 +51,30 @@ impl Growth {
             connect_time: None,
             at_once: 1,
             decided: None,
-            under_way: BTreeMap::new(),
+            under_way: Vec::new(),
+            overdue: 0,
         }
     }
 
     /// Notes that a connect has begun.
     pub(crate) fn began(&mut self, connection: u64, now: u64) {
-        self.under_way.insert(connection, now);
+        self.under_way.push((connection, now));
     }
 
     /// Notes that a connect has ended, however.
     pub(crate) fn ended(&mut self, connection: u64) {
-        self.under_way.remove(&connection);
+        self.under_way.retain(|(other, _)| *other != connection);
     }
 
-    /// How many connects take so long that nobody should count on them.
-    pub(crate) fn overdue(&self, now: u64) -> usize {
+    /// How many connects take so long that nobody should count on them, if that is another number
+    /// than the one said before.
+    pub(crate) fn overdue_changed(&mut self, now: u64) -> Option<usize> {
+        let overdue = self.count_overdue(now);
+        let before = std::mem::replace(&mut self.overdue, overdue);
+        (overdue != before).then_some(overdue)
+    }
+
+    fn count_overdue(&self, now: u64) -> usize {
         let (times, least) = PATIENCE;
         #[expect(
             clippy::cast_possible_truncation,
@@ -72,9 +82,9 @@ impl Growth {
             reason = "a positive time, cut off by the cast if it is absurd"
         )]
         let patience = (self.connect_time() * times).max(least) as u64;
-        let begun = self.under_way.values();
+        let begun = self.under_way.iter().map(|(_, begun)| *begun);
         begun
-            .filter(|begun| now.saturating_sub(**begun) >= patience)
+            .filter(|begun| now.saturating_sub(*begun) >= patience)
             .count()
     }
 
@@ -163,11 +173,14 @@ mod tests {
     fn a_connect_is_overdue_after_several_times_the_usual_time() {
         let mut growth = Growth::new();
         growth.began(1, 0);
-        assert_eq!((growth.overdue(999), growth.overdue(1000)), (0, 1));
+        assert_eq!(growth.overdue_changed(999), None);
+        assert_eq!(growth.overdue_changed(1000), Some(1));
+        assert_eq!(growth.overdue_changed(1001), None, "that was said");
         growth.connected(Duration::from_millis(500));
-        assert_eq!((growth.overdue(1999), growth.overdue(2000)), (0, 1));
+        assert_eq!(growth.overdue_changed(1999), Some(0));
+        assert_eq!(growth.overdue_changed(2000), Some(1));
         growth.ended(1);
-        assert_eq!(growth.overdue(5000), 0);
+        assert_eq!(growth.overdue_changed(5000), Some(0));
     }
 
     /// A queue that hardly moves gets one more connect per connect time.

@@ -428,7 +428,7 @@ impl<M: Manager> Inner<M> {
                     self.close_loan(loan, CloseReason::Stale);
                 }
                 Chore::Restore(loan, restore) => self.restore(loan, restore),
-                chore => self.run_chore(chore),
+                chore => self.do_without_task(chore),
             }
         }
     }

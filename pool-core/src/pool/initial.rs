@@ -5,16 +5,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::Inner;
-use crate::{Error, Manager, Phase};
+use crate::{Error, Manager, Phase, Timer};
 
 impl<M: Manager> Inner<M> {
-    /// Whether timers work here. tokio's panic on a runtime without time.
-    pub(super) fn keeps_time(&self) -> bool {
-        let mut timer = self.clock.timer();
-        timer.reset(self.clock.now() + Duration::from_secs(1));
+    /// A timer that works here, if any does. tokio's panic on a runtime without time.
+    pub(crate) fn timer_here(&self) -> Option<Box<dyn Timer>> {
+        let mut timer = self.timer(Duration::from_secs(1));
         let mut cx = Context::from_waker(Waker::noop());
         let poll = std::panic::AssertUnwindSafe(|| timer.poll_elapsed(&mut cx).is_pending());
-        std::panic::catch_unwind(poll).is_ok()
+        std::panic::catch_unwind(poll).ok().map(|_| timer)
     }
 
     /// Opens connections until `wanted` are there, within `acquire_timeout`.
@@ -23,8 +22,7 @@ impl<M: Manager> Inner<M> {
         wanted: usize,
     ) -> Result<(), Error<M::Error>> {
         let started = self.clock.now();
-        let mut timer = self.clock.timer();
-        timer.reset(started + self.config.acquire_timeout);
+        let mut timer = self.timer(self.config.acquire_timeout);
         let mut out_of_time = false;
         std::future::poll_fn(|cx| {
             self.await_arrival(cx.waker());

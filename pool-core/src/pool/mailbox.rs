@@ -63,6 +63,7 @@ pub(crate) struct Mailbox<M: Manager> {
 }
 
 struct Mail<M: Manager> {
+    /// There while the driver sleeps: what is left while it is awake it finds before it sleeps.
     waker: Option<Waker>,
     chores: VecDeque<Chore<M>>,
     /// Checks of idle connections, of which a few at a time are made.
@@ -157,15 +158,19 @@ impl<M: Manager> Mailbox<M> {
     }
 
     /// The driver is awake and about to look at everything.
-    pub(crate) fn awake(&self, waker: &Waker) {
-        let fresh = waker.clone();
+    pub(crate) fn awake(&self) {
         self.sleeps_until.store(u64::MAX, Ordering::Release);
         let mut mail = self.lock();
         mail.alarm = u64::MAX;
         mail.called = false;
-        let old = mail.waker.replace(fresh);
+        let old = mail.waker.take();
         drop(mail);
         drop(old);
+    }
+
+    /// The driver has done its chores and is about to look at what they, too, may have called for.
+    pub(crate) fn heed(&self) {
+        self.lock().called = false;
     }
 
     /// How many checks wait.
@@ -185,15 +190,20 @@ impl<M: Manager> Mailbox<M> {
         chore.or_else(|| may_check.then(|| mail.checks.pop_front()).flatten())
     }
 
-    /// The driver means to sleep until `next`. Returns the time to do so, which an alarm may have
-    /// brought forward, or `None` if there is something to do at once.
-    pub(crate) fn settle(&self, next: u64) -> Option<u64> {
-        let mail = self.lock();
-        if mail.called || !mail.chores.is_empty() {
+    /// The driver means to sleep until `next`, or until `waker` is called. Returns the time to do so,
+    /// which an alarm may have brought forward, or `None` if there is something to do at once; checks
+    /// are if they may be made.
+    pub(crate) fn settle(&self, next: u64, may_check: bool, waker: &Waker) -> Option<u64> {
+        let waker = waker.clone();
+        let mut mail = self.lock();
+        if mail.called || !mail.chores.is_empty() || (may_check && !mail.checks.is_empty()) {
+            drop(mail);
+            drop(waker);
             return None;
         }
         let next = next.min(mail.alarm);
         self.sleeps_until.store(next, Ordering::Release);
+        mail.waker = Some(waker);
         Some(next)
     }
 

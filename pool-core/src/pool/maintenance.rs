@@ -38,8 +38,8 @@ impl Maintenance {
     }
 
     /// Runs if it is time; says when it is next.
-    pub(super) fn run<M: Manager>(&mut self, inner: &Arc<Inner<M>>, now: u64) -> u64 {
-        if inner.queue.phase() != Phase::Open {
+    pub(super) fn run<M: Manager>(&mut self, inner: &Arc<Inner<M>>, phase: Phase, now: u64) -> u64 {
+        if phase != Phase::Open {
             self.next = now + self.every;
             return self.next;
         }

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Inner;
@@ -20,7 +20,7 @@ use crate::error::Cause;
 use crate::hooks::Hook;
 use crate::mutant::mutant;
 use crate::queue::{Stage, wake};
-use crate::{BoxFuture, CloseReason, Condition, Manager};
+use crate::{BoxFuture, CloseReason, Condition, Manager, Timer};
 
 /// How the preparation of a connection for a caller ended.
 pub(super) enum Prepared<M: Manager> {
@@ -52,24 +52,33 @@ impl Cut {
 const VOUCHED: u64 = 1000;
 
 impl<M: Manager> Inner<M> {
-    /// Runs `work` for at most `limit`, catching panics.
+    /// Runs `work` for at most `limit` from when it first has to wait, catching panics.
     pub(super) async fn within<T>(
         &self,
         limit: Duration,
         work: impl Future<Output = T>,
     ) -> Result<T, Cut> {
-        let mut timer = self.clock.timer();
-        timer.reset(self.clock.now() + limit);
+        let mut timer = None;
         let mut work = pin!(work);
         std::future::poll_fn(|cx| {
             let polled = std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
             match polled {
                 Err(panic) => Poll::Ready(Err(Cut::Panicked(panic_text(panic.as_ref())))),
                 Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-                Ok(Poll::Pending) => timer.poll_elapsed(cx).map(|()| Err(Cut::TimedOut)),
+                Ok(Poll::Pending) => {
+                    let timer = timer.get_or_insert_with(|| self.timer(limit));
+                    timer.poll_elapsed(cx).map(|()| Err(Cut::TimedOut))
+                }
             }
         })
         .await
+    }
+
+    /// A timer that elapses when `limit` has passed from now on.
+    pub(super) fn timer(&self, limit: Duration) -> Box<dyn Timer> {
+        let mut timer = self.clock.timer();
+        timer.reset(self.clock.now() + limit);
+        timer
     }
 
     /// Starts background work; false, and the work dropped, if nothing can run it.
@@ -318,7 +327,19 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    pub(super) fn run_chore(self: &Arc<Self>, chore: Chore<M>) {
+    /// Does all chores that can be done now, for the driver.
+    pub(super) fn do_chores(self: &Arc<Self>, cx: &mut Context<'_>) {
+        let mut any = false;
+        while let Some(chore) = self.mailbox.chore(self.may_check()) {
+            self.run_chore(chore, cx);
+            any = true;
+        }
+        if any {
+            self.mailbox.heed();
+        }
+    }
+
+    fn run_chore(self: &Arc<Self>, chore: Chore<M>, cx: &mut Context<'_>) {
         match chore {
             Chore::Restore(loan, todo) => {
                 if !self.queue.is_current(loan.get().epoch) {
@@ -344,7 +365,11 @@ impl<M: Manager> Inner<M> {
                 {
                     self.vacate(berth);
                 }
-                self.start(Box::pin(Closing::run(conn, closing)));
+                let mut work: BoxFuture<'_, _> = Box::pin(Closing::run(conn, closing));
+                // Most need not wait, and so no task of their own.
+                if work.as_mut().poll(cx).is_pending() {
+                    self.start(work);
+                }
             }
         }
     }
@@ -414,7 +439,9 @@ impl<M: Manager> Closing<M> {
     /// slot must not be free before its connection is gone.
     async fn run(conn: M::Connection, closing: Self) {
         let inner = Arc::clone(&closing.inner);
-        let work = inner.within(inner.config.close_timeout, inner.manager.close(conn));
+        // Called where a panic is caught: this may run in the driver.
+        let work = async { inner.manager.close(conn).await };
+        let work = inner.within(inner.config.close_timeout, work);
         let _ = inner.stop.unless(Level::Everything, work).await;
         drop(closing);
     }

@@ -55,6 +55,26 @@ pub struct Census {
     pub slow: bool,
 }
 
+/// What whoever drives the queue must know each time, taken at one moment; unlike a [`Census`], without
+/// a look at the slots.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlook {
+    /// What requests and slots that come back meet.
+    pub phase: Phase,
+    /// The limits in force.
+    pub limits: Limits,
+    /// Requests that wait.
+    pub waiting: usize,
+    /// Slots in use.
+    pub occupied: usize,
+    /// Of those, being opened.
+    pub connecting: usize,
+    /// Hand-offs so far.
+    pub served: u64,
+    /// Hand-offs may be uncollected, or will be made: somebody should sweep for them.
+    pub uncollected: bool,
+}
+
 impl<K: Kind> Queue<K> {
     /// Changes the limits. Returns what must be closed for it, idle slots first; what is lent goes
     /// when it comes back, so that exactly the surplus goes.
@@ -89,11 +109,6 @@ impl<K: Kind> Queue<K> {
         }
         state.settle(&self.words);
         retired
-    }
-
-    /// The limits in force.
-    pub fn limits(&self) -> Limits {
-        self.lock().limits
     }
 
     /// Stops serving: what is idle or comes back is parked.
@@ -212,10 +227,19 @@ impl<K: Kind> Queue<K> {
         (revoked, pending)
     }
 
-    /// Whether hand-offs may be uncollected, or will be made: somebody should sweep for them.
-    pub fn expects_uncollected(&self) -> bool {
+    /// How the queue stands.
+    pub fn outlook(&self) -> Outlook {
         let state = self.lock();
-        state.uncollected || state.lanes.waiting() > 0
+        let waiting = state.lanes.waiting();
+        Outlook {
+            phase: state.phase,
+            limits: state.limits,
+            waiting,
+            occupied: state.occupied,
+            connecting: state.connecting,
+            served: state.served,
+            uncollected: state.uncollected || waiting > 0,
+        }
     }
 
     /// Whether anybody waits.

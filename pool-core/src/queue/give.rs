@@ -127,8 +127,7 @@ impl<K: Kind> Queue<K> {
         // SAFETY: as above.
         let words = unsafe { &*words };
         if loan.slot().stage() != Stage::Open {
-            state.leave_stage(loan.slot());
-            loan.slot().enter(Stage::Open);
+            state.open(loan.slot());
         }
         if state.phase == Phase::Closed || state.surplus() > 0 {
             let phase = state.phase;

@@ -80,7 +80,7 @@ use std::sync::TryLockError;
 
 use crossbeam_utils::CachePadded;
 
-pub use self::admin::{Census, Whereabouts};
+pub use self::admin::{Census, Outlook, Whereabouts};
 pub use self::give::{Given, Held, Vacated};
 pub use self::join::{Enqueued, Request};
 pub use self::slot::{Berth, Loan, Stage};

@@ -38,6 +38,9 @@ pub(super) struct State<K: Kind> {
     pub(super) wheel: Option<Box<Wheel<K>>>,
     /// Of `connecting`, connects that take so long that no waiter counts on them.
     pub(super) overdue: usize,
+    /// Connections that were closed while requests waited, and whose places have not been filled
+    /// since: opening others instead is no growth, and need not be paced.
+    lost: usize,
     /// Slots in use, whatever for: the bits of a word's slots that are not vacant.
     taken: Box<[u64]>,
     /// Slots that were idle when the pool was suspended, or came back since.
@@ -64,6 +67,7 @@ impl<K: Kind> State<K> {
             served: 0,
             wheel: None,
             overdue: 0,
+            lost: 0,
             taken: vec![0; words].into(),
             parked: vec![0; words].into(),
             anchor: None,
@@ -104,7 +108,7 @@ impl<K: Kind> State<K> {
         let limits = &self.limits;
         let at_once = match self.circulating() {
             0 => limits.max_connecting,
-            _ => (limits.busy_connecting + self.overdue).min(limits.max_connecting),
+            _ => (limits.busy_connecting + self.overdue + self.lost).min(limits.max_connecting),
         };
         self.phase == Phase::Open
             && self.occupied < limits.max
@@ -164,8 +168,21 @@ impl<K: Kind> State<K> {
         self.closing += 1;
     }
 
+    /// Opens a slot whose connection is ready for use, whatever its holder did with it.
+    pub(super) fn open(&mut self, slot: &Slot<K>) {
+        if slot.stage() == Stage::Connecting {
+            self.lost = self.lost.saturating_sub(1);
+        }
+        self.leave_stage(slot);
+        slot.enter(Stage::Open);
+    }
+
     /// Makes a slot vacant.
     pub(super) fn vacate(&mut self, berth: &Berth<K>) {
+        let closed = berth.slot().stage() == Stage::Closing;
+        if closed && self.lanes.waiting() > 0 && !mutant(222) {
+            self.lost = (self.lost + 1).min(self.limits.max);
+        }
         self.leave_stage(berth.slot());
         berth.slot().enter(Stage::Vacant);
         let place = berth.slot().place;
@@ -308,6 +325,7 @@ impl<K: Kind> State<K> {
         if self.marked && !self.has_reason() && !mutant(6) {
             words.clear_slow();
             self.marked = false;
+            self.lost = 0;
         }
     }
 }

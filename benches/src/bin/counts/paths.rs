@@ -15,7 +15,7 @@ use pool_facade::health::{
 };
 use pool_facade::{
     Acquire, Admission, Admit, Candidates, Event, Manager, Observer, Outcome, Placement, Pool,
-    Priority, RequestInfo, Token,
+    PooledConnection, Priority, RequestInfo, Token,
 };
 use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
@@ -52,7 +52,7 @@ const fn path(
 const LOOP: Option<&str> = Some("loop");
 
 /// All of them.
-pub(crate) const PATHS: [Path; 14] = [
+pub(crate) const PATHS: [Path; 15] = [
     path("loop", "an await that is ready", None, bare_loop),
     path("yield-64", "64 tasks yield", None, yield_64),
     path("yield-9", "9 tasks yield", None, yield_9),
@@ -110,6 +110,12 @@ pub(crate) const PATHS: [Path; 14] = [
         "a hand-off to one who leaves, and on to the next",
         LOOP,
         pass_on,
+    ),
+    path(
+        "renew",
+        "a connection that breaks, and a wait for its successor",
+        LOOP,
+        renew,
     ),
     path("status", "status", LOOP, status),
 ];
@@ -343,6 +349,19 @@ fn pass_on(rounds: u64) -> u64 {
         let handed = pool.status().handed_off - before;
         assert_eq!(handed, 2 * rounds, "to one who left and on to the next");
         drop(held);
+    });
+    rounds
+}
+
+fn renew(rounds: u64) -> u64 {
+    block_on(async move {
+        let pool = still_pool::<12>(1).await;
+        for _ in 0..rounds {
+            let lease = pool.acquire().await.expect("a successor is opened");
+            PooledConnection::discard(black_box(lease));
+        }
+        let opened = pool.status().opened;
+        assert!(opened >= rounds, "each connection was used once");
     });
     rounds
 }

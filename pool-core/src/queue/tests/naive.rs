@@ -323,6 +323,7 @@ impl Pair {
                 assert_eq!(phase, self.phase);
                 drop(value);
                 let _ = self.queue.vacate(berth);
+                self.lose();
             }
             Given::Kept(waker) => {
                 assert!(!surplus && self.phase != Phase::Closed, "kept");
@@ -349,6 +350,7 @@ impl Pair {
             let conn = Conn::new(self.numbers, &self.alive);
             berth.face().store(0, SeqCst);
             self.numbers += 1;
+            self.lost = self.lost.saturating_sub(1);
             self.give(berth.fill(conn), 1);
         }
     }
@@ -368,6 +370,7 @@ impl Pair {
             assert!(label.is_some(), "it was not handed");
             drop(value);
             let _ = self.queue.vacate(berth);
+            self.lose();
         }
     }
 
@@ -452,6 +455,7 @@ impl Pair {
                     let (berth, value) = self.queue.begin_close(self.leases.remove(at));
                     drop(value);
                     let _ = self.queue.vacate(berth);
+                    self.lose();
                 }
             }
             Op::Connected(which) => self.connected(which),
@@ -495,7 +499,10 @@ impl Pair {
     }
 
     /// What holds after every operation.
-    fn check(&self) {
+    fn check(&mut self) {
+        if !self.slow() {
+            self.lost = 0;
+        }
         let census = self.queue.census();
         assert_eq!(census.occupied, self.occupied(), "occupied");
         assert_eq!(census.idle, self.idle(), "idle");

@@ -94,6 +94,8 @@ pub(super) struct Pair {
     pub(super) paces: [Pace; 4],
     pub(super) matched: u64,
     pub(super) skipped: u64,
+    /// Closed while somebody waited, and not opened again.
+    pub(super) lost: usize,
     pub(super) requests: Vec<Waiting>,
     /// By virtual deadline and arrival.
     pub(super) lanes: [BTreeSet<(u64, usize)>; 4],
@@ -123,6 +125,7 @@ impl Pair {
             paces: Default::default(),
             matched: 0,
             skipped: 0,
+            lost: 0,
             requests: Vec::new(),
             lanes: Default::default(),
             numbers: 0,
@@ -159,12 +162,20 @@ impl Pair {
         let most = if self.occupied() == self.berths.len() {
             self.limits.max_connecting
         } else {
-            self.limits.busy_connecting
+            let most = self.limits.busy_connecting + self.lost;
+            most.min(self.limits.max_connecting)
         };
         self.phase == Phase::Open
             && self.occupied() < self.limits.max
             && self.waiting() > self.berths.len()
             && self.berths.len() < most
+    }
+
+    /// A connection was closed.
+    pub(super) fn lose(&mut self) {
+        if self.waiting() > 0 {
+            self.lost = (self.lost + 1).min(self.limits.max);
+        }
     }
 
     pub(super) fn find(&mut self, number: usize) -> &mut Waiting {
