@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The version of this format.
 pub const VERSION: u32 = 1;
 
+/// What the kind of a run of sessions begins with.
+pub const SESSIONS: &str = "sessions";
+
 /// One run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
@@ -52,7 +55,7 @@ pub struct Machine {
 /// How a run was made.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
-    /// `micro`, `peers` or `all`.
+    /// `micro`, `peers`, `all`, or [`SESSIONS`] with how many clients and connections.
     pub kind: String,
     /// Fewer and shorter rounds.
     pub quick: bool,

@@ -199,5 +199,6 @@ fn pools_of_a_runtime_share_a_clock() {
 }
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
+    let built = Builder::new_current_thread().enable_all().build();
+    built.expect("a runtime can be built")
 }

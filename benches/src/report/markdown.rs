@@ -4,13 +4,13 @@
 //! next run taking it back.
 
 use super::{Report, table::Table};
-use crate::record::Group;
+use crate::record::{Group, SESSIONS};
 
-const INTRODUCTION: &str = "\
+const POOLS: &str = "\
 # Benchmarks
 
 Written by `cargo xtask bench` with `--markdown BENCHMARKS.md` from one run; edit nothing here, the next \
-run would undo it.
+run would undo it. Sessions beside PgBouncer: [BENCHMARKS-SESSIONS.md](BENCHMARKS-SESSIONS.md).
 
 To repeat it, in a clone and on a quiet machine:
 
@@ -18,6 +18,21 @@ To repeat it, in a clone and on a quiet machine:
 cargo xtask bench all --html report.html   # full; about ten minutes after the build
 cargo xtask bench all --quick              # a look; about three minutes
 cargo xtask bench peers --only heavy       # one scenario
+```
+";
+
+const OF_SESSIONS: &str = "\
+# Sessions beside PgBouncer
+
+Written by `cargo xtask bench` from one run; edit nothing here, the next run would undo it. The pool \
+beside other pools: [BENCHMARKS.md](BENCHMARKS.md).
+
+To repeat it, in a clone and on a quiet machine; servers of its own are started and stopped:
+
+```sh
+cargo xtask bench sessions --rounds 9 --json sessions.json   # about twelve minutes after the build
+cargo xtask bench show sessions.json --markdown BENCHMARKS-SESSIONS.md
+cargo xtask bench sessions --quick                           # a look
 ```
 ";
 
@@ -48,7 +63,11 @@ pub const STANDING: &str = "The pool with its defaults, beside the limit and the
 /// The whole report.
 #[must_use]
 pub fn render(report: &Report<'_>) -> String {
-    let mut out = String::from(INTRODUCTION);
+    let introduction = match report.record.run.kind.starts_with(SESSIONS) {
+        true => OF_SESSIONS,
+        false => POOLS,
+    };
+    let mut out = introduction.to_owned();
     out.push_str("\n## Machine and run\n\n| | |\n| --- | --- |\n");
     for (word, fact) in &report.facts {
         out.push_str(&format!("| {word} | {} |\n", escape(fact)));

@@ -15,7 +15,7 @@ use super::work::Work;
 use crate::collected::{Collected, Place};
 use crate::machine::watch::Watch;
 use crate::progress::Progress;
-use crate::record::{Contestant, Record, Run, VERSION};
+use crate::record::{Contestant, Record, Run, SESSIONS, VERSION};
 
 /// Connections of the server.
 const CONNECTIONS: usize = 20;
@@ -91,7 +91,7 @@ pub fn run(plan: &Plan) -> anyhow::Result<Record> {
         progress.part(&format!("round {} of {rounds}", round + 1), begun.elapsed());
     }
     let run = Run {
-        kind: format!("sessions, {clients} clients on {CONNECTIONS} connections"),
+        kind: format!("{SESSIONS}, {clients} clients on {CONNECTIONS} connections"),
         quick: plan.quick,
         rounds,
         seconds: start.elapsed().as_secs_f64(),

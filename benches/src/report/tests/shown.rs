@@ -2,7 +2,7 @@
 
 use super::{contestant, fault, record, throughput};
 use crate::{
-    record::{Distribution, Group, Record},
+    record::{Distribution, Group, Record, SESSIONS},
     report::{
         Report,
         facts::date,
@@ -96,6 +96,17 @@ fn a_record_without_figures_is_reported_on() {
     let page = page::render(&report).expect("it renders");
     assert!(page.contains("No fault was seen"));
     assert!(markdown::render(&report).contains("None was seen"));
+}
+
+/// Each file says how to repeat its own run.
+#[test]
+fn a_run_of_sessions_is_introduced_as_what_it_is() {
+    let mut record = record();
+    let pools = markdown::render(&Report::new(&record, None));
+    record.run.kind = format!("{SESSIONS}, 10 clients on 2 connections");
+    let sessions = markdown::render(&Report::new(&record, None));
+    assert!(pools.contains("cargo xtask bench peers") && !pools.contains("bench sessions"));
+    assert!(sessions.contains("cargo xtask bench sessions") && !sessions.contains("bench peers"));
 }
 
 #[test]
