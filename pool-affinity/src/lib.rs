@@ -162,13 +162,11 @@
 
 mod affinity;
 mod class;
-mod error;
 mod grades;
 mod homes;
 mod load;
 mod number;
 mod per_slot;
-mod problems;
 mod record;
 mod score;
 mod sessions;
@@ -179,8 +177,8 @@ mod whereabouts;
 
 pub use affinity::{Affinity, AffinityBuilder, Preference};
 pub use class::{Class, Complexity};
-pub use error::ConfigError;
 pub use number::statement_set;
+pub use pool_core::ConfigError;
 pub use pool_core::Mode;
 pub use score::{Features, NotAPart, Score, Weights};
 pub use statistics::{

@@ -5,7 +5,7 @@
 //! a connection counts as the mean of what it may be, neither for nor against: a connection that was
 //! never tried must not be the last choice for ever, nor the first for everybody.
 
-use crate::problems::Problems;
+use pool_core::Problems;
 
 /// A number that is no part of a whole.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]

@@ -1,9 +1,8 @@
 //! What can be set about a pool, checked as a whole.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::WarmUp;
+use crate::{ConfigError, Problems, WarmUp};
 
 /// The settings of a pool. Made by the pool's builder, which reports every problem at once.
 #[derive(Clone, Debug)]
@@ -215,73 +214,51 @@ impl Config {
 
     /// Checks the whole and says everything that is wrong.
     pub(crate) fn check(&self, warm_up: Option<&WarmUp>) -> Result<(), ConfigError> {
-        let mut problems = Vec::new();
+        let mut problems = Problems::of("pool");
         if let Some(warm_up) = warm_up {
             warm_up.check(&mut problems);
         }
         self.check_sizes(&mut problems);
         self.check_times(&mut problems);
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError { problems })
-        }
+        problems.result()
     }
 
-    fn check_sizes(&self, problems: &mut Vec<String>) {
+    fn check_sizes(&self, problems: &mut Problems) {
         let max = self.max_size;
-        let mut check = |wrong: bool, text: String| {
-            if wrong {
-                problems.push(text);
-            }
-        };
-        check(
-            max == 0,
-            "max_size is 0; a pool needs at least 1 connection".to_owned(),
-        );
+        problems.check(max == 0, || {
+            "max_size is 0; a pool needs at least 1 connection".to_owned()
+        });
         for (name, value) in [
             ("min_size", self.min_size),
             ("min_idle", self.min_idle),
             ("initial_size", self.initial_size),
         ] {
-            check(
-                value > max,
-                format!("{name} {value} is above max_size {max}; lower it"),
-            );
+            problems.check(value > max, || {
+                format!("{name} {value} is above max_size {max}; lower it")
+            });
         }
         let ceiling = self.ceiling();
-        check(
-            ceiling < max,
-            format!("max_size_ceiling {ceiling} is below max_size {max}; raise it or leave it out"),
-        );
-        check(
-            ceiling > MAX_CEILING,
-            format!("max_size_ceiling {ceiling} is above {MAX_CEILING}, the most a pool can have"),
-        );
-        check(
-            self.match_waiters && !self.fair_queue,
+        problems.check(ceiling < max, || {
+            format!("max_size_ceiling {ceiling} is below max_size {max}; raise it or leave it out")
+        });
+        problems.check(ceiling > MAX_CEILING, || {
+            format!("max_size_ceiling {ceiling} is above {MAX_CEILING}, the most a pool can have")
+        });
+        problems.check(self.match_waiters && !self.fair_queue, || {
             "match_waiters is true and fair_queue is false: each lets waiters pass others in its \
              own way, and no bound would hold; leave one of them out"
-                .to_owned(),
-        );
-        check(
-            self.max_connecting == 0,
-            "max_connecting is 0; nothing could be opened".to_owned(),
-        );
-        check(
-            self.creation_throttle == Some(0),
-            "creation_throttle is 0 per second; leave it out for no limit".to_owned(),
-        );
-        check(
-            !(0.0..=1.0).contains(&self.lifetime_jitter),
-            format!(
-                "lifetime_jitter {} is not between 0 and 1",
-                self.lifetime_jitter
-            ),
-        );
+                .to_owned()
+        });
+        problems.check(self.max_connecting == 0, || {
+            "max_connecting is 0; nothing could be opened".to_owned()
+        });
+        problems.check(self.creation_throttle == Some(0), || {
+            "creation_throttle is 0 per second; leave it out for no limit".to_owned()
+        });
+        problems.within("lifetime_jitter", self.lifetime_jitter, 0.0..=1.0);
     }
 
-    fn check_times(&self, problems: &mut Vec<String>) {
+    fn check_times(&self, problems: &mut Problems) {
         for (name, value) in [
             ("acquire_timeout", Some(self.acquire_timeout)),
             ("connect_timeout", Some(self.connect_timeout)),
@@ -296,57 +273,24 @@ impl Config {
             ("hand_off_lease", Some(self.hand_off_lease)),
             ("maintenance_interval", self.maintenance_interval),
         ] {
-            let Some(value) = value else { continue };
-            if value.is_zero() {
-                problems.push(format!("{name} is 0; give it a length"));
-            } else if value > MAX_TIME {
-                problems.push(format!("{name} {value:?} is above {MAX_TIME:?}, ten years"));
+            if let Some(value) = value {
+                problems.time(name, value);
             }
         }
-        if self.backoff_initial > self.backoff_max {
-            problems.push(format!(
-                "backoff_initial {:?} is above backoff_max {:?}",
-                self.backoff_initial, self.backoff_max
-            ));
-        }
-        if let (Some(keepalive), Some(idle)) = (self.keepalive, self.idle_timeout)
-            && keepalive >= idle
-            && self.min_size == 0
+        let (initial, max) = (self.backoff_initial, self.backoff_max);
+        problems.check(initial > max, || {
+            format!("backoff_initial {initial:?} is above backoff_max {max:?}")
+        });
+        if let (Some(keepalive), Some(idle), 0) = (self.keepalive, self.idle_timeout, self.min_size)
         {
-            problems.push(format!(
-                "keepalive {keepalive:?} is not below idle_timeout {idle:?}: it would never run"
-            ));
+            problems.check(keepalive >= idle, || {
+                format!(
+                    "keepalive {keepalive:?} is not below idle_timeout {idle:?}: it would never run"
+                )
+            });
         }
     }
 }
 
 /// More slots than this would not fit the bookkeeping's types with room to spare.
 const MAX_CEILING: u32 = 1_000_000;
-/// Keeps every sum of times far from an overflow.
-pub(crate) const MAX_TIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-
-/// Everything that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    problems: Vec<String>,
-}
-
-impl ConfigError {
-    /// One sentence per problem, each with the setting, its value and the remedy.
-    #[must_use]
-    pub fn problems(&self) -> &[String] {
-        &self.problems
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "invalid pool configuration: {}",
-            self.problems.join("; ")
-        )
-    }
-}
-
-impl std::error::Error for ConfigError {}

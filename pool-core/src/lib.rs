@@ -125,6 +125,8 @@ mod placement;
 #[cfg(not(pool_loom))]
 mod pool;
 #[cfg(not(pool_loom))]
+mod problems;
+#[cfg(not(pool_loom))]
 mod profile;
 #[cfg(not(pool_loom))]
 mod request;
@@ -147,12 +149,13 @@ pub use statements::{CacheStats, StatementCache};
 pub use self::{
     admission::{Admission, Admit, Outcome, Reason, Token},
     builder::Builder,
-    config::{Config, ConfigError},
+    config::Config,
     error::{AddError, BuildError, Cause, Error, Phase, ResizeError},
     health::{Finding, HealthPolicy, Order, Orders, Place, Recycling, Subject},
     hooks::{Hook, Refused},
     placement::{Candidate, Candidates, Placement},
     pool::{Acquire, InFlight, Pool, PooledConnection, WeakPool},
+    problems::{ConfigError, Problems},
     profile::{Labels, Profile},
     request::{Priority, Request, RequestInfo},
     status::{CloseReport, ConnectionInfo, Evict, Holder, OnSuspend, PoolPhase, Status},

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::config::MAX_TIME;
+use crate::Problems;
 
 /// Statements to run and to prepare on each new connection; see
 /// [`Builder::warm_up`](crate::Builder::warm_up).
@@ -127,35 +127,23 @@ impl WarmUp {
     }
 
     /// Names what cannot be, statements by their place: their text may hold secrets.
-    pub(crate) fn check(&self, problems: &mut Vec<String>) {
-        if self.limit.is_zero() {
-            problems.push("the limit of warm_up is 0; nothing could be done in it".to_owned());
-        }
-        if self.limit > MAX_TIME {
-            problems.push(format!(
-                "the limit of warm_up, {:?}, is above {MAX_TIME:?}",
-                self.limit
-            ));
-        }
+    pub(crate) fn check(&self, problems: &mut Problems) {
+        problems.time("the limit of warm_up", self.limit);
         let count = self.execute.len() + self.prepare.len();
-        if count > MOST {
-            problems.push(format!(
+        problems.check(count > MOST, || {
+            format!(
                 "warm_up has {count} statements, more than {MOST}; leave out those that are rare"
-            ));
-        }
+            )
+        });
         for (list, name) in [(&self.execute, "execute"), (&self.prepare, "prepare")] {
             for (at, statement) in list.iter().enumerate() {
                 let place = at + 1;
-                if statement.trim().is_empty() {
-                    problems.push(format!(
-                        "statement {place} to {name} in warm_up is empty; leave it out"
-                    ));
-                }
-                if statement.contains('\0') {
-                    problems.push(format!(
-                        "statement {place} to {name} in warm_up contains a NUL byte; remove it"
-                    ));
-                }
+                problems.check(statement.trim().is_empty(), || {
+                    format!("statement {place} to {name} in warm_up is empty; leave it out")
+                });
+                problems.check(statement.contains('\0'), || {
+                    format!("statement {place} to {name} in warm_up contains a NUL byte; remove it")
+                });
             }
         }
     }

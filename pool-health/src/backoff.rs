@@ -15,7 +15,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::ConfigError;
-use crate::problems::Problems;
+use pool_core::Problems;
 
 /// How chance enters a pause. The ceiling is `base · 2ⁿ` after *n* failures, at most the cap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

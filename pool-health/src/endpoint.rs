@@ -33,7 +33,7 @@ use pool_core::{ErrorClass, Order, Place, Subject};
 
 use crate::monotone::Monotone;
 use crate::outbox::Outbox;
-use crate::problems::Problems;
+use pool_core::Problems;
 
 /// A reply may have been on its way when something else fell silent: what was heard of this much
 /// later is alive.

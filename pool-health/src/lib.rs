@@ -121,12 +121,10 @@ mod backoff;
 mod breaker;
 mod confidence;
 mod endpoint;
-mod error;
 mod evidence;
 mod expectation;
 mod monotone;
 mod outbox;
-mod problems;
 mod recycling;
 mod retry;
 mod schedule;
@@ -145,7 +143,7 @@ pub use breaker::{
     GateSnapshot, Tally, Transition,
 };
 pub use confidence::Bounds;
-pub use error::ConfigError;
+pub use pool_core::ConfigError;
 pub use pool_core::Mode;
 pub use recycling::{Recycler, RecyclerBuilder, RecyclingPolicy, RecyclingStatistics};
 pub use retry::{

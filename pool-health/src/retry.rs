@@ -26,8 +26,8 @@ use pool_core::{Clock, Timer};
 
 pub use self::budget::RetryBudget;
 pub use self::verdict::{RetryVerdict, Retryable};
-use crate::problems::Problems;
 use crate::{Backoff, ConfigError, Jitter};
+use pool_core::Problems;
 
 /// How calls are tried again. One for all calls to a server; shared by reference.
 ///

@@ -28,9 +28,9 @@ use std::time::Duration;
 use pool_core::{Order, Place, Subject};
 
 use crate::outbox::Outbox;
-use crate::problems::Problems;
 use crate::score::Score;
 use crate::slots::Slots;
+use pool_core::Problems;
 
 /// How often to check.
 #[derive(Clone, Debug)]

@@ -29,8 +29,8 @@ use std::time::Duration;
 use pool_core::{Candidate, Place, Subject};
 
 use crate::expectation::Expectations;
-use crate::problems::Problems;
 use crate::slots::Slots;
+use pool_core::Problems;
 
 mod limits;
 mod phi;

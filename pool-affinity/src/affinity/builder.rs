@@ -9,11 +9,11 @@ use crate::grades::Grades;
 use crate::homes::Homes;
 use crate::load::Loads;
 use crate::per_slot::PerSlot;
-use crate::problems::Problems;
 use crate::score::Weights;
 use crate::sessions::Sessions;
 use crate::whereabouts::Whereabouts;
 use crate::{ConfigError, Mode};
+use pool_core::Problems;
 
 /// Builds an [`Affinity`]. Sessions, breaking and routing are on by default: who asks for affinity
 /// wants them. Selection by score is added.

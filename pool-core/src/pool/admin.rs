@@ -301,7 +301,7 @@ impl<M: Manager> Inner<M> {
         self.stop.raise(Level::Openings);
         self.close_all(idle, CloseReason::PoolClosed);
         self.mailbox.call();
-        let mut timer = self.timer(within.min(crate::config::MAX_TIME));
+        let mut timer = self.timer(within.min(crate::problems::MAX_TIME));
         std::future::poll_fn(|cx| {
             if self.queue.poll_empty(cx.waker()) {
                 return Poll::Ready(());

@@ -7,10 +7,10 @@ use super::inner::Inner;
 use super::witness::Witness;
 use super::{AdaptiveHealth, Part};
 use crate::endpoint::{self, Ejection};
-use crate::problems::Problems;
 use crate::{
     Ageing, Breaker, BreakerGate, ConfigError, Mode, Prediction, Recycler, schedule, silence,
 };
+use pool_core::Problems;
 
 /// Builds an [`AdaptiveHealth`]. Suspicion, schedule and endpoint are on by default: who asks for
 /// a policy of health wants one. The other parts are added.

@@ -6,8 +6,8 @@ use fastrand::Rng;
 use pool_core::Candidate;
 
 use super::Ageing;
-use crate::problems::Problems;
 use crate::{ConfigError, Mode};
+use pool_core::Problems;
 
 /// By what a connection grows old.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::tally::{CLASSES, FailureClass};
 use super::{Breaker, MAX_OPEN_TIME};
 use crate::ConfigError;
-use crate::problems::Problems;
+use pool_core::Problems;
 
 /// Longest window and longest ramp: what is older says nothing of now.
 const MAX_SPAN: Duration = Duration::from_secs(3600);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Recycler;
-use crate::problems::Problems;
 use crate::{ConfigError, Mode};
+use pool_core::Problems;
 
 /// How it is chosen what happens to a connection between two leases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::ConfigError;
 use crate::monotone::Monotone;
-use crate::problems::Problems;
+use pool_core::Problems;
 
 /// How many slices the past is cut into.
 const SLICES: usize = 10;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::line::Demands;
 use crate::ConfigError;
-use crate::problems::Problems;
+use pool_core::Problems;
 
 /// What counts as a trend of a score. Made by [`TrendConfig::builder`].
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -12,10 +12,10 @@ use pool_core::{Candidate, Order, Orders, Subject};
 use super::{Trend, TrendConfig, Verdict};
 use crate::confidence::to_float;
 use crate::outbox::Outbox;
-use crate::problems::Problems;
 use crate::slots::Slots;
 use crate::turnover::Turnover;
 use crate::{ConfigError, Mode};
+use pool_core::Problems;
 
 /// The name of this part in findings.
 const PART: &str = "trend";
