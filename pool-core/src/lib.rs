@@ -73,6 +73,13 @@
 //! served; no read of the clock, unless an observer is told how long it took or `acquire_timeout`
 //! is short; no allocation, once the queue was as long before. The future is 88 bytes, the lease 8.
 //!
+//! A connection that was closed and the wait for its successor: some 8,900 instructions and three
+//! allocations beside what the manager needs, in two tasks, the driver and the connect.
+//!
+//! A pool: 2.4 KiB on two cores before anybody uses it, and no task. A quarter of that are settings and
+//! counters; an idle set laid out for the cores and lanes for four priorities are in it, since those
+//! who wait must not allocate them under the lock. The pools of a runtime share a clock and its ticker.
+//!
 //! Where the instructions of an acquire and drop go (x86-64, rustc 1.95, default settings;
 //! `cargo xtask counts` holds the sum):
 //!
