@@ -3,6 +3,7 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::BuildError;
 use crate::extensions::Extensions;
@@ -111,7 +112,8 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Takes the time from `clock`. Default: tokio's, shared by the pools that are built on a runtime.
+    /// Takes the time from `clock`. Default: tokio's, shared by those pools of a runtime that
+    /// need it equally fine.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
@@ -135,6 +137,7 @@ impl<M: Manager> Builder<M> {
             self.config.seed = RandomState::new().hash_one(self.config.name.as_str());
         }
         let initial = self.config.initial_size;
+        let resolution = self.config.resolution();
         let pool = Pool::new(Parts {
             manager: self.manager,
             config: self.config,
@@ -147,20 +150,14 @@ impl<M: Manager> Builder<M> {
             extensions: self.extensions,
             clock: self
                 .clock
-                .or_else(default_clock)
+                .or_else(|| default_clock(resolution))
                 .ok_or(BuildError::NoRuntime)?,
             spawner: self
                 .spawner
                 .or_else(default_spawner)
                 .ok_or(BuildError::NoRuntime)?,
         });
-        let inner = pool.inner();
-        // One that nobody uses needs no driver, only a place to run it.
-        let runs = match initial > 0 || inner.is_tended() {
-            true => inner.ensure_driver(),
-            false => inner.timer_here().is_some(),
-        };
-        if !runs {
+        if !pool.inner().ensure_driver() {
             return Err(BuildError::NoRuntime);
         }
         if initial > 0 {
@@ -175,8 +172,8 @@ impl<M: Manager> Builder<M> {
 }
 
 #[cfg(feature = "tokio")]
-fn default_clock() -> Option<Arc<dyn Clock>> {
-    Some(crate::TokioClock::shared())
+fn default_clock(resolution: Duration) -> Option<Arc<dyn Clock>> {
+    Some(crate::TokioClock::shared(resolution))
 }
 
 #[cfg(feature = "tokio")]
@@ -185,7 +182,7 @@ fn default_spawner() -> Option<Arc<dyn Spawn>> {
 }
 
 #[cfg(not(feature = "tokio"))]
-fn default_clock() -> Option<Arc<dyn Clock>> {
+fn default_clock(_: Duration) -> Option<Arc<dyn Clock>> {
     None
 }
 

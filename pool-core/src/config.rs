@@ -190,7 +190,7 @@ impl Config {
     }
 
     /// The shortest window that is measured with the coarse clock.
-    pub(crate) fn shortest_window(&self) -> Duration {
+    fn shortest_window(&self) -> Duration {
         let bypass = self.validate_on_acquire.then_some(self.validation_bypass);
         [bypass, self.idle_timeout, self.max_lifetime, self.keepalive]
             .into_iter()
@@ -198,6 +198,11 @@ impl Config {
             .filter(|window| !window.is_zero())
             .min()
             .unwrap_or(Duration::from_secs(10))
+    }
+
+    /// How fine the coarse time must be: a tenth of what is measured by it, and it need not be finer.
+    pub(crate) fn resolution(&self) -> Duration {
+        (self.shortest_window() / 10).clamp(MIN_RESOLUTION, MAX_RESOLUTION)
     }
 
     /// How often maintenance runs.
@@ -292,5 +297,9 @@ impl Config {
     }
 }
 
+/// Finer ticks than this would cost more than they tell.
+const MIN_RESOLUTION: Duration = Duration::from_millis(5);
+/// So that snapshots say "held for" with a useful precision.
+const MAX_RESOLUTION: Duration = Duration::from_millis(250);
 /// More slots than this would not fit the bookkeeping's types with room to spare.
 const MAX_CEILING: u32 = 1_000_000;

@@ -32,8 +32,9 @@ pub struct TokioClock {
     home: Option<Handle>,
 }
 
-/// The clocks that pools share by default, by the runtime they were made on.
-static CLOCKS: LazyLock<Mutex<HashMap<Id, Weak<TokioClock>>>> = LazyLock::new(Mutex::default);
+/// The clocks that pools share by default, by the runtime they were made on and how fine they are.
+static CLOCKS: LazyLock<Mutex<HashMap<(Id, Duration), Weak<TokioClock>>>> =
+    LazyLock::new(Mutex::default);
 
 impl TokioClock {
     /// A clock whose coarse time starts now.
@@ -45,14 +46,14 @@ impl TokioClock {
         }
     }
 
-    /// The clock of all pools built here that were given no other, so that a thousand pools are not a
-    /// thousand times to tick.
-    pub(crate) fn shared() -> Arc<Self> {
+    /// The clock of all pools built here that were given no other and need it as fine, so that a
+    /// thousand pools are not a thousand times to tick, and none of them more often than it needs.
+    pub(crate) fn shared(resolution: Duration) -> Arc<Self> {
         let clock = Self::new();
         let Some(home) = &clock.home else {
             return Arc::new(clock);
         };
-        let id = home.id();
+        let id = (home.id(), resolution);
         let mut clocks = CLOCKS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = clocks.get(&id).and_then(Weak::upgrade) {
             return known;

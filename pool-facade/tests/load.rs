@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pool_facade::{Pool, PooledConnection};
-use pool_testkit::fake::{Action, FakeBackend, Step};
+use pool_facade::{Evict, Pool, PooledConnection};
+use pool_testkit::fake::{Action, FakeBackend, FakeManager, Step};
 use pool_testkit::stats::jain;
+use tokio::task::JoinHandle;
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -90,11 +91,10 @@ async fn a_spike_is_served_by_what_circulates_without_a_connect_storm() {
     assert!(size <= 6, "{size} connections after the spike");
 }
 
-/// What had been open is opened again for those who wait, all of it at once: only what is more than
-/// that is paced.
-#[tokio::test(start_paused = true)]
-async fn what_breaks_while_others_wait_is_replaced_at_once() {
-    let backend = FakeBackend::new();
+/// A pool with six leases, which may have twenty connections; a connect takes 150 ms.
+async fn six_of_twenty(
+    backend: &FakeBackend,
+) -> (Pool<FakeManager>, Vec<PooledConnection<FakeManager>>) {
     backend.rule(Step::Connect, |_| Action::delay(ms(150)));
     let pool = Pool::builder(backend.manager())
         .max_size(20u32)
@@ -106,12 +106,25 @@ async fn what_breaks_while_others_wait_is_replaced_at_once() {
     for _ in 0..6 {
         held.push(pool.acquire().await.unwrap());
     }
-    let tasks: Vec<_> = (0..10)
-        .map(|_| {
-            let pool = pool.clone();
-            tokio::task::spawn(async move { drop(pool.acquire().await.unwrap()) })
-        })
-        .collect();
+    (pool, held)
+}
+
+/// So many tasks that ask for a connection once.
+fn crowd(pool: &Pool<FakeManager>, tasks: usize) -> Vec<JoinHandle<()>> {
+    let one = || {
+        let pool = pool.clone();
+        tokio::task::spawn(async move { drop(pool.acquire().await.unwrap()) })
+    };
+    (0..tasks).map(|_| one()).collect()
+}
+
+/// What had been open is opened again for those who wait, all of it at once: only what is more than
+/// that is paced.
+#[tokio::test(start_paused = true)]
+async fn what_breaks_while_others_wait_is_replaced_at_once() {
+    let backend = FakeBackend::new();
+    let (pool, mut held) = six_of_twenty(&backend).await;
+    let tasks = crowd(&pool, 10);
     tokio::time::sleep(ms(1)).await;
     assert_eq!(backend.counts().connecting, 1, "growth is paced");
     held.drain(..4).for_each(PooledConnection::discard);
@@ -119,5 +132,79 @@ async fn what_breaks_while_others_wait_is_replaced_at_once() {
     assert_eq!(backend.counts().connecting, 5, "the four that broke too");
     for task in tasks {
         task.await.unwrap();
+    }
+}
+
+/// A close may take its time: what replaces it does not wait for it where there is room.
+#[tokio::test(start_paused = true)]
+async fn what_is_being_closed_is_replaced_meanwhile() {
+    let backend = FakeBackend::new();
+    backend.rule(Step::Close, |_| Action::delay(ms(2000)));
+    let (pool, mut held) = six_of_twenty(&backend).await;
+    let tasks = crowd(&pool, 10);
+    tokio::time::sleep(ms(1)).await;
+    held.drain(..4).for_each(PooledConnection::discard);
+    tokio::time::sleep(ms(1)).await;
+    assert_eq!(backend.counts().connecting, 5, "the four that broke too");
+    drop(held);
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// Neither what was closed while nobody waited nor what was too many.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_missed_is_not_replaced_at_once() {
+    let backend = FakeBackend::new();
+    let (pool, mut held) = six_of_twenty(&backend).await;
+    backend.rule(Step::Close, |_| Action::delay(ms(20)));
+    held.truncate(2);
+    assert_eq!(pool.evict(Evict::Idle), 4);
+    tokio::time::sleep(ms(5)).await;
+    let tasks = crowd(&pool, 10);
+    tokio::time::sleep(ms(40)).await;
+    assert_eq!(backend.counts().connecting, 1, "growth is paced");
+    drop(held);
+    for task in tasks {
+        task.await.unwrap();
+    }
+
+    let (pool, mut held) = six_of_twenty(&backend).await;
+    let tasks = crowd(&pool, 10);
+    pool.resize(2).unwrap();
+    held.truncate(2);
+    tokio::time::sleep(ms(5000)).await;
+    assert_eq!(pool.status().size, 2);
+    let before = backend.counts().connecting;
+    pool.resize(20).unwrap();
+    tokio::time::sleep(ms(1)).await;
+    assert_eq!(backend.counts().connecting - before, 1, "growth is paced");
+    drop(held);
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// How long a connect takes is known when the first has ended, and growth goes by it from then on.
+#[tokio::test(start_paused = true)]
+async fn growth_keeps_pace_with_connects() {
+    for (connect, within) in [(2, ms(50)), (20, ms(350)), (150, ms(2000))] {
+        let backend = FakeBackend::new();
+        backend.rule(Step::Connect, move |_| Action::delay(ms(connect)));
+        let pool = Pool::builder(backend.manager()).max_size(100u32);
+        let pool = pool.build().await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let tasks: Vec<_> = (0..100)
+            .map(|_| {
+                let pool = pool.clone();
+                tokio::task::spawn(async move { pool.acquire().await.unwrap() })
+            })
+            .collect();
+        let mut held = Vec::new();
+        for task in tasks {
+            held.push(task.await.unwrap());
+        }
+        let took = begun.elapsed();
+        assert!(took <= within, "connects of {connect} ms: {took:?}");
     }
 }

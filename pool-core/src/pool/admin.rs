@@ -161,7 +161,6 @@ impl<M: Manager> Pool<M> {
         };
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
         let number = (id, inner.queue.epoch());
-        inner.keep_driven();
         inner.install(berth, (conn, Vitals::deaf()), number, inner.clock.now());
         Ok(())
     }

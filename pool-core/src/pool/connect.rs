@@ -20,8 +20,6 @@ impl<M: Manager> Inner<M> {
     /// more slots than that are in use. False if it could not be started, or not yet; connects are
     /// paused then.
     pub(super) fn start_connect(self: &Arc<Self>, berth: Berth<M>, upto: usize) -> bool {
-        // Who has connections has them tended.
-        self.keep_driven();
         if let Some(throttle) = &self.throttle {
             let now = self.now_millis();
             let token = throttle
@@ -326,9 +324,8 @@ impl<M: Manager> Connecting<M> {
                     inner.tell_connected(took, Ok(Candidate::new(slot, connection)));
                     inner.install(berth, (conn, vitals), (id, epoch), ended);
                 }
-                // Another may begin now.
-                inner.open_for_waiters(now);
-                if inner.is_tended() {
+                // Another may begin now: how many, and where, is the driver's business.
+                if inner.is_tended() || inner.queue.has_waiters_and_room() {
                     inner.mailbox.call();
                 }
                 inner.announce_arrival();

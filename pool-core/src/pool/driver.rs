@@ -36,7 +36,7 @@ const TURNS: usize = 16;
 
 impl<M: Manager> Inner<M> {
     /// Whether connections are opened, or looked at by a policy, though nobody asks for one.
-    pub(crate) fn is_tended(&self) -> bool {
+    pub(super) fn is_tended(&self) -> bool {
         self.config.min_size > 0 || self.config.min_idle > 0 || self.health.is_some()
     }
 
@@ -45,19 +45,16 @@ impl<M: Manager> Inner<M> {
         if !self.mailbox.enlist() {
             return true;
         }
-        let Some(timer) = self.timer_here() else {
+        if !self.keeps_time() {
             // The driver could not live here.
             self.dismiss_driver();
             return false;
-        };
+        }
         // A ticker that ended with an earlier runtime starts again with the driver.
-        let resolution = self.config.shortest_window() / 10;
-        let _ = self
-            .clock
-            .coarse(resolution.clamp(super::MIN_RESOLUTION, super::MAX_RESOLUTION));
+        let _ = self.clock.coarse(self.config.resolution());
         let driver = Driver {
             inner: Arc::downgrade(self),
-            timer,
+            timer: self.clock.timer(),
             maintenance: Maintenance::new(&self.config, self.now_millis()),
             reviews: Reviews::default(),
             sweep: None,

@@ -5,15 +5,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::Inner;
-use crate::{Error, Manager, Phase, Timer};
+use crate::{Error, Manager, Phase};
 
 impl<M: Manager> Inner<M> {
-    /// A timer that works here, if any does. tokio's panic on a runtime without time.
-    pub(crate) fn timer_here(&self) -> Option<Box<dyn Timer>> {
+    /// Whether timers work here. tokio's panic on a runtime without time.
+    pub(super) fn keeps_time(&self) -> bool {
         let mut timer = self.timer(Duration::from_secs(1));
         let mut cx = Context::from_waker(Waker::noop());
         let poll = std::panic::AssertUnwindSafe(|| timer.poll_elapsed(&mut cx).is_pending());
-        std::panic::catch_unwind(poll).ok().map(|_| timer)
+        std::panic::catch_unwind(poll).is_ok()
     }
 
     /// Opens connections until `wanted` are there, within `acquire_timeout`.

@@ -392,8 +392,7 @@ impl<M: Manager> Inner<M> {
         let homes = homes
             .next_power_of_two()
             .min((config.max_size as usize).next_power_of_two());
-        // A ticker must not be coarser than a tenth of what it measures, and need not be finer.
-        let resolution = (config.shortest_window() / 10).clamp(MIN_RESOLUTION, MAX_RESOLUTION);
+        let resolution = config.resolution();
         let bypass = match config.validate_on_acquire {
             true => millis(config.validation_bypass).min(body::ENDLESS),
             false => body::ENDLESS,
@@ -491,11 +490,6 @@ fn order(config: &Config) -> Order {
         (false, false) => Order::Skewed,
     }
 }
-
-/// Finer ticks than this would cost more than they tell.
-const MIN_RESOLUTION: std::time::Duration = std::time::Duration::from_millis(5);
-/// So that snapshots say "held for" with a useful precision.
-const MAX_RESOLUTION: std::time::Duration = std::time::Duration::from_millis(250);
 
 /// Whole milliseconds, rounded up.
 pub(crate) fn millis(duration: std::time::Duration) -> u64 {

@@ -199,6 +199,7 @@ impl<K: Kind> Queue<K> {
     pub fn begin_close(&self, loan: Loan<K>) -> (Berth<K>, K::Value) {
         let mut state = self.lock();
         state.start_closing(&loan);
+        state.lose();
         state.settle(&self.words);
         drop(state);
         loan.empty()

@@ -38,8 +38,8 @@ pub(super) struct State<K: Kind> {
     pub(super) wheel: Option<Box<Wheel<K>>>,
     /// Of `connecting`, connects that take so long that no waiter counts on them.
     pub(super) overdue: usize,
-    /// Connections that were closed while requests waited, and whose places have not been filled
-    /// since: opening others instead is no growth, and need not be paced.
+    /// Connections whose close has begun while requests waited, but for those above the maximum, and
+    /// that have no successors yet: opening these is no growth, and need not be paced.
     lost: usize,
     /// Slots in use, whatever for: the bits of a word's slots that are not vacant.
     taken: Box<[u64]>,
@@ -168,6 +168,13 @@ impl<K: Kind> State<K> {
         self.closing += 1;
     }
 
+    /// Notes that a connection is closed that those who wait have counted on.
+    pub(super) fn lose(&mut self) {
+        if self.lanes.waiting() > 0 && !mutant(222) {
+            self.lost = (self.lost + 1).min(self.limits.max);
+        }
+    }
+
     /// Opens a slot whose connection is ready for use, whatever its holder did with it.
     pub(super) fn open(&mut self, slot: &Slot<K>) {
         if slot.stage() == Stage::Connecting {
@@ -179,10 +186,6 @@ impl<K: Kind> State<K> {
 
     /// Makes a slot vacant.
     pub(super) fn vacate(&mut self, berth: &Berth<K>) {
-        let closed = berth.slot().stage() == Stage::Closing;
-        if closed && self.lanes.waiting() > 0 && !mutant(222) {
-            self.lost = (self.lost + 1).min(self.limits.max);
-        }
         self.leave_stage(berth.slot());
         berth.slot().enter(Stage::Vacant);
         let place = berth.slot().place;

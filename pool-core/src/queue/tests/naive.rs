@@ -323,7 +323,6 @@ impl Pair {
                 assert_eq!(phase, self.phase);
                 drop(value);
                 let _ = self.queue.vacate(berth);
-                self.lose();
             }
             Given::Kept(waker) => {
                 assert!(!surplus && self.phase != Phase::Closed, "kept");
@@ -370,7 +369,6 @@ impl Pair {
             assert!(label.is_some(), "it was not handed");
             drop(value);
             let _ = self.queue.vacate(berth);
-            self.lose();
         }
     }
 
@@ -454,8 +452,8 @@ impl Pair {
                 if let Some(at) = pick(which, self.leases.len()) {
                     let (berth, value) = self.queue.begin_close(self.leases.remove(at));
                     drop(value);
-                    let _ = self.queue.vacate(berth);
                     self.lose();
+                    let _ = self.queue.vacate(berth);
                 }
             }
             Op::Connected(which) => self.connected(which),
