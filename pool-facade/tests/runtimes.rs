@@ -113,7 +113,9 @@ fn driver_goes_by_its_own_time_whoever_comes_first_and_goes() {
 /// A connect that is begun when another has ended is nobody's in particular, and so begun at home.
 #[test]
 fn one_that_waits_at_home_is_served_though_another_runtime_ends() {
-    let (home, backend, gate) = (home(), FakeBackend::new(), Gate::new());
+    let (home, backend) = (home(), FakeBackend::new());
+    let (before, gate) = (Gate::new(), Gate::new());
+    backend.script(Step::Connect, [Action::gate(&before)]);
     let behind = gate.clone();
     backend.rule(Step::Connect, move |_| Action::gate(&behind));
     let pool = builder(&backend).max_size(4u32).max_connecting(1u32);
@@ -122,15 +124,15 @@ fn one_that_waits_at_home_is_served_though_another_runtime_ends() {
     let waiter = guest.block_on(async {
         let mut first = pin!(pool.acquire());
         poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx).is_pending())).await;
-        gate.until_waiting(1).await;
+        before.until_waiting(1).await;
         let at_home = pool.clone();
         let waiter = home.spawn(async move { at_home.acquire().await.map(drop) });
         while pool.status().waiting < 2 {
             tokio::task::yield_now().await;
         }
-        gate.open();
+        before.open();
         let lease = first.await.unwrap();
-        gate.close();
+        gate.until_waiting(1).await;
         PooledConnection::discard(lease);
         waiter
     });
