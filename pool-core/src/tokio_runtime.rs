@@ -33,8 +33,9 @@ pub struct TokioClock {
 }
 
 /// The clocks that pools share by default, by the runtime they were made on and how fine they are.
-static CLOCKS: LazyLock<Mutex<HashMap<(Id, Duration), Weak<TokioClock>>>> =
-    LazyLock::new(Mutex::default);
+static CLOCKS: LazyLock<Mutex<Clocks>> = LazyLock::new(Mutex::default);
+
+type Clocks = HashMap<(Id, Duration), Weak<TokioClock>>;
 
 impl TokioClock {
     /// A clock whose coarse time starts now.

@@ -121,12 +121,13 @@ fn one_that_waits_at_home_is_served_though_another_runtime_ends() {
     let pool = builder(&backend).max_size(4u32).max_connecting(1u32);
     let pool = home.block_on(pool.acquire_timeout(LONG).build()).unwrap();
     let guest = guest();
-    let waiter = guest.block_on(async {
+    let mut waiter = None;
+    guest.block_on(async {
         let mut first = pin!(pool.acquire());
         poll_fn(|cx| Poll::Ready(first.as_mut().poll(cx).is_pending())).await;
         before.until_waiting(1).await;
         let at_home = pool.clone();
-        let waiter = home.spawn(async move { at_home.acquire().await.map(drop) });
+        waiter = Some(home.spawn(async move { at_home.acquire().await.map(drop) }));
         while pool.status().waiting < 2 {
             tokio::task::yield_now().await;
         }
@@ -134,11 +135,10 @@ fn one_that_waits_at_home_is_served_though_another_runtime_ends() {
         let lease = first.await.unwrap();
         gate.until_waiting(1).await;
         PooledConnection::discard(lease);
-        waiter
     });
     drop(guest);
     gate.open();
-    let ended = home.block_on(waiter).unwrap();
+    let ended = home.block_on(waiter.unwrap()).unwrap();
     assert!(ended.is_ok(), "{ended:?}");
 }
 
