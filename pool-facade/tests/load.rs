@@ -66,29 +66,39 @@ async fn ten_thousand_tasks_on_a_hundred_connections_are_served_evenly() {
 
 #[tokio::test(start_paused = true)]
 async fn a_spike_is_served_by_what_circulates_without_a_connect_storm() {
-    let backend = FakeBackend::new();
-    backend.rule(Step::Connect, |_| Action::delay(ms(150)));
-    let pool = Pool::builder(backend.manager())
-        .max_size(50u32)
-        .initial_size(5u32)
-        .build()
-        .await
-        .unwrap();
-    assert_eq!(pool.status().idle, 5);
-    let begun = tokio::time::Instant::now();
-    let tasks: Vec<_> = (0..50)
-        .map(|_| {
-            let pool = pool.clone();
-            tokio::task::spawn(async move {
-                let lease = pool.acquire().await.unwrap();
-                tokio::time::sleep(ms(2)).await;
-                drop(lease);
-            })
+    // What circulates was opened by the pool, or for a smaller crowd a moment ago.
+    for initial in [5, 0] {
+        let backend = FakeBackend::new();
+        backend.rule(Step::Connect, |_| Action::delay(ms(150)));
+        let pool = Pool::builder(backend.manager()).max_size(50u32);
+        let pool = pool.initial_size(initial).build().await.unwrap();
+        users(&pool, 5, ms(1)).await;
+        tokio::time::sleep(ms(20)).await;
+        assert_eq!(pool.status().idle, 5);
+        spike(&pool).await;
+    }
+}
+
+/// So many at once, each with a connection for so long.
+async fn users(pool: &Pool<FakeManager>, count: usize, hold: Duration) {
+    let one = || {
+        let pool = pool.clone();
+        tokio::task::spawn(async move {
+            let lease = pool.acquire().await.unwrap();
+            tokio::time::sleep(hold).await;
+            drop(lease);
         })
-        .collect();
+    };
+    let tasks: Vec<_> = (0..count).map(|_| one()).collect();
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+/// Fifty at once.
+async fn spike(pool: &Pool<FakeManager>) {
+    let begun = tokio::time::Instant::now();
+    users(pool, 50, ms(2)).await;
     let took = begun.elapsed();
     assert!(took <= ms(25), "{took:?}");
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -294,7 +294,7 @@ impl<M: Manager> Connecting<M> {
         }
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
         let epoch = inner.queue.epoch();
-        let (attempt, successes) = inner.failures().standing();
+        let (attempt, successes) = inner.failures().so_far();
         inner.observe(|| Event::ConnectStarted { connection: id });
         let started = inner.clock.now();
         let vitals = inner.vitals();
@@ -324,8 +324,7 @@ impl<M: Manager> Connecting<M> {
                     inner.tell_connected(took, Ok(Candidate::new(slot, connection)));
                     inner.install(berth, (conn, vitals), (id, epoch), ended);
                 }
-                // Another may begin now: how many, and where, is the driver's business.
-                if inner.is_tended() || inner.queue.has_waiters_and_room() {
+                if inner.is_tended() || inner.may_change_pace() {
                     inner.mailbox.call();
                 }
                 inner.announce_arrival();

@@ -151,6 +151,16 @@ impl<M: Manager> Inner<M> {
         again.unwrap_or(u64::MAX)
     }
 
+    /// Whether, now that a connect has ended, others may begin, or the pace of the last crowd is no
+    /// longer right. How many, and where, is the driver's business.
+    pub(super) fn may_change_pace(&self) -> bool {
+        let outlook = self.queue.outlook();
+        match outlook.waiting {
+            0 => self.growth().is_deciding(),
+            _ => outlook.occupied < outlook.limits.max,
+        }
+    }
+
     /// Has waiters count on as many connects as may end soon.
     fn note_overdue(&self, growth: &mut Growth, now: u64) {
         if let Some(overdue) = growth.overdue_changed(now) {

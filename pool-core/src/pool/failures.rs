@@ -97,7 +97,7 @@ impl<E: std::error::Error + 'static> Failures<E> {
     }
 
     /// The number of the next attempt since the last success, and how many have succeeded.
-    pub(crate) fn standing(&self) -> (u32, u64) {
+    pub(crate) fn so_far(&self) -> (u32, u64) {
         (self.attempt(), self.successes)
     }
 

@@ -110,6 +110,11 @@ impl Growth {
         every
     }
 
+    /// Whether it was last asked for a crowd.
+    pub(crate) const fn is_deciding(&self) -> bool {
+        self.decided.is_some()
+    }
+
     /// The number of connects to run at a time now, and when to ask again, if at all.
     pub(crate) fn decide(&mut self, now: u64, load: Load) -> (usize, Option<u64>) {
         if load.waiting == 0 || !load.room {

@@ -242,12 +242,6 @@ impl<K: Kind> Queue<K> {
         }
     }
 
-    /// Whether anybody waits, and more slots may be used.
-    pub fn has_waiters_and_room(&self) -> bool {
-        let state = self.lock();
-        state.lanes.waiting() > 0 && state.occupied < state.limits.max
-    }
-
     /// Whether anybody waits.
     pub fn has_waiters(&self) -> bool {
         self.lock().lanes.waiting() > 0
