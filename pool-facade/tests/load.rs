@@ -69,6 +69,11 @@ async fn a_spike_is_served_by_what_circulates_without_a_connect_storm() {
     // What circulates was opened by the pool, or for a smaller crowd a moment ago.
     for initial in [5, 0] {
         let backend = FakeBackend::new();
+        // The last one ends when nobody waits any more.
+        backend.script(
+            Step::Connect,
+            [150, 150, 150, 150, 160].map(ms).map(Action::delay),
+        );
         backend.rule(Step::Connect, |_| Action::delay(ms(150)));
         let pool = Pool::builder(backend.manager()).max_size(50u32);
         let pool = pool.initial_size(initial).build().await.unwrap();
