@@ -1,9 +1,9 @@
 //! The driver: the one task of a pool that wakes by itself.
 //!
-//! It turns the wheel of deadlines, starts connects whose time has come, hands chores to tasks and
-//! runs maintenance. It holds a weak reference and ends with the pool. It sleeps until the earliest
-//! thing it knows of; an earlier one wakes it through the mailbox. If its runtime ends, it is
-//! dropped, and the next request that has to wait starts another.
+//! It turns the wheel of deadlines, starts connects whose time has come, does chores that need not
+//! wait and hands others to tasks, and runs maintenance. It holds a weak reference and ends with the
+//! pool. It sleeps until the earliest thing it knows of; an earlier one wakes it through the mailbox.
+//! If its runtime ends, it is dropped, and the next request that has to wait starts another.
 
 use std::future::Future;
 use std::pin::Pin;
