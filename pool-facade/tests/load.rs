@@ -228,3 +228,22 @@ async fn growth_keeps_pace_with_connects() {
         assert!(took <= within, "connects of {connect} ms: {took:?}");
     }
 }
+
+/// A close that takes time has a task of its own, and whoever waits for the place need not wait longer.
+#[tokio::test(start_paused = true)]
+async fn place_is_free_as_soon_as_a_slow_close_has_ended() {
+    let backend = FakeBackend::new();
+    backend.rule(Step::Close, |_| Action::delay(ms(10)));
+    let pool = Pool::builder(backend.manager()).max_size(1u32);
+    let pool = pool.build().await.unwrap();
+    let lease = pool.acquire().await.unwrap();
+    let waiting = crowd(&pool, 1);
+    tokio::time::sleep(ms(1)).await;
+    let begun = tokio::time::Instant::now();
+    PooledConnection::discard(lease);
+    for task in waiting {
+        task.await.unwrap();
+    }
+    let took = begun.elapsed();
+    assert!(took <= ms(12), "the freed slot was left lying: {took:?}");
+}

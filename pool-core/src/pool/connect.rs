@@ -324,7 +324,7 @@ impl<M: Manager> Connecting<M> {
                     inner.tell_connected(took, Ok(Candidate::new(slot, connection)));
                     inner.install(berth, (conn, vitals), (id, epoch), ended);
                 }
-                if inner.is_tended() || inner.may_change_pace() {
+                if inner.is_tended() || inner.may_open_others() {
                     inner.mailbox.call();
                 }
                 inner.announce_arrival();

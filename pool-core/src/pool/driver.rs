@@ -151,14 +151,18 @@ impl<M: Manager> Inner<M> {
         again.unwrap_or(u64::MAX)
     }
 
-    /// Whether, now that a connect has ended, others may begin, or the pace of the last crowd is no
-    /// longer right. How many, and where, is the driver's business.
-    pub(super) fn may_change_pace(&self) -> bool {
+    /// Whether, now that a connect has ended, others may begin: how many, and where, is the driver's
+    /// business. If nobody waits any more, the pace of the crowd ends with it.
+    pub(super) fn may_open_others(&self) -> bool {
         let outlook = self.queue.outlook();
-        match outlook.waiting {
-            0 => self.growth().is_deciding(),
-            _ => outlook.occupied < outlook.limits.max,
+        if outlook.waiting > 0 {
+            return outlook.occupied < outlook.limits.max;
         }
+        let at_once = self.growth().rest();
+        if outlook.limits.busy_connecting != at_once {
+            self.pace(|limits| limits.busy_connecting = at_once);
+        }
+        false
     }
 
     /// Has waiters count on as many connects as may end soon.

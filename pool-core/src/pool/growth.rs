@@ -110,17 +110,17 @@ impl Growth {
         every
     }
 
-    /// Whether it was last asked for a crowd.
-    pub(crate) const fn is_deciding(&self) -> bool {
-        self.decided.is_some()
+    /// Nobody waits, or no more can be opened: the number of connects to run at a time from then on.
+    pub(crate) const fn rest(&mut self) -> usize {
+        self.at_once = 1;
+        self.decided = None;
+        self.at_once
     }
 
     /// The number of connects to run at a time now, and when to ask again, if at all.
     pub(crate) fn decide(&mut self, now: u64, load: Load) -> (usize, Option<u64>) {
         if load.waiting == 0 || !load.room {
-            self.at_once = 1;
-            self.decided = None;
-            return (1, None);
+            return (self.rest(), None);
         }
         let Some((since, served)) = self.decided else {
             self.decided = Some((now, load.served));

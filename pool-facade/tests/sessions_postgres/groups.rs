@@ -140,6 +140,8 @@ async fn all(clients: Vec<Client>, transactions: usize) -> Vec<Client> {
 }
 
 async fn measure(name: &str, pool: &PostgresPool, load: Load) -> Figures {
+    // All that there may be: how fast a pool grows is not the question.
+    assert_eq!(pool.status().size, CONNECTIONS as usize);
     let sessions = pool.sessions();
     let count = match load {
         Load::OneEach => GROUPS,
@@ -169,6 +171,7 @@ async fn measure(name: &str, pool: &PostgresPool, load: Load) -> Figures {
 /// With affinity.
 async fn chosen(name: &str, load: Load, matching: bool) -> Figures {
     let builder = builder(&server().url(), name, CONNECTIONS).match_waiters(matching);
+    let builder = builder.initial_size(CONNECTIONS);
     let (pool, _affinity) = wired(builder, Affinity::builder()).await;
     measure(name, &pool, load).await
 }
@@ -176,7 +179,7 @@ async fn chosen(name: &str, load: Load, matching: bool) -> Figures {
 /// Without.
 async fn any(name: &str, load: Load) -> Figures {
     let builder = builder(&server().url(), name, CONNECTIONS);
-    let pool = builder.build().await.unwrap();
+    let pool = builder.initial_size(CONNECTIONS).build().await.unwrap();
     measure(name, &pool, load).await
 }
 
