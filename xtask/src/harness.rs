@@ -95,7 +95,8 @@ impl Build<'_> {
         if let Some((flags, folder)) = self.flags {
             command
                 .env("RUSTFLAGS", flags)
-                .env_remove("CARGO_ENCODED_RUSTFLAGS");
+                .env_remove("CARGO_ENCODED_RUSTFLAGS")
+                .env("CARGO_INCREMENTAL", "0");
             command
                 .arg("--target-dir")
                 .arg(workspace.target().join(folder));
