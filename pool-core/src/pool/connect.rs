@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -80,7 +81,7 @@ impl<M: Manager> Inner<M> {
             connection_id: id,
             vitals: vitals.clone(),
         };
-        let work = async {
+        let work = pin!(async {
             let mut conn = self
                 .manager
                 .connect(&cx)
@@ -94,7 +95,7 @@ impl<M: Manager> Inner<M> {
             }
             self.warm_up(id, &mut conn).await?;
             Ok(conn)
-        };
+        });
         match self.within(timeout, work).await {
             Ok(Ok(conn)) => Ok(conn),
             Ok(Err(OpenError::Connect(error))) => {
@@ -119,10 +120,11 @@ impl<M: Manager> Inner<M> {
         let Some(plan) = &self.warm_up else {
             return Ok(());
         };
-        match self
-            .within(plan.limit(), self.manager.warm_up(conn, plan))
-            .await
-        {
+        let outcome = {
+            let work = pin!(self.manager.warm_up(conn, plan));
+            self.within(plan.limit(), work).await
+        };
+        match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if plan.keeps() && self.condition_of(conn) != Condition::Broken => {
                 self.observe_text(&error, |reason| Event::WarmUpFailed {
@@ -299,8 +301,10 @@ impl<M: Manager> Connecting<M> {
         let started = inner.clock.now();
         let vitals = inner.vitals();
         let under_way = inner.connect_under_way(id, inner.coarse.millis_at(started));
-        let work = inner.open((id, epoch), (attempt, started), &vitals);
-        let opened = inner.stop.unless(Level::Openings, work).await;
+        let opened = {
+            let work = pin!(inner.open((id, epoch), (attempt, started), &vitals));
+            inner.stop.unless(Level::Openings, work).await
+        };
         let ended = inner.clock.now();
         let took = ended.saturating_duration_since(started);
         let now = inner.coarse.millis_at(ended);

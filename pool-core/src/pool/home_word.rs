@@ -1,6 +1,7 @@
 //! Which word of the idle set a thread looks at first.
 
 use std::cell::Cell;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 thread_local! {
@@ -14,6 +15,17 @@ pub(crate) fn home() -> usize {
         usize::MAX => assign(),
         home => home,
     }
+}
+
+/// How many words are worth while: one for each thread that can run at once, up to a point.
+pub(crate) fn homes() -> usize {
+    const MOST: usize = 16;
+    // Asking the system takes several calls, and some build a pool for each of their customers.
+    static HOMES: LazyLock<usize> = LazyLock::new(|| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        threads.min(MOST).next_power_of_two()
+    });
+    *HOMES
 }
 
 #[cold]

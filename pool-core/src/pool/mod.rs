@@ -386,12 +386,7 @@ impl<M: Manager> Inner<M> {
             max_waiting: config.max_wait_queue_size as usize,
             connect_after: 0,
         };
-        let homes = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(16);
-        let homes = homes
-            .next_power_of_two()
-            .min((config.max_size as usize).next_power_of_two());
+        let homes = home_word::homes().min((config.max_size as usize).next_power_of_two());
         let resolution = config.resolution();
         let bypass = match config.validate_on_acquire {
             true => millis(config.validation_bypass).min(body::ENDLESS),

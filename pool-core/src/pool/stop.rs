@@ -60,13 +60,16 @@ impl Stop {
         }
     }
 
-    /// Runs `task` until it ends, or until the signal reaches `level`: then it is dropped.
-    pub(crate) async fn unless<T>(&self, level: Level, task: impl Future<Output = T>) -> Option<T> {
+    /// Runs `task` until it ends, or until the signal reaches `level`: then it is to be dropped.
+    pub(crate) async fn unless<T>(
+        &self,
+        level: Level,
+        mut task: Pin<&mut impl Future<Output = T>>,
+    ) -> Option<T> {
         let mut entry = Entry {
             stop: self,
             at: None,
         };
-        let mut task = std::pin::pin!(task);
         std::future::poll_fn(|cx| entry.poll(cx, level, task.as_mut())).await
     }
 

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -53,13 +53,15 @@ const VOUCHED: u64 = 1000;
 
 impl<M: Manager> Inner<M> {
     /// Runs `work` for at most `limit` from when it first has to wait, catching panics.
+    ///
+    /// By reference, as [`Stop::unless`](super::stop::Stop::unless): a future that is handed over is
+    /// kept twice, and each layer would double the memory of a task.
     pub(super) async fn within<T>(
         &self,
         limit: Duration,
-        work: impl Future<Output = T>,
+        mut work: Pin<&mut impl Future<Output = T>>,
     ) -> Result<T, Cut> {
         let mut timer = None;
-        let mut work = pin!(work);
         std::future::poll_fn(|cx| {
             let polled = std::panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
             match polled {
@@ -101,7 +103,7 @@ impl<M: Manager> Inner<M> {
             return Prepared::Refused;
         }
         self.settle_doubt();
-        let work = self.examine(lease, checked);
+        let work = pin!(self.examine(lease, checked));
         let prepared = self.stop.unless(Level::Openings, work).await;
         prepared.unwrap_or(Prepared::Refused)
     }
@@ -167,7 +169,7 @@ impl<M: Manager> Inner<M> {
         // Should the future be dropped half way, the connection is not reused.
         body.begin();
         let outcome = self
-            .within(limit, self.manager.validate(&mut body.conn))
+            .within(limit, pin!(self.manager.validate(&mut body.conn)))
             .await;
         body.finish();
         let took = self.clock.now().saturating_duration_since(asked);
@@ -201,16 +203,15 @@ impl<M: Manager> Inner<M> {
         let info = PooledConnection::info(lease);
         let body = lease.body_mut();
         body.begin();
-        let agreed = self
-            .within(limit, async {
-                for hook in hooks {
-                    if hook.run(&mut body.conn, info.clone()).await.is_err() {
-                        return false;
-                    }
+        let work = async {
+            for hook in hooks {
+                if hook.run(&mut body.conn, info.clone()).await.is_err() {
+                    return false;
                 }
-                true
-            })
-            .await;
+            }
+            true
+        };
+        let agreed = self.within(limit, pin!(work)).await;
         body.finish();
         agreed
     }
@@ -257,9 +258,12 @@ impl<M: Manager> Inner<M> {
         let body = lease.body_mut();
         body.begin();
         let outcome = match fully {
-            false => self.within(limit, self.manager.reset(&mut body.conn)).await,
+            false => {
+                let reset = pin!(self.manager.reset(&mut body.conn));
+                self.within(limit, reset).await
+            }
             true => {
-                let reset = self.manager.reset_fully(&mut body.conn);
+                let reset = pin!(self.manager.reset_fully(&mut body.conn));
                 self.within(limit, reset).await
             }
         };
@@ -308,13 +312,18 @@ impl<M: Manager> Inner<M> {
         None
     }
 
-    async fn run_restore(self: Arc<Self>, mut lease: PooledConnection<M>, todo: Restore) {
+    async fn run_restore(
+        self: Arc<Self>,
+        mut lease: PooledConnection<M>,
+        todo: Restore,
+        _check: Option<Check<M>>,
+    ) {
         lease.body_mut().doom = None;
-        let work = self.make_clean(&mut lease, todo);
-        let verdict = match self.stop.unless(Level::Openings, work).await {
-            Some(verdict) => verdict,
-            None => Some(CloseReason::PoolClosed),
+        let verdict = {
+            let work = pin!(self.make_clean(&mut lease, todo));
+            self.stop.unless(Level::Openings, work).await
         };
+        let verdict = verdict.unwrap_or(Some(CloseReason::PoolClosed));
         if let Some(reason) = verdict {
             return self.close_lease(lease, reason);
         }
@@ -349,11 +358,7 @@ impl<M: Manager> Inner<M> {
                 let check = todo.is_check().then(|| Check::begin(self));
                 // Should nothing run the task, or its runtime drop it, the connection is closed.
                 lease.body_mut().condemn(CloseReason::ResetFailed);
-                let work = Arc::clone(self).run_restore(lease, todo);
-                self.start(Box::pin(async move {
-                    work.await;
-                    drop(check);
-                }));
+                self.start(Box::pin(Arc::clone(self).run_restore(lease, todo, check)));
             }
             Chore::Close(berth, conn) => {
                 let mut closing = Closing {
@@ -440,9 +445,11 @@ impl<M: Manager> Closing<M> {
     async fn run(conn: M::Connection, closing: Self) {
         let inner = Arc::clone(&closing.inner);
         // Called where a panic is caught: this may run in the driver.
-        let work = async { inner.manager.close(conn).await };
-        let work = inner.within(inner.config.close_timeout, work);
-        let _ = inner.stop.unless(Level::Everything, work).await;
+        {
+            let work = pin!(async { inner.manager.close(conn).await });
+            let work = pin!(inner.within(inner.config.close_timeout, work));
+            let _ = inner.stop.unless(Level::Everything, work).await;
+        }
         drop(closing);
     }
 }

@@ -288,6 +288,21 @@ fn count_that_is_not_steady_is_refused() {
 }
 
 #[test]
+fn long_path_may_differ_by_a_thousandth() {
+    let varying = |more| {
+        let run = move |rounds| {
+            Ok(Sample {
+                operations: rounds,
+                counted: 9_000 * rounds + if rounds == 15_000 { more } else { 0 },
+            })
+        };
+        per_operation("renew", run)
+    };
+    assert_eq!(varying(40_000).unwrap(), 9004.0);
+    varying(50_000).unwrap_err();
+}
+
+#[test]
 fn compiler_is_told_by_release_and_commit() {
     assert_eq!(
         here().to_string(),
