@@ -138,7 +138,7 @@ impl<M: Manager> Builder<M> {
         }
         let initial = self.config.initial_size;
         let resolution = self.config.resolution();
-        let pool = Pool::new(Parts {
+        let parts = Parts {
             manager: self.manager,
             config: self.config,
             hooks: self.hooks,
@@ -152,14 +152,13 @@ impl<M: Manager> Builder<M> {
                 .clock
                 .or_else(|| default_clock(resolution))
                 .ok_or(BuildError::NoRuntime)?,
-            spawner: self
-                .spawner
-                .or_else(default_spawner)
-                .ok_or(BuildError::NoRuntime)?,
-        });
-        if !pool.inner().ensure_driver() {
-            return Err(BuildError::NoRuntime);
-        }
+            spawner: match self.spawner {
+                Some(spawner) => runs(&*spawner).then_some(spawner),
+                None => default_spawner(),
+            }
+            .ok_or(BuildError::NoRuntime)?,
+        };
+        let pool = Pool::new(parts).ok_or(BuildError::NoRuntime)?;
         if initial > 0 {
             let opened = pool.inner().open_initial(initial as usize).await;
             opened.map_err(|source| BuildError::Connect {
@@ -171,6 +170,11 @@ impl<M: Manager> Builder<M> {
     }
 }
 
+/// Whether it runs anything: said now rather than when somebody waits for a connection.
+fn runs(spawner: &dyn Spawn) -> bool {
+    spawner.spawn(Box::pin(async {})).is_ok()
+}
+
 #[cfg(feature = "tokio")]
 fn default_clock(resolution: Duration) -> Option<Arc<dyn Clock>> {
     Some(crate::TokioClock::shared(resolution))
@@ -178,7 +182,8 @@ fn default_clock(resolution: Duration) -> Option<Arc<dyn Clock>> {
 
 #[cfg(feature = "tokio")]
 fn default_spawner() -> Option<Arc<dyn Spawn>> {
-    Some(Arc::new(crate::TokioSpawn::new()))
+    let spawner = crate::TokioSpawn::new();
+    spawner.has_home().then(|| Arc::new(spawner) as _)
 }
 
 #[cfg(not(feature = "tokio"))]

@@ -1,12 +1,13 @@
 //! Who asks for a connection, and how.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::Manager;
-use crate::pool::{Acquire, Pool};
+use crate::pool::{Acquire, Inner, Pool};
 use crate::profile::Profile;
 
 /// How urgent a request is. Waiting ages a request: one is overtaken only by those of a higher
@@ -74,10 +75,9 @@ impl RequestInfo {
 const MAX_TAGS: usize = 16;
 
 /// A request in the making. From [`Pool::request`].
-#[derive(Debug)]
 #[must_use = "nothing is asked before `acquire` is called and awaited"]
 pub struct Request<'a, M: Manager> {
-    pool: &'a Pool<M>,
+    inner: &'a Arc<Inner<M>>,
     pub(crate) info: RequestInfo,
     pub(crate) within: Option<Duration>,
     pub(crate) deadline: Option<Instant>,
@@ -86,15 +86,15 @@ pub struct Request<'a, M: Manager> {
 impl<'a, M: Manager> Request<'a, M> {
     pub(crate) fn new(pool: &'a Pool<M>) -> Self {
         Self {
-            pool,
+            inner: pool.inner(),
             info: RequestInfo::default(),
             within: None,
             deadline: None,
         }
     }
 
-    pub(crate) fn pool(&self) -> &'a Pool<M> {
-        self.pool
+    pub(crate) fn inner(&self) -> &'a Arc<Inner<M>> {
+        self.inner
     }
 
     /// On whose behalf.
@@ -142,5 +142,16 @@ impl<'a, M: Manager> Request<'a, M> {
     #[track_caller]
     pub fn acquire(self) -> Acquire<'a, M> {
         Acquire::told(self, Location::caller())
+    }
+}
+
+impl<M: Manager> fmt::Debug for Request<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("pool", &self.inner.parts.config.name)
+            .field("info", &self.info)
+            .field("within", &self.within)
+            .field("deadline", &self.deadline)
+            .finish()
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// A boxed future of the kind a runtime can run in the background.
@@ -27,6 +28,15 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// [`tick_late`](CoarseTime::tick_late), with twice the resolution as the tolerance: waits are
     /// cut short otherwise.
     fn coarse(&self, resolution: Duration) -> Arc<CoarseTime>;
+}
+
+/// Whether the clock's timers work here. tokio's panic on a runtime without time.
+pub(crate) fn keeps_time(clock: &dyn Clock) -> bool {
+    let mut timer = clock.timer();
+    timer.reset(clock.now() + Duration::from_secs(1));
+    let mut cx = Context::from_waker(Waker::noop());
+    let poll = AssertUnwindSafe(|| timer.poll_elapsed(&mut cx).is_pending());
+    std::panic::catch_unwind(poll).is_ok()
 }
 
 /// A timer that can be set again without an allocation.
@@ -164,6 +174,16 @@ pub trait Spawn: Send + Sync + fmt::Debug + 'static {
     ///
     /// The task itself, when nothing can run it.
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>>;
+
+    /// Starts `task` on the runtime that the spawner was made on, whoever calls: the one task of a
+    /// pool that must not end with the runtime of a caller. Default: there is no such runtime.
+    ///
+    /// # Errors
+    ///
+    /// The task itself, when there is none.
+    fn spawn_at_home(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
+        Err(task)
+    }
 }
 
 #[cfg(all(test, not(pool_loom)))]

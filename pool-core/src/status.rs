@@ -52,10 +52,11 @@ impl std::fmt::Display for Holder {
 }
 
 /// Whether a pool serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PoolPhase {
     /// It does.
+    #[default]
     Open,
     /// It will again, once resumed.
     Suspended,
@@ -63,8 +64,8 @@ pub enum PoolPhase {
     Closed,
 }
 
-/// A pool in numbers, the sizes taken at one moment.
-#[derive(Clone, Debug)]
+/// A pool in numbers, the sizes taken at one moment. The default is one that nothing has happened in.
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Status {
     /// Whether the pool serves.

@@ -260,13 +260,32 @@ impl Default for TokioSpawn {
     }
 }
 
-impl Spawn for TokioSpawn {
-    fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
-        let Some(runtime) = Handle::try_current().ok().or_else(|| self.home.clone()) else {
+impl TokioSpawn {
+    /// Whether it was made on a runtime.
+    pub(crate) const fn has_home(&self) -> bool {
+        self.home.is_some()
+    }
+
+    fn run(
+        runtime: Option<Handle>,
+        task: BoxFuture<'static, ()>,
+    ) -> Result<(), BoxFuture<'static, ()>> {
+        let Some(runtime) = runtime else {
             return Err(task);
         };
         #[expect(clippy::disallowed_methods, reason = "this is the spawner")]
         runtime.spawn(task);
         Ok(())
+    }
+}
+
+impl Spawn for TokioSpawn {
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
+        let here = Handle::try_current().ok();
+        Self::run(here.or_else(|| self.home.clone()), task)
+    }
+
+    fn spawn_at_home(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
+        Self::run(self.home.clone(), task)
     }
 }

@@ -71,7 +71,7 @@ fn outside_a_runtime_and_where_nothing_runs_there_is_no_pool() {
 fn deadlines_at_home_are_kept_while_the_first_callers_runtime_stands_still() {
     let (home, guest) = (home(), guest());
     let pool = home.block_on(builder(&FakeBackend::new()).build()).unwrap();
-    let lease = guest.block_on(pool.acquire()).unwrap();
+    let lease = guest.block_on(async { pool.acquire().await }).unwrap();
     waits_in_vain(&home, &pool);
     drop(lease);
 }
@@ -80,7 +80,7 @@ fn deadlines_at_home_are_kept_while_the_first_callers_runtime_stands_still() {
 fn what_idles_is_closed_at_home_when_the_first_callers_runtime_has_ended() {
     let (home, backend) = (home(), FakeBackend::new());
     let pool = home.block_on(builder(&backend).build()).unwrap();
-    drop(guest().block_on(pool.acquire()).unwrap());
+    drop(guest().block_on(async { pool.acquire().await }).unwrap());
     idles_out(&home, &backend);
 }
 
@@ -103,7 +103,7 @@ fn driver_goes_by_its_own_time_whoever_comes_first_and_goes() {
     let pool = builder(&backend).spawner(Arc::new(tasks.clone())).build();
     let pool = home.block_on(pool).unwrap();
     let first = guest();
-    let lease = first.block_on(pool.acquire()).unwrap();
+    let lease = first.block_on(async { pool.acquire().await }).unwrap();
     waits_in_vain(&home, &pool);
     drop((lease, first));
     idles_out(&home, &backend);

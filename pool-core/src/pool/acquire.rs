@@ -47,7 +47,7 @@ pub struct Acquire<'a, M: Manager> {
 /// Who asks, and where.
 enum Origin<'a, M: Manager> {
     Plain {
-        pool: &'a Pool<M>,
+        inner: &'a Arc<Inner<M>>,
         site: &'static Location<'static>,
     },
     /// One that said more about itself. Dropped by the request's destructor, in line: the common
@@ -64,9 +64,11 @@ struct Told<'a, M: Manager> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 #[repr(u16)]
 enum Step {
-    /// Has not looked for an idle connection yet. Nothing is in the room. Two different bytes, or the
-    /// compiler fills the room with the one.
+    /// A plain request that has not looked for an idle connection yet. Nothing is in the room. Two
+    /// different bytes, or the compiler fills the room with the one.
     New = 0x0100,
+    /// The same of one that said more about itself.
+    Told,
     /// Is over. Nothing is in the room.
     Done,
     /// May look for an idle connection. Nothing is in the room.
@@ -105,30 +107,31 @@ type Acquired<M> = Result<PooledConnection<M>, Error<<M as Manager>::Error>>;
 impl<'a, M: Manager> Acquire<'a, M> {
     #[inline]
     pub(crate) fn new(pool: &'a Pool<M>, site: &'static Location<'static>) -> Self {
-        Self::from(Origin::Plain { pool, site })
+        let inner = pool.inner();
+        Self::from(Origin::Plain { inner, site }, Step::New)
     }
 
     pub(crate) fn told(request: Request<'a, M>, site: &'static Location<'static>) -> Self {
         let told = Box::new(Told { request, site });
-        Self::from(Origin::Told(ManuallyDrop::new(told)))
+        Self::from(Origin::Told(ManuallyDrop::new(told)), Step::Told)
     }
 
     #[inline]
-    fn from(origin: Origin<'a, M>) -> Self {
+    fn from(origin: Origin<'a, M>, step: Step) -> Self {
         Self {
             origin,
             room: MaybeUninit::uninit(),
             token: NO_TOKEN,
             entered: false,
-            step: Step::New,
+            step,
             _pin: PhantomPinned,
         }
     }
 
     fn inner(&self) -> &'a Arc<Inner<M>> {
         match &self.origin {
-            Origin::Plain { pool, .. } => pool.inner(),
-            Origin::Told(told) => told.request.pool().inner(),
+            Origin::Plain { inner, .. } => inner,
+            Origin::Told(told) => told.request.inner(),
         }
     }
 
@@ -213,7 +216,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
         let left = since.deadline.saturating_sub(now);
         let doubtful = inner.is_doubtful(lease.loan().get(), now);
         let share = if doubtful { (left / 4).max(1) } else { left };
-        let mut cut = inner.clock.timer();
+        let mut cut = inner.parts.clock.timer();
         cut.reset(inner.instant(now.saturating_add(share)));
         let checked = Arc::new(AtomicBool::new(false));
         let work = Box::pin(Arc::clone(inner).prepare(lease, Arc::clone(&checked)));
@@ -294,7 +297,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
 
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Stepped<M> {
         match self.step {
-            Step::New | Step::Entered => self.poll_new(cx),
+            Step::New | Step::Told | Step::Entered => self.poll_new(cx),
             Step::Join => self.poll_join(cx),
             Step::Wait => self.poll_wait(cx),
             Step::Prepare => self.poll_prepare(cx),
@@ -334,30 +337,47 @@ impl<M: Manager> Future for Acquire<'_, M> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: nothing is moved out; a waiter in the room is not touched while it is queued.
         let this = unsafe { self.get_unchecked_mut() };
-        match (this.step, &this.origin) {
-            (Step::New, &Origin::Plain { pool, site }) if !pool.inner().features.on_acquire() => {
-                this.take(cx, pool, site)
-            }
-            (Step::Wait, _) => this.end_wait(cx),
-            (Step::New, _) if this.inner().features.on_acquire() => this.begin(cx),
-            _ => {
-                let stepped = this.poll_step(cx);
-                this.go_on(cx, stepped)
+        if this.step == Step::New {
+            let (inner, site) = this.plain();
+            if !inner.features.on_acquire() {
+                return this.take(cx, inner, site);
             }
         }
+        this.poll_slowly(cx)
     }
 }
 
 impl<'a, M: Manager> Acquire<'a, M> {
+    fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
+        match self.step {
+            Step::Wait => self.end_wait(cx),
+            Step::New | Step::Told if self.inner().features.on_acquire() => self.begin(cx),
+            _ => {
+                let stepped = self.poll_step(cx);
+                self.go_on(cx, stepped)
+            }
+        }
+    }
+
+    /// Who asks, in a request at step `New`, and where.
+    #[inline(always)]
+    fn plain(&self) -> (&'a Inner<M>, &'static Location<'static>) {
+        debug_assert_eq!(self.step, Step::New);
+        match self.origin {
+            Origin::Plain { inner, site } => (inner, site),
+            // SAFETY: a request that said more begins at `Told`, and none goes back to `New`.
+            Origin::Told(_) => unsafe { std::hint::unreachable_unchecked() },
+        }
+    }
+
     /// The way nearly all requests go, in line: an idle connection, good as it is.
     #[inline(always)]
     fn take(
         &mut self,
         cx: &mut Context<'_>,
-        pool: &Pool<M>,
+        inner: &Inner<M>,
         site: &'static Location<'static>,
     ) -> Poll<Acquired<M>> {
-        let inner = pool.inner();
         let now = inner.coarse.millis();
         let Some(loan) = inner.queue.take(home()) else {
             return match self.wait(cx) {
@@ -459,7 +479,7 @@ impl<M: Manager> Acquire<'_, M> {
             self.inner().leave(self.token, Outcome::Cancelled);
         }
         match self.step {
-            Step::New | Step::Done | Step::Entered | Step::Join => {}
+            Step::New | Step::Told | Step::Done | Step::Entered | Step::Join => {}
             // A queued acquire was pinned, and is not moved again before it is gone.
             Step::Wait => self.leave_queue(),
             Step::Prepare => {
@@ -473,7 +493,7 @@ impl<M: Manager> Acquire<'_, M> {
 impl<M: Manager> fmt::Debug for Acquire<'_, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let step = match self.step {
-            Step::New | Step::Entered | Step::Join => "new",
+            Step::New | Step::Told | Step::Entered | Step::Join => "new",
             Step::Wait => "waiting",
             Step::Prepare => "checking",
             Step::Done => "done",

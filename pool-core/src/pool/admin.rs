@@ -21,13 +21,19 @@ impl<M: Manager> Pool<M> {
     /// The pool in numbers, the sizes taken at one moment under the queue's lock.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.inner().status()
+        match self.used() {
+            Some(inner) => inner.status(),
+            None => Status {
+                max_size: self.config().max_size as usize,
+                ..Status::default()
+            },
+        }
     }
 
     /// Who holds connections now, where they asked for them and for how long they have had them.
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
-        self.inner().holders()
+        self.used().map_or_else(Vec::new, |inner| inner.holders())
     }
 
     /// Changes the most connections. A smaller pool closes idle connections now and as many of the
@@ -38,7 +44,7 @@ impl<M: Manager> Pool<M> {
     /// [`ResizeError`]; nothing has changed then.
     pub fn resize(&self, max_size: u32) -> Result<(), ResizeError> {
         let inner = self.inner();
-        let config = &inner.config;
+        let config = &inner.parts.config;
         if max_size == 0 {
             return Err(ResizeError::Zero);
         }
@@ -161,7 +167,12 @@ impl<M: Manager> Pool<M> {
         };
         let id = inner.next_id.fetch_add(1, Ordering::Relaxed);
         let number = (id, inner.queue.epoch());
-        inner.install(berth, (conn, Vitals::deaf()), number, inner.clock.now());
+        inner.install(
+            berth,
+            (conn, Vitals::deaf()),
+            number,
+            inner.parts.clock.now(),
+        );
         Ok(())
     }
 
@@ -184,7 +195,8 @@ impl<M: Manager> Pool<M> {
     /// Whether the pool was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.inner().queue.phase() == Phase::Closed
+        self.used()
+            .is_some_and(|inner| inner.queue.phase() == Phase::Closed)
     }
 }
 

@@ -23,7 +23,7 @@ impl<M: Manager> Inner<M> {
     /// Asks whether a request may enter. Whoever gets a token makes sure that it leaves.
     #[inline]
     pub(super) fn admit(&self, request: &RequestInfo, now: u64) -> Admit {
-        match &self.admission {
+        match &self.parts.admission {
             Some(admission) => admission.admit(Duration::from_millis(now), request),
             None => Admit::Enter(Token::default()),
         }
@@ -34,21 +34,22 @@ impl<M: Manager> Inner<M> {
         if !self.features.switches {
             return;
         }
-        let Some(admission) = &self.admission else {
+        let Some(admission) = &self.parts.admission else {
             return;
         };
         let question = self.features.asked.fetch_add(1, Ordering::Relaxed) + 1;
         // Should it panic, it is asked about requests, which is right in any case.
         let mut stands_by = false;
         contained(|| stands_by = admission.stands_by() == Some(true));
-        let others = self.features.prepares || self.features.observer || self.placement.is_some();
+        let others =
+            self.features.prepares || self.features.observer || self.parts.placement.is_some();
         self.features.set_on_acquire(question, others || !stands_by);
     }
 
     /// Gives a token back.
     #[inline]
     pub(super) fn leave(&self, token: Token, outcome: Outcome) {
-        if let Some(admission) = &self.admission {
+        if let Some(admission) = &self.parts.admission {
             let now = Duration::from_millis(self.coarse.millis());
             contained(|| admission.leave(now, token, outcome));
         }
@@ -71,7 +72,7 @@ impl<M: Manager> Inner<M> {
             body.seen = NEVER_SEEN;
         }
         let connection = body.id;
-        if let Some(placement) = &self.placement {
+        if let Some(placement) = &self.parts.placement {
             let lent = candidate(lease.loan());
             contained(|| placement.acquired(request, lent));
         }
@@ -110,7 +111,7 @@ impl<M: Manager> Inner<M> {
         }
         let (connection, token) = (body.id, body.token);
         self.observe(|| Event::Released { connection });
-        if let Some(placement) = &self.placement {
+        if let Some(placement) = &self.parts.placement {
             let lent = candidate(loan);
             contained(|| placement.released(request, lent));
         }

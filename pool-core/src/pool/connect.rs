@@ -72,7 +72,7 @@ impl<M: Manager> Inner<M> {
         (attempt, started): (u32, Instant),
         vitals: &Vitals,
     ) -> Result<M::Connection, (Cause<M::Error>, ErrorClass)> {
-        let timeout = self.config.connect_timeout;
+        let timeout = self.parts.config.connect_timeout;
         let cx = ConnectCtx {
             attempt,
             deadline: started + timeout,
@@ -83,11 +83,12 @@ impl<M: Manager> Inner<M> {
         };
         let work = pin!(async {
             let mut conn = self
+                .parts
                 .manager
                 .connect(&cx)
                 .await
                 .map_err(OpenError::Connect)?;
-            for hook in &self.hooks.after_connect {
+            for hook in &self.parts.hooks.after_connect {
                 let info = self.info_of_new(id, epoch);
                 if let Err(refused) = hook.run(&mut conn, info).await {
                     return Err(OpenError::Hook(refused.to_string()));
@@ -100,7 +101,7 @@ impl<M: Manager> Inner<M> {
             Ok(Ok(conn)) => Ok(conn),
             Ok(Err(OpenError::Connect(error))) => {
                 // Foreign code outside the limit's catch.
-                let classify = AssertUnwindSafe(|| self.manager.classify(&error));
+                let classify = AssertUnwindSafe(|| self.parts.manager.classify(&error));
                 let class = std::panic::catch_unwind(classify);
                 let class = class.unwrap_or(ErrorClass::Connection);
                 Err((Cause::Manager(Arc::new(error)), class))
@@ -117,11 +118,11 @@ impl<M: Manager> Inner<M> {
 
     /// Does what the plan says, if there is one.
     async fn warm_up(&self, id: u64, conn: &mut M::Connection) -> Result<(), OpenError<M::Error>> {
-        let Some(plan) = &self.warm_up else {
+        let Some(plan) = &self.parts.warm_up else {
             return Ok(());
         };
         let outcome = {
-            let work = pin!(self.manager.warm_up(conn, plan));
+            let work = pin!(self.parts.manager.warm_up(conn, plan));
             self.within(plan.limit(), work).await
         };
         match outcome {
@@ -139,7 +140,7 @@ impl<M: Manager> Inner<M> {
     }
 
     fn condition_of(&self, conn: &mut M::Connection) -> Condition {
-        let asked = AssertUnwindSafe(|| self.manager.condition(conn));
+        let asked = AssertUnwindSafe(|| self.parts.manager.condition(conn));
         std::panic::catch_unwind(asked).unwrap_or(Condition::Broken)
     }
 
@@ -147,7 +148,7 @@ impl<M: Manager> Inner<M> {
         crate::ConnectionInfo {
             id,
             epoch,
-            created: self.clock.now(),
+            created: self.parts.clock.now(),
             age: Duration::ZERO,
             uses: 0,
             errors: 0,
@@ -164,10 +165,10 @@ impl<M: Manager> Inner<M> {
         created: Instant,
     ) {
         let now = self.coarse.millis_at(created);
-        let expires = self.config.max_lifetime.map_or(u64::MAX, |lifetime| {
+        let expires = self.parts.config.max_lifetime.map_or(u64::MAX, |lifetime| {
             now + self
                 .failures()
-                .jittered(millis(lifetime), self.config.lifetime_jitter)
+                .jittered(millis(lifetime), self.parts.config.lifetime_jitter)
         });
         let body = Body {
             conn,
@@ -298,14 +299,14 @@ impl<M: Manager> Connecting<M> {
         let epoch = inner.queue.epoch();
         let (attempt, successes) = inner.failures().so_far();
         inner.observe(|| Event::ConnectStarted { connection: id });
-        let started = inner.clock.now();
+        let started = inner.parts.clock.now();
         let vitals = inner.vitals();
         let under_way = inner.connect_under_way(id, inner.coarse.millis_at(started));
         let opened = {
             let work = pin!(inner.open((id, epoch), (attempt, started), &vitals));
             inner.stop.unless(Level::Openings, work).await
         };
-        let ended = inner.clock.now();
+        let ended = inner.parts.clock.now();
         let took = ended.saturating_duration_since(started);
         let now = inner.coarse.millis_at(ended);
         match &opened {
@@ -328,7 +329,7 @@ impl<M: Manager> Connecting<M> {
                     inner.tell_connected(took, Ok(Candidate::new(slot, connection)));
                     inner.install(berth, (conn, vitals), (id, epoch), ended);
                 }
-                if inner.is_tended() || inner.may_open_others() {
+                if inner.parts.is_tended() || inner.may_open_others() {
                     inner.mailbox.call();
                 }
                 inner.announce_arrival();

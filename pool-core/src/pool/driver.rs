@@ -20,7 +20,8 @@ use super::maintenance::Maintenance;
 use super::stop::Level;
 use crate::mutant::mutant;
 use crate::queue::{Outlook, Phase};
-use crate::{Event, Manager, Timer};
+use crate::runtime::keeps_time;
+use crate::{BoxFuture, Event, Manager, Timer};
 
 pub(super) struct Driver<M: Manager> {
     inner: Weak<Inner<M>>,
@@ -35,31 +36,40 @@ pub(super) struct Driver<M: Manager> {
 const TURNS: usize = 16;
 
 impl<M: Manager> Inner<M> {
-    /// Whether connections are opened, or looked at by a policy, though nobody asks for one.
-    pub(super) fn is_tended(&self) -> bool {
-        self.config.min_size > 0 || self.config.min_idle > 0 || self.health.is_some()
-    }
-
-    /// Starts a driver if none is alive; false if nothing can run one.
+    /// Starts a driver if none is alive: where the pool was built, or if that is no more, here. False
+    /// if nothing can run one.
     pub(crate) fn ensure_driver(self: &Arc<Self>) -> bool {
         if !self.mailbox.enlist() {
             return true;
         }
-        if !self.keeps_time() {
+        // A driver that nothing runs is dropped, at once by a runtime that has ended, and then counts
+        // as alive no more.
+        let at_home = self.parts.spawner.spawn_at_home(self.driver()).is_ok();
+        (at_home && self.mailbox.is_alive()) || self.start_driver_here()
+    }
+
+    fn start_driver_here(self: &Arc<Self>) -> bool {
+        if !self.mailbox.enlist() {
+            return true;
+        }
+        if !keeps_time(&*self.parts.clock) {
             // The driver could not live here.
             self.dismiss_driver();
             return false;
         }
-        // A ticker that ended with an earlier runtime starts again with the driver.
-        let _ = self.clock.coarse(self.config.resolution());
-        let driver = Driver {
+        // The ticker has ended with the runtime it was on.
+        let _ = self.parts.clock.coarse(self.parts.config.resolution());
+        self.start(self.driver())
+    }
+
+    fn driver(self: &Arc<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(Driver {
             inner: Arc::downgrade(self),
-            timer: self.clock.timer(),
-            maintenance: Maintenance::new(&self.config, self.now_millis()),
+            timer: self.parts.clock.timer(),
+            maintenance: Maintenance::new(&self.parts.config, self.now_millis()),
             reviews: Reviews::default(),
             sweep: None,
-        };
-        self.start(Box::pin(driver))
+        })
     }
 
     /// No driver is there any more; what was left for it is done without.

@@ -202,13 +202,13 @@ impl<M: Manager> Inner<M> {
     /// The time since the origin of the coarse clock, exactly.
     fn since_origin(&self) -> Duration {
         let origin = self.coarse.origin();
-        self.clock.now().saturating_duration_since(origin)
+        self.parts.clock.now().saturating_duration_since(origin)
     }
 
     /// Vital signs for a connection that is being opened.
     pub(super) fn vitals(&self) -> Vitals {
         match &self.health {
-            Some(_) => Vitals::new(Arc::clone(&self.clock), self.coarse.origin()),
+            Some(_) => Vitals::new(Arc::clone(&self.parts.clock), self.coarse.origin()),
             None => Vitals::deaf(),
         }
     }
@@ -457,7 +457,7 @@ impl<M: Manager> Inner<M> {
 
     /// How long a check may take.
     pub(super) fn check_limit(&self) -> Duration {
-        let limit = self.config.validation_timeout;
+        let limit = self.parts.config.validation_timeout;
         let wanted = self.health.as_ref().and_then(|health| {
             let mut wanted = None;
             contained(|| wanted = health.policy.check_limit());

@@ -1,28 +1,20 @@
 //! Opening the first connections, for `build`.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::Inner;
 use crate::{Error, Manager, Phase};
 
 impl<M: Manager> Inner<M> {
-    /// Whether timers work here. tokio's panic on a runtime without time.
-    pub(super) fn keeps_time(&self) -> bool {
-        let mut timer = self.timer(Duration::from_secs(1));
-        let mut cx = Context::from_waker(Waker::noop());
-        let poll = std::panic::AssertUnwindSafe(|| timer.poll_elapsed(&mut cx).is_pending());
-        std::panic::catch_unwind(poll).is_ok()
-    }
-
     /// Opens connections until `wanted` are there, within `acquire_timeout`.
     pub(crate) async fn open_initial(
         self: &Arc<Self>,
         wanted: usize,
     ) -> Result<(), Error<M::Error>> {
-        let started = self.clock.now();
-        let mut timer = self.timer(self.config.acquire_timeout);
+        let started = self.parts.clock.now();
+        let mut timer = self.timer(self.parts.config.acquire_timeout);
         let mut out_of_time = false;
         std::future::poll_fn(|cx| {
             self.await_arrival(cx.waker());
@@ -51,7 +43,7 @@ impl<M: Manager> Inner<M> {
     }
 
     fn waited_since(&self, started: std::time::Instant) -> Duration {
-        self.clock.now().saturating_duration_since(started)
+        self.parts.clock.now().saturating_duration_since(started)
     }
 
     /// Starts connects until `wanted` slots are in use, as far as the limits allow now.

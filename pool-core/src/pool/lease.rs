@@ -110,7 +110,7 @@ impl<M: Manager> PooledConnection<M> {
     pub fn report(this: &mut Self, error: &M::Error) -> ErrorClass {
         this.loan.face().note_error();
         let body = this.loan.get_mut();
-        let class = body.home.inner().manager.classify(error);
+        let class = body.home.inner().parts.manager.classify(error);
         if class != ErrorClass::Harmless {
             body.condemn(CloseReason::Broken);
             // What took this connection may have taken the others.
@@ -141,7 +141,7 @@ impl<M: Manager> PooledConnection<M> {
     /// Tells the pool's [`Placement`](crate::Placement) that a statement was left in the connection's
     /// cache.
     pub fn note_cached(this: &Self, statement: u32) {
-        if let Some(placement) = &this.loan.get().home.inner().placement {
+        if let Some(placement) = &this.loan.get().home.inner().parts.placement {
             placement.cached(Self::candidate(this), statement);
         }
     }
@@ -149,7 +149,7 @@ impl<M: Manager> PooledConnection<M> {
     /// Tells the pool's [`Placement`](crate::Placement) that a statement was dropped from the connection's
     /// cache, or all of them if none is named.
     pub fn note_uncached(this: &Self, statement: Option<u32>) {
-        if let Some(placement) = &this.loan.get().home.inner().placement {
+        if let Some(placement) = &this.loan.get().home.inner().parts.placement {
             placement.uncached(Self::candidate(this), statement);
         }
     }
@@ -304,10 +304,12 @@ fn give_back<M: Manager>(mut loan: Loan<M>) {
 #[inline(always)]
 fn condition<M: Manager>(inner: &Inner<M>, body: &mut Body<M>) -> Condition {
     if mutant(172) {
-        return inner.manager.condition(&mut body.conn);
+        return inner.parts.manager.condition(&mut body.conn);
     }
-    catch_unwind(AssertUnwindSafe(|| inner.manager.condition(&mut body.conn)))
-        .unwrap_or(Condition::Broken)
+    catch_unwind(AssertUnwindSafe(|| {
+        inner.parts.manager.condition(&mut body.conn)
+    }))
+    .unwrap_or(Condition::Broken)
 }
 
 /// Ends a lease after a look at everything.
@@ -423,7 +425,7 @@ fn way_of<M: Manager>(inner: &Inner<M>, condition: Condition) -> Way {
             reset: condition == Condition::Dirty,
             released: true,
             fully: false,
-            validate: inner.config.validate_on_return,
+            validate: inner.parts.config.validate_on_return,
         }),
     }
 }

@@ -40,7 +40,7 @@ impl<M: Manager> Inner<M> {
         let body = lease.body_mut();
         body.seen == self.queue.revision()
             && now < body.good_until
-            && self.manager.condition(&mut body.conn) == Condition::Clean
+            && self.parts.manager.condition(&mut body.conn) == Condition::Clean
     }
 
     /// Looks at a connection that was taken for a caller: usable as it is, to be checked first, or
@@ -87,7 +87,7 @@ impl<M: Manager> Inner<M> {
             // Whoever comes after this one asks again.
             body.vouched = 0;
         }
-        let condition = self.manager.condition(&mut body.conn);
+        let condition = self.parts.manager.condition(&mut body.conn);
         if mutant(192) {
             body.seen = self.queue.revision();
         }
@@ -143,7 +143,6 @@ impl<M: Manager> Inner<M> {
     }
 
     /// As [`try_acquire`](Self::try_acquire), where others keep books.
-    #[inline(never)]
     fn try_acquire_by_the_book(
         self: &Arc<Self>,
         site: &'static Location<'static>,

@@ -55,13 +55,15 @@ impl Maintenance {
         let mut seen = inner.open_connections();
         // Oldest idle first.
         seen.sort_by_key(|seen| seen.idle_since);
-        let mut spare = seen.len().saturating_sub(inner.config.min_size as usize);
+        let mut spare = seen
+            .len()
+            .saturating_sub(inner.parts.config.min_size as usize);
         let mut spare_idle = seen
             .iter()
             .filter(|seen| seen.idle)
             .count()
-            .saturating_sub(inner.config.min_idle as usize);
-        let idle_timeout = inner.config.idle_timeout.map_or(u64::MAX, millis);
+            .saturating_sub(inner.parts.config.min_idle as usize);
+        let idle_timeout = inner.parts.config.idle_timeout.map_or(u64::MAX, millis);
         let mut steps = STEP;
         for seen in &seen {
             if steps == 0 {
@@ -89,7 +91,7 @@ impl Maintenance {
     }
 
     fn is_keepalive_due<M: Manager>(inner: &Inner<M>, seen: &Seen, now: u64) -> bool {
-        let Some(keepalive) = inner.config.keepalive.map(millis) else {
+        let Some(keepalive) = inner.parts.config.keepalive.map(millis) else {
             return false;
         };
         now.saturating_sub(seen.idle_since.max(seen.asked)) >= keepalive
@@ -120,13 +122,13 @@ impl<M: Manager> Inner<M> {
 
     /// Opens connections up to `min_size` and `min_idle`.
     pub(super) fn refill(self: &Arc<Self>) {
-        if self.config.min_size == 0 && self.config.min_idle == 0 {
+        if self.parts.config.min_size == 0 && self.parts.config.min_idle == 0 {
             return;
         }
         let census = self.queue.census();
         let busy = census.occupied - census.closing - census.idle - census.connecting;
-        let wanted = (busy + self.config.min_idle as usize)
-            .max(self.config.min_size as usize)
+        let wanted = (busy + self.parts.config.min_idle as usize)
+            .max(self.parts.config.min_size as usize)
             .min(census.max);
         self.open_up_to(wanted);
     }

@@ -29,6 +29,7 @@ mod mailbox;
 mod maintenance;
 mod place;
 mod preparation;
+mod shell;
 mod stop;
 mod tasks;
 mod throttle;
@@ -42,6 +43,7 @@ use std::time::Instant;
 
 pub use self::acquire::Acquire;
 pub use self::lease::{InFlight, PooledConnection};
+pub(crate) use self::shell::Parts;
 
 use self::body::{Loan, Slots};
 use self::failures::Failures;
@@ -50,17 +52,13 @@ use self::health::Health;
 use self::look::Doubt;
 use self::mailbox::Mailbox;
 use self::preparation::rough_timeout;
+use self::shell::Shell;
 use self::stop::Stop;
 use self::throttle::Throttle;
-use crate::extensions::Extensions;
-use crate::hooks::Hooks;
 use crate::mutant::mutant;
 use crate::queue::{Limits, Order, Queue};
 use crate::request::Request;
-use crate::{
-    Admission, Builder, Clock, CloseReason, CoarseTime, Config, Event, HealthPolicy, Manager,
-    Observer, Placement, Spawn, WarmUp,
-};
+use crate::{Builder, Clock, CloseReason, CoarseTime, Config, Event, Manager, Spawn};
 
 /// A pool of connections. A cheap handle: clone it freely.
 ///
@@ -72,18 +70,18 @@ use crate::{
 /// connections are dropped, waits are over, background work stops. Leases may live on; their
 /// connections are dropped when they come back.
 pub struct Pool<M: Manager> {
-    inner: Arc<Inner<M>>,
+    shell: Arc<Shell<M>>,
 }
 
 /// A handle that does not keep the pool open.
 pub struct WeakPool<M: Manager> {
-    inner: Weak<Inner<M>>,
+    shell: Weak<Shell<M>>,
 }
 
-/// What all handles, leases and tasks of a pool share.
+/// What leases and tasks of a pool share, and its handles once it is used.
 pub(crate) struct Inner<M: Manager> {
     pub(crate) queue: Queue<Slots<M>>,
-    pub(crate) manager: M,
+    pub(crate) parts: Arc<Parts<M>>,
     pub(crate) coarse: Arc<CoarseTime>,
     /// A connection that was fresh this long ago, in milliseconds, is asked before use.
     bypass: u64,
@@ -99,18 +97,8 @@ pub(crate) struct Inner<M: Manager> {
     doubt: Doubt,
     /// Which of the rarely used features an acquire or a return must look at.
     features: Features,
-    pub(crate) config: Config,
-    pub(crate) hooks: Hooks<M::Connection>,
-    observer: Option<Arc<dyn Observer>>,
-    admission: Option<Arc<dyn Admission>>,
-    placement: Option<Arc<dyn Placement>>,
     // Most pools have none of what is boxed, and should not have room for it either.
     health: Option<Box<Health>>,
-    pub(crate) warm_up: Option<Box<WarmUp>>,
-    extensions: Extensions,
-    pub(crate) clock: Arc<dyn Clock>,
-    spawner: Arc<dyn Spawn>,
-    handles: AtomicUsize,
     next_id: AtomicU64,
     counters: Counters,
     mailbox: Mailbox<M>,
@@ -196,31 +184,21 @@ struct Counters {
     closed: [AtomicU64; CloseReason::ALL.len()],
 }
 
-/// What the builder hands over.
-pub(crate) struct Parts<M: Manager> {
-    pub(crate) manager: M,
-    pub(crate) config: Config,
-    pub(crate) hooks: Hooks<M::Connection>,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) admission: Option<Arc<dyn Admission>>,
-    pub(crate) placement: Option<Arc<dyn Placement>>,
-    pub(crate) health: Option<Arc<dyn HealthPolicy>>,
-    pub(crate) warm_up: Option<WarmUp>,
-    pub(crate) extensions: Extensions,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) spawner: Arc<dyn Spawn>,
-}
-
 impl<M: Manager> Pool<M> {
     /// Starts a pool over `manager`.
     pub fn builder(manager: M) -> Builder<M> {
         Builder::new(manager)
     }
 
-    pub(crate) fn new(parts: Parts<M>) -> Self {
-        Self {
-            inner: Arc::new(Inner::new(parts)),
+    /// `None` if timers do not work here.
+    pub(crate) fn new(parts: Parts<M>) -> Option<Self> {
+        let pool = Self {
+            shell: Arc::new(Shell::new(parts)?),
+        };
+        if pool.shell.parts.is_tended() {
+            pool.inner();
         }
+        Some(pool)
     }
 
     /// Asks for a connection: an idle one, else the next that comes back or is opened, within
@@ -250,7 +228,7 @@ impl<M: Manager> Pool<M> {
     #[must_use]
     #[track_caller]
     pub fn try_acquire(&self) -> Option<PooledConnection<M>> {
-        self.inner.try_acquire(Location::caller())
+        self.inner().try_acquire(Location::caller())
     }
 
     /// A request that says more about itself: for whom, how urgent, until when.
@@ -261,25 +239,25 @@ impl<M: Manager> Pool<M> {
     /// The settings the pool was built with.
     #[must_use]
     pub fn config(&self) -> &Config {
-        &self.inner.config
+        &self.shell.parts.config
     }
 
     /// The manager.
     #[must_use]
     pub fn manager(&self) -> &M {
-        &self.inner.manager
+        &self.shell.parts.manager
     }
 
     /// What time it is to the pool.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.inner.clock
+        &self.shell.parts.clock
     }
 
     /// What runs the pool's background work.
     #[must_use]
     pub fn spawner(&self) -> &Arc<dyn Spawn> {
-        &self.inner.spawner
+        &self.shell.parts.spawner
     }
 
     /// Something that another crate keeps with the pool, one value of each type: the one that it was
@@ -288,19 +266,26 @@ impl<M: Manager> Pool<M> {
     ///
     /// `make` must not ask for an extension itself.
     pub fn extension<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
-        self.inner.extensions.obtain(make)
+        self.shell.parts.extensions.obtain(make)
     }
 
     /// A handle that does not keep the pool open.
     #[must_use]
     pub fn downgrade(&self) -> WeakPool<M> {
         WeakPool {
-            inner: Arc::downgrade(&self.inner),
+            shell: Arc::downgrade(&self.shell),
         }
     }
 
+    /// What is behind the handle, if it was used.
+    fn used(&self) -> Option<&Arc<Inner<M>>> {
+        self.shell.used()
+    }
+
+    /// What is behind the handle.
+    #[inline(always)]
     pub(crate) fn inner(&self) -> &Arc<Inner<M>> {
-        &self.inner
+        self.shell.inner()
     }
 }
 
@@ -308,34 +293,15 @@ impl<M: Manager> WeakPool<M> {
     /// A handle, if any other is left.
     #[must_use]
     pub fn upgrade(&self) -> Option<Pool<M>> {
-        let inner = self.inner.upgrade()?;
-        // Leases and tasks may keep the memory of a pool whose last handle has gone: the count of
-        // handles never rises from zero.
-        inner
-            .handles
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |handles| {
-                (handles > 0).then_some(handles + 1)
-            })
-            .ok()?;
-        Some(Pool { inner })
+        let shell = self.shell.upgrade()?;
+        Some(Pool { shell })
     }
 }
 
 impl<M: Manager> Clone for Pool<M> {
     fn clone(&self) -> Self {
-        // Relaxed: this handle keeps the count above zero meanwhile.
-        self.inner.handles.fetch_add(1, Ordering::Relaxed);
         Self {
-            inner: Arc::clone(&self.inner),
-        }
-    }
-}
-
-impl<M: Manager> Drop for Pool<M> {
-    fn drop(&mut self) {
-        // AcqRel: the last one sees what all others did.
-        if self.inner.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.inner.shut_down();
+            shell: Arc::clone(&self.shell),
         }
     }
 }
@@ -343,7 +309,7 @@ impl<M: Manager> Drop for Pool<M> {
 impl<M: Manager> Clone for WeakPool<M> {
     fn clone(&self) -> Self {
         Self {
-            inner: Weak::clone(&self.inner),
+            shell: Weak::clone(&self.shell),
         }
     }
 }
@@ -351,7 +317,7 @@ impl<M: Manager> Clone for WeakPool<M> {
 impl<M: Manager> fmt::Debug for Pool<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("name", &self.inner.config.name)
+            .field("name", &self.shell.parts.config.name)
             .field("status", &self.status())
             .finish_non_exhaustive()
     }
@@ -364,21 +330,8 @@ impl<M: Manager> fmt::Debug for WeakPool<M> {
 }
 
 impl<M: Manager> Inner<M> {
-    fn new(parts: Parts<M>) -> Self {
-        let features = Features::new(&parts);
-        let Parts {
-            manager,
-            config,
-            hooks,
-            observer,
-            admission,
-            placement,
-            health,
-            warm_up,
-            extensions,
-            clock,
-            spawner,
-        } = parts;
+    fn new(parts: Arc<Parts<M>>, coarse: Arc<CoarseTime>) -> Self {
+        let config = &parts.config;
         let limits = Limits {
             max: config.max_size as usize,
             max_connecting: config.max_connecting as usize,
@@ -393,45 +346,39 @@ impl<M: Manager> Inner<M> {
             false => body::ENDLESS,
         };
         Self {
-            queue: Queue::new(config.ceiling() as usize, homes, order(&config), limits),
-            coarse: clock.coarse(resolution),
+            queue: Queue::new(config.ceiling() as usize, homes, order(config), limits),
+            coarse,
             bypass,
             acquire_timeout: millis(config.acquire_timeout).min(body::ENDLESS),
-            rough_timeout: rough_timeout(config.acquire_timeout, resolution, observer.is_some()),
+            rough_timeout: rough_timeout(
+                config.acquire_timeout,
+                resolution,
+                parts.observer.is_some(),
+            ),
             hand_off_lease: millis(config.hand_off_lease).min(body::ENDLESS),
             suspect_before: AtomicU64::new(0),
             doubt: Doubt::default(),
-            features,
-            handles: AtomicUsize::new(1),
+            features: Features::new(&parts),
             next_id: AtomicU64::new(1),
             counters: Counters::default(),
             mailbox: Mailbox::new(),
             checks: AtomicUsize::new(0),
             stop: Stop::new(),
-            failures: Mutex::new(Failures::new(&config)),
+            failures: Mutex::new(Failures::new(config)),
             growth: Mutex::new(Growth::new()),
             growth_every: AtomicU64::new(Growth::new().every()),
             arrival: Mutex::new(None),
             throttle: config
                 .creation_throttle
                 .map(|rate| Box::new(Mutex::new(Throttle::new(rate)))),
-            manager,
-            config,
-            hooks,
-            observer,
-            admission,
-            placement,
-            health: health.map(Health::new).map(Box::new),
-            warm_up: warm_up.map(Box::new),
-            extensions,
-            clock,
-            spawner,
+            health: parts.health.clone().map(Health::new).map(Box::new),
+            parts,
         }
     }
 
     /// The present time, exactly, in milliseconds of the coarse clock.
     pub(crate) fn now_millis(&self) -> u64 {
-        self.coarse.millis_at(self.clock.now())
+        self.coarse.millis_at(self.parts.clock.now())
     }
 
     /// The instant that `millis` stands for.
@@ -449,7 +396,7 @@ impl<M: Manager> Inner<M> {
 
     #[cold]
     pub(crate) fn observe_slowly(&self, event: &Event<'_>) {
-        if let Some(observer) = &self.observer {
+        if let Some(observer) = &self.parts.observer {
             contained(|| observer.event(event));
         }
     }

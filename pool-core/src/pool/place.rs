@@ -17,7 +17,7 @@ impl<M: Manager> Inner<M> {
     /// placement likes best, if it says so in time.
     #[inline]
     pub(super) fn take(&self, request: &RequestInfo) -> Option<Loan<M>> {
-        match &self.placement {
+        match &self.parts.placement {
             None => self.queue.take(home()),
             Some(placement) => self.take_chosen(&**placement, request),
         }

@@ -90,7 +90,7 @@ impl<M: Manager> Inner<M> {
         let lag = self.rough_timeout.saturating_sub(self.acquire_timeout);
         if lag > 0 {
             let lag = Duration::from_millis(lag);
-            self.coarse.tick_late(self.clock.now(), lag);
+            self.coarse.tick_late(self.parts.clock.now(), lag);
         }
     }
 

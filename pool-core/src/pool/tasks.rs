@@ -78,14 +78,14 @@ impl<M: Manager> Inner<M> {
 
     /// A timer that elapses when `limit` has passed from now on.
     pub(super) fn timer(&self, limit: Duration) -> Box<dyn Timer> {
-        let mut timer = self.clock.timer();
-        timer.reset(self.clock.now() + limit);
+        let mut timer = self.parts.clock.timer();
+        timer.reset(self.parts.clock.now() + limit);
         timer
     }
 
     /// Starts background work; false, and the work dropped, if nothing can run it.
     pub(super) fn start(&self, task: BoxFuture<'static, ()>) -> bool {
-        self.spawner.spawn(task).is_ok()
+        self.parts.spawner.spawn(task).is_ok()
     }
 
     /// Readies a connection for a caller: a check if it was idle for long, then the hooks, each
@@ -117,7 +117,7 @@ impl<M: Manager> Inner<M> {
         lease.loan().enter(Stage::Checking);
         let doubtful = self.is_doubtful(lease.loan().get(), self.now_millis());
         lease.body_mut().vouched = 0;
-        if doubtful && self.config.validate_on_acquire && !mutant(110) {
+        if doubtful && self.parts.config.validate_on_acquire && !mutant(110) {
             let limit = self.check_limit();
             if !self.validate(&mut lease, limit).await {
                 self.close_lease(lease, CloseReason::Invalid);
@@ -125,10 +125,10 @@ impl<M: Manager> Inner<M> {
             }
         }
         checked.store(true, Ordering::Relaxed);
-        let limit = self.config.acquire_timeout;
+        let limit = self.parts.config.acquire_timeout;
         let agreed = match self.features.prepares {
             true => {
-                self.run_hooks(&self.hooks.before_acquire, &mut lease, limit)
+                self.run_hooks(&self.parts.hooks.before_acquire, &mut lease, limit)
                     .await
             }
             false => Ok(true),
@@ -163,16 +163,16 @@ impl<M: Manager> Inner<M> {
 
     /// Asks the far end. Notes the cause of a failure.
     pub(super) async fn validate(&self, lease: &mut PooledConnection<M>, limit: Duration) -> bool {
-        let asked = self.clock.now();
+        let asked = self.parts.clock.now();
         let connection = candidate(lease.loan());
         let body = lease.body_mut();
         // Should the future be dropped half way, the connection is not reused.
         body.begin();
         let outcome = self
-            .within(limit, pin!(self.manager.validate(&mut body.conn)))
+            .within(limit, pin!(self.parts.manager.validate(&mut body.conn)))
             .await;
         body.finish();
-        let took = self.clock.now().saturating_duration_since(asked);
+        let took = self.parts.clock.now().saturating_duration_since(asked);
         self.tell_checked(connection, took, matches!(outcome, Ok(Ok(()))));
         let cause = match outcome {
             Ok(Ok(())) => {
@@ -254,23 +254,23 @@ impl<M: Manager> Inner<M> {
 
     /// Makes a connection clean. Notes the cause of a failure.
     async fn reset(&self, lease: &mut PooledConnection<M>, fully: bool) -> bool {
-        let limit = self.config.reset_timeout;
+        let limit = self.parts.config.reset_timeout;
         let body = lease.body_mut();
         body.begin();
         let outcome = match fully {
             false => {
-                let reset = pin!(self.manager.reset(&mut body.conn));
+                let reset = pin!(self.parts.manager.reset(&mut body.conn));
                 self.within(limit, reset).await
             }
             true => {
-                let reset = pin!(self.manager.reset_fully(&mut body.conn));
+                let reset = pin!(self.parts.manager.reset_fully(&mut body.conn));
                 self.within(limit, reset).await
             }
         };
         body.finish();
         let cause = match outcome {
             Ok(Ok(())) => {
-                let clean = self.manager.condition(&mut body.conn) == Condition::Clean;
+                let clean = self.parts.manager.condition(&mut body.conn) == Condition::Clean;
                 if !mutant(219) {
                     PooledConnection::set_label(lease, 0);
                 }
@@ -300,10 +300,10 @@ impl<M: Manager> Inner<M> {
         if todo.validate && !self.validate(lease, self.check_limit()).await {
             return Some(CloseReason::Invalid);
         }
-        if todo.released && !self.hooks.after_release.is_empty() {
-            let limit = self.config.reset_timeout;
+        if todo.released && !self.parts.hooks.after_release.is_empty() {
+            let limit = self.parts.config.reset_timeout;
             let agreed = self
-                .run_hooks(&self.hooks.after_release, lease, limit)
+                .run_hooks(&self.parts.hooks.after_release, lease, limit)
                 .await;
             if !matches!(agreed, Ok(true)) {
                 return Some(CloseReason::Hook);
@@ -446,8 +446,8 @@ impl<M: Manager> Closing<M> {
         let inner = Arc::clone(&closing.inner);
         // Called where a panic is caught: this may run in the driver.
         {
-            let work = pin!(async { inner.manager.close(conn).await });
-            let work = pin!(inner.within(inner.config.close_timeout, work));
+            let work = pin!(async { inner.parts.manager.close(conn).await });
+            let work = pin!(inner.within(inner.parts.config.close_timeout, work));
             let _ = inner.stop.unless(Level::Everything, work).await;
         }
         drop(closing);

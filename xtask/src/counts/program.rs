@@ -25,7 +25,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(45 * 60);
 /// The wall limit of one run. Under callgrind it takes about half a second.
 const RUN_LIMIT: Duration = Duration::from_secs(60);
 /// What is built.
-const BUILD: &str = "build --release --package pool-benches --bin counts \
+const BUILD: &str = "build --profile counts --package pool-benches --bin counts \
                      --message-format json-render-diagnostics";
 
 /// A path, as the program lists it.
@@ -66,7 +66,7 @@ pub(super) struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// Builds it as `cargo build --release` does, whatever flags the environment has.
+    /// Builds it with a profile of its own, whatever flags the environment has.
     pub(super) fn build(workspace: &'a Workspace, screen: Screen) -> anyhow::Result<Self> {
         let log = fresh_log(workspace, "build")?;
         let messages = log.with_extension("json");

@@ -62,10 +62,10 @@ impl<M: Manager> Acquire<'_, M> {
     #[inline(always)]
     pub(super) fn grant(&self, lease: &mut PooledConnection<M>, now: u64, waited: Duration) {
         let (inner, info, site) = match &self.origin {
-            Origin::Plain { pool, site } => (pool.inner(), RequestInfo::NOTHING, *site),
+            Origin::Plain { inner, site } => (*inner, RequestInfo::NOTHING, *site),
             Origin::Told(told) => {
                 lease.tell(told.request.info.clone());
-                (told.request.pool().inner(), &told.request.info, told.site)
+                (told.request.inner(), &told.request.info, told.site)
             }
         };
         lease.note(site, now);

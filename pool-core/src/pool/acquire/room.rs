@@ -85,7 +85,7 @@ impl<'a, M: Manager> Acquire<'a, M> {
     /// When it began to wait, unless it never did.
     pub(super) fn since(&self) -> Option<Since> {
         match self.step {
-            Step::New | Step::Done | Step::Entered => None,
+            Step::New | Step::Told | Step::Done | Step::Entered => None,
             // SAFETY: as the step says.
             Step::Join => Some(unsafe { self.room().since }),
             Step::Wait => {
