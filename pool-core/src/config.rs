@@ -175,7 +175,8 @@ settings! {
     /// A connection that was handed to a waiter which is not polled for one to two of these times
     /// goes to the next. Default 1 s.
     hand_off_lease: Duration;
-    /// How often idle connections are looked at. Default: a tenth of the shortest of
+    /// How often idle connections are looked at, at most: a pool without `min_size`, `min_idle` and a
+    /// policy looks when the first of them is due. Default: a tenth of the shortest of
     /// `idle_timeout`, `max_lifetime` and `keepalive`, between 10 ms and 10 s.
     maintenance_interval: Option<Duration> as impl Into<Option<Duration>>;
     /// Seed of all chance in the pool (jitter). Default 0: drawn at `build`.
@@ -205,7 +206,7 @@ impl Config {
         (self.shortest_window() / 10).clamp(MIN_RESOLUTION, MAX_RESOLUTION)
     }
 
-    /// How often maintenance runs.
+    /// How often maintenance runs at most.
     pub(crate) fn maintenance_every(&self) -> Duration {
         self.maintenance_interval.unwrap_or_else(|| {
             let shortest = [self.idle_timeout, self.max_lifetime, self.keepalive]

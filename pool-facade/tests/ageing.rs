@@ -307,3 +307,80 @@ async fn without_timeouts_a_connection_stays_for_hours() {
     pass(3 * 3_600_000).await;
     assert_eq!((pool.status().idle, pool.status().closed), (2, 0));
 }
+
+/// Nothing wakes a pool in which nothing is due: an hour of it takes the queue's lock a few times.
+#[tokio::test(start_paused = true)]
+async fn pool_that_keeps_nothing_ready_sleeps_until_something_is_due() {
+    let backend = FakeBackend::new();
+    let pool = pool(&backend).idle_timeout(ms(3_600_000));
+    let pool = pool.build().await.unwrap();
+    drop(pool.acquire().await.unwrap());
+    // Until the time of that request would have been up.
+    pass(60_000).await;
+    let before = pool.status().lock_entries;
+    pass(3_450_000).await;
+    let own = 2;
+    assert_eq!(pool.status().lock_entries - before, own);
+    pass(100_000).await;
+    assert_eq!(pool.status().closed_by(CloseReason::Idle), 1);
+}
+
+/// However connections are used meanwhile, each is closed or asked when its time has come, within the
+/// time between two runs.
+#[tokio::test(start_paused = true)]
+async fn what_comes_due_while_maintenance_sleeps_is_seen_to_in_time() {
+    const EVERY: u64 = 1000;
+    /// The coarse clock is late by up to 250 ms where it is written and where it is read.
+    const SLACK: u64 = 600;
+    let mut ends = [0; 2];
+    for seed in 0..20 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let backend = FakeBackend::new();
+        let life = 45_000;
+        let idle = (seed % 3 != 2).then_some(ms(20_000));
+        let keepalive = (seed % 3 == 0).then_some(ms(7_000));
+        let late = |since: Duration, limit: Option<Duration>| {
+            limit.is_some_and(|limit| since >= limit + ms(EVERY + SLACK))
+        };
+        let pool = pool(&backend)
+            .max_size(4u32)
+            .idle_timeout(idle)
+            .max_lifetime(ms(life))
+            .lifetime_jitter(0.2)
+            .keepalive(keepalive)
+            .maintenance_interval(ms(EVERY))
+            .seed(seed + 1);
+        let pool = pool.build().await.unwrap();
+        let (mut leases, mut asked) = (Vec::new(), (0, 0));
+        for step in 0..1200 {
+            match chance.u8(..) {
+                // A quiet time.
+                _ if step % 600 > 300 => leases.clear(),
+                0..4 => leases.extend(pool.try_acquire()),
+                4..8 if !leases.is_empty() => {
+                    leases.swap_remove(chance.usize(..leases.len()));
+                }
+                _ => {}
+            }
+            pass(100).await;
+            let validated = backend.counts().validated;
+            if validated != asked.0 {
+                asked = (validated, step);
+            }
+            let unasked = ms(100 * (step - asked.1));
+            pool.retain(|_, info| {
+                assert!(!late(info.age, Some(ms(life))), "{info:?}");
+                // One that is about to go for its age is left alone until then.
+                let goes = info.age > ms(life / 5 * 4 - 2 * EVERY);
+                assert!(goes || !late(info.idle, idle), "{info:?}");
+                let forgotten = late(info.idle, keepalive) && late(unasked, keepalive);
+                assert!(goes || !forgotten, "{info:?}, {unasked:?}");
+                true
+            });
+        }
+        let status = pool.status();
+        ends[0] += status.closed_by(CloseReason::Idle);
+        ends[1] += status.closed_by(CloseReason::Lifetime);
+    }
+    assert!(ends[0] > 20 && ends[1] > 20, "{ends:?}");
+}

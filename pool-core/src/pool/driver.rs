@@ -66,7 +66,7 @@ impl<M: Manager> Inner<M> {
         Box::pin(Driver {
             inner: Arc::downgrade(self),
             timer: self.parts.clock.timer(),
-            maintenance: Maintenance::new(&self.parts.config, self.now_millis()),
+            maintenance: Maintenance::new(self, self.now_millis()),
             reviews: Reviews::default(),
             sweep: None,
         })
@@ -250,7 +250,7 @@ impl<M: Manager> Driver<M> {
         inner.post_admission();
         let review = self.reviews.run(inner, now);
         inner.succeed();
-        let maintain = self.maintenance.run(inner, outlook.phase, now);
+        let maintain = self.maintenance.run(inner, &outlook, now);
         // One that begins later sets an alarm.
         let pause = outlook.limits.connect_after;
         let pause = if pause > now { pause } else { u64::MAX };

@@ -1,17 +1,25 @@
 //! What is done about connections that nobody uses: idle timeout, lifetime, keepalive, refill.
+//!
+//! A pool that keeps connections ready, or has a policy that may change its mind, looks at them all the
+//! time. Any other sleeps until the first of them can be due, minutes mostly: a thousand pools that
+//! nobody asks for anything must not keep a processor awake.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::mailbox::Restore;
 use super::{Inner, millis};
-use crate::queue::{Phase, Whereabouts};
+use crate::queue::{Outlook, Phase, Whereabouts};
 use crate::{CloseReason, Config, Manager};
 
-/// The state of maintenance between two runs.
+/// The state of maintenance between two runs. Times are milliseconds of the coarse clock.
 #[derive(Debug)]
 pub(super) struct Maintenance {
+    /// The least time between two runs.
     every: u64,
+    /// How long a connection is left alone at least after it was opened or came back; 0 if all are
+    /// looked at all the time.
+    rest: u64,
     next: u64,
 }
 
@@ -30,28 +38,44 @@ struct Seen {
 const STEP: usize = 64;
 
 impl Maintenance {
-    pub(super) fn new(config: &Config, now: u64) -> Self {
+    pub(super) fn new<M: Manager>(inner: &Inner<M>, now: u64) -> Self {
+        let watched = inner.parts.is_tended() || inner.features.switches;
         Self {
-            every: millis(config.maintenance_every()).max(1),
+            every: millis(inner.parts.config.maintenance_every()).max(1),
+            rest: if watched {
+                0
+            } else {
+                rest(&inner.parts.config)
+            },
             next: now,
         }
     }
 
     /// Runs if it is time; says when it is next.
-    pub(super) fn run<M: Manager>(&mut self, inner: &Arc<Inner<M>>, phase: Phase, now: u64) -> u64 {
-        if phase != Phase::Open {
+    pub(super) fn run<M: Manager>(
+        &mut self,
+        inner: &Arc<Inner<M>>,
+        outlook: &Outlook,
+        now: u64,
+    ) -> u64 {
+        if outlook.phase != Phase::Open {
             self.next = now + self.every;
             return self.next;
         }
         if now >= self.next {
-            self.next = now + self.every;
-            self.tend(inner, now);
+            let due = match outlook.occupied {
+                0 => u64::MAX,
+                _ => self.tend(inner, now),
+            };
+            // What was due and could not be done is tried again.
+            self.next = due.min(now.saturating_add(self.rest)).max(now + self.every);
         }
         inner.refill();
         self.next
     }
 
-    fn tend<M: Manager>(&mut self, inner: &Arc<Inner<M>>, now: u64) {
+    /// Does what is due; says when the next of the idle connections is.
+    fn tend<M: Manager>(&self, inner: &Arc<Inner<M>>, now: u64) -> u64 {
         let mut seen = inner.open_connections();
         // Oldest idle first.
         seen.sort_by_key(|seen| seen.idle_since);
@@ -64,11 +88,14 @@ impl Maintenance {
             .count()
             .saturating_sub(inner.parts.config.min_idle as usize);
         let idle_timeout = inner.parts.config.idle_timeout.map_or(u64::MAX, millis);
+        let keepalive = inner.parts.config.keepalive.map_or(u64::MAX, millis);
+        let mut due = u64::MAX;
         let mut steps = STEP;
         for seen in &seen {
             if steps == 0 {
-                break;
+                return now;
             }
+            due = due.min(seen.due(idle_timeout, keepalive));
             let unused = now.saturating_sub(seen.idle_since);
             if now + self.lead(inner) >= seen.expires {
                 steps -= usize::from(inner.retire(seen, now, spare == 0));
@@ -79,23 +106,47 @@ impl Maintenance {
                 }) {
                     (spare, spare_idle, steps) = (spare - 1, spare_idle - 1, steps - 1);
                 }
-            } else if seen.idle && Self::is_keepalive_due(inner, seen, now) {
+            } else if seen.idle && now >= seen.asks(keepalive) {
                 steps -= usize::from(inner.check_idle(seen.index, now));
             }
         }
+        due
     }
 
     /// How long before its end a connection gets a successor.
     fn lead<M: Manager>(&self, inner: &Inner<M>) -> u64 {
         self.every.saturating_mul(2).max(inner.growth_every())
     }
+}
 
-    fn is_keepalive_due<M: Manager>(inner: &Inner<M>, seen: &Seen, now: u64) -> bool {
-        let Some(keepalive) = inner.parts.config.keepalive.map(millis) else {
-            return false;
-        };
-        now.saturating_sub(seen.idle_since.max(seen.asked)) >= keepalive
+impl Seen {
+    /// When keepalive asks it.
+    fn asks(&self, keepalive: u64) -> u64 {
+        self.idle_since.max(self.asked).saturating_add(keepalive)
     }
+
+    /// When something is due, if it stays idle; or if it is leased, comes back.
+    fn due(&self, idle_timeout: u64, keepalive: u64) -> u64 {
+        if !self.idle {
+            // The rest is for later than that of all.
+            return self.expires;
+        }
+        let times_out = self.idle_since.saturating_add(idle_timeout);
+        times_out.min(self.asks(keepalive)).min(self.expires)
+    }
+}
+
+/// How long after it was opened or came back nothing is due about a connection.
+fn rest(config: &Config) -> u64 {
+    let shortest_life = config
+        .max_lifetime
+        .map(|lifetime| lifetime.mul_f64(1.0 - config.lifetime_jitter));
+    [config.idle_timeout, config.keepalive, shortest_life]
+        .into_iter()
+        .flatten()
+        .map(millis)
+        .min()
+        .unwrap_or(u64::MAX)
 }
 
 impl<M: Manager> Inner<M> {
