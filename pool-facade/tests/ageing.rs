@@ -358,7 +358,7 @@ async fn what_comes_due_while_maintenance_sleeps_is_seen_to_in_time() {
                 _ if step % 600 > 300 => leases.clear(),
                 0..4 => leases.extend(pool.try_acquire()),
                 4..8 if !leases.is_empty() => {
-                    leases.swap_remove(chance.usize(..leases.len()));
+                    drop(leases.swap_remove(chance.usize(..leases.len())));
                 }
                 _ => {}
             }

@@ -142,12 +142,21 @@ pub const ALL: &[About] = &[
         limits: &[],
     },
     About {
+        scenario: "first-acquire",
+        title: "A thousand small pools, used for the first time",
+        measures: "One acquire in each of a thousand pools of two, all at once, as when a service with a \
+            database per customer was restarted. A connect takes 10 ms; what is above that is what a \
+            pool needs to get going.",
+        also: &["opened"],
+        limits: &[],
+    },
+    About {
         scenario: "many-pools",
         title: "A thousand small pools",
         measures: "A thousand pools of two connections, as a service with a database per customer has \
-            them: memory, a connect in each at once, and how often they wake the process while nobody \
-            asks for anything.",
-        also: &["wake-ups while idle"],
+            them: memory before anybody has used them and after one acquire in each, and how often they \
+            wake the process while nobody asks for anything.",
+        also: &["after one acquire", "wake-ups while idle"],
         limits: &[],
     },
     About {

@@ -16,24 +16,27 @@ const POOLS: usize = 1000;
 
 /// Bytes of each task that waits; `None` where the system does not tell or the pool failed.
 pub(super) fn per_waiter(contestant: &str) -> Option<f64> {
-    told(Child::Memory, contestant)
+    let [bytes] = told(Child::Memory, contestant)?;
+    Some(bytes)
 }
 
-/// Bytes of each of a thousand pools of two that nobody has used; `None` where the system does not
-/// tell or the pool failed.
-pub(crate) fn per_pool(contestant: &str) -> Option<f64> {
+/// Bytes of each of a thousand pools of two: that nobody has used, and after one acquire in each;
+/// `None` where the system does not tell or the pool failed.
+pub(crate) fn per_pool(contestant: &str) -> Option<[f64; 2]> {
     told(Child::Pools, contestant)
 }
 
-/// The number that a child prints.
-fn told(child: Child, contestant: &str) -> Option<f64> {
+/// The numbers that a child prints.
+fn told<const N: usize>(child: Child, contestant: &str) -> Option<[f64; N]> {
     let output = Command::new(std::env::current_exe().ok()?)
         .args(child.arguments(contestant))
         .stderr(Stdio::null())
         .output()
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    text.trim().parse().ok()
+    let numbers = text.split_whitespace().map(|word| word.parse().ok());
+    let numbers: Option<Vec<f64>> = numbers.collect();
+    numbers?.try_into().ok()
 }
 
 /// Parks tasks and prints what each has cost.
@@ -69,16 +72,31 @@ pub(super) fn pools<C: Contestant>() {
     alone(async {
         let setup = Setup::new(2, Arc::default());
         let mut pools: Vec<C> = Vec::with_capacity(POOLS);
-        let before = resident();
+        // What a process pays once, its code included, is no pool's.
+        let first = C::build(&setup).await;
+        let before = used(std::slice::from_ref(&first)).await;
         for _ in 0..POOLS {
             pools.push(C::build(&setup).await);
         }
         // What pools start in the background, they keep.
         tokio::task::yield_now().await;
-        if let Some((after, before)) = resident().zip(before) {
-            println!("{}", (after - before) / POOLS as f64);
+        let built = resident();
+        let after = used(&pools).await;
+        if let Some(((before, built), after)) = before.zip(built).zip(after) {
+            let each = |bytes: f64| (bytes - before) / POOLS as f64;
+            println!("{} {}", each(built), each(after));
         }
     });
+}
+
+/// Uses each pool once; what is in memory then.
+async fn used<C: Contestant>(pools: &[C]) -> Option<f64> {
+    for pool in pools {
+        let lease = pool.acquire().await?;
+        C::release(lease).await;
+    }
+    tokio::task::yield_now().await;
+    resident()
 }
 
 /// Waits in the pool, or where there is none, for ever.

@@ -1,30 +1,25 @@
 //! A thousand small pools, as a service with a database for each customer has.
 //!
-//! What one pool costs is small change until there are a thousand: its memory, the connects when all
-//! are used for the first time at once, and how often it wakes the process while nobody asks for
-//! anything. Wake-ups are voluntary context switches of all threads: each is a time that a thread had
+//! What one pool costs is small change until there are a thousand: its memory, and how often it wakes
+//! the process while nobody asks for anything. Wake-ups are voluntary context switches of all threads: each is a time that a thread had
 //! gone to sleep, and so kept a core from doing so; those of the harness itself, taken before, are
 //! taken off. They are read from `/proc` and left out where there is none. Memory is that of pools
-//! nobody has used yet, in a process of its own.
+//! nobody has used yet, and of the same after one acquire in each, in a process of its own.
 
 use std::fs;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::checks::{as_number, has_waiters};
-use super::harness::{PATIENCE, Tasks, run};
-use crate::peers::backend::Backend;
-use crate::peers::contestant::{About, Contestant, Setup};
+use super::first::{Fleet, use_each};
+use super::harness::run;
+use crate::peers::contestant::{About, Contestant};
 use crate::peers::costs::per_pool;
-use crate::peers::erased::{Entrant, Pool};
+use crate::peers::erased::Entrant;
 use crate::peers::scenario::{Outcome, Round, Scenario};
 use crate::record::Better;
 
-const POOLS: usize = 1000;
-const SIZE: usize = 2;
-const CONNECT: Duration = Duration::from_millis(10);
 const SETTLE: Duration = Duration::from_millis(200);
 /// How long to look on while nothing happens.
 const LASTS: Duration = Duration::from_secs(5);
@@ -35,8 +30,7 @@ pub struct Many;
 
 impl Scenario for Many {
     const NAME: &'static str = "many-pools";
-    const TITLE: &'static str =
-        "1,000 pools of 2: memory, a connect in each at once, wake-ups while idle";
+    const TITLE: &'static str = "1,000 pools of 2: memory, wake-ups while idle";
     // What is counted does not depend on chance, and idling takes its time.
     const ONCE: bool = true;
 
@@ -50,9 +44,10 @@ impl Scenario for Many {
 
     fn run<C: Contestant>(round: &Round) -> Outcome {
         let mut outcome = run(trial(Entrant::of::<C>(), *round));
-        if let Some(bytes) = per_pool(C::NAME).filter(|_| !outcome.stuck) {
-            outcome.value("memory per pool", "B", Better::Lower, bytes);
-            outcome.values.rotate_right(1);
+        if let Some([unused, used]) = per_pool(C::NAME).filter(|_| !outcome.stuck) {
+            outcome.value("memory per pool", "B", Better::Lower, unused);
+            outcome.value("after one acquire", "B", Better::Lower, used);
+            outcome.values.rotate_right(2);
         }
         outcome
     }
@@ -62,51 +57,15 @@ async fn trial(entrant: Entrant, round: Round) -> Outcome {
     let mut outcome = Outcome::default();
     let lasts = if round.quick { LASTS / 5 } else { LASTS };
     let own = Idling::over(lasts / 5).await;
-    let backends: Vec<Arc<Backend>> = (0..POOLS)
-        .map(|_| Backend::slow(CONNECT, Duration::ZERO))
-        .collect();
-    let mut pools: Vec<Pool> = Vec::with_capacity(POOLS);
-    for backend in &backends {
-        let setup = Setup::new(SIZE, Arc::clone(backend));
-        pools.push(entrant.build(&setup).await);
-    }
-    storm(&pools, &mut outcome).await;
-    let opened: usize = backends.iter().map(|backend| backend.opened()).sum();
-    outcome.count("opened by one acquire each", Better::Lower, opened);
-    for backend in &backends {
-        outcome.check_most(backend, SIZE);
-    }
-    // The first moments after the storm are not what idling is.
+    let fleet = Fleet::build(entrant).await;
+    use_each(&fleet.pools, &mut outcome).await;
+    // The first moments after that are not what idling is.
     sleep(SETTLE).await;
     let idle = Idling::over(lasts).await;
     if let (Some(idle), Some(own)) = (idle, own) {
         idle.above(&own, &mut outcome);
     }
     outcome
-}
-
-/// One acquire in each pool, all at once.
-async fn storm(pools: &[Pool], outcome: &mut Outcome) {
-    let mut tasks = Tasks::new();
-    let began = Instant::now();
-    for pool in pools {
-        let pool = pool.clone();
-        tasks.spawn(async move {
-            let Some(lease) = pool.acquire().await else {
-                return false;
-            };
-            lease.release().await;
-            true
-        });
-    }
-    let ended = tasks.join(PATIENCE).await;
-    let took = began.elapsed();
-    ended.report(outcome);
-    let refused = ended.results.iter().filter(|served| !**served).count();
-    outcome.check_refused(refused);
-    if refused == 0 && ended.is_well() {
-        outcome.took("one acquire each", took);
-    }
 }
 
 /// What a process does while nobody asks for anything, per second.

@@ -18,11 +18,13 @@
 //! | [`Spike`] | whether a burst opens connections that come too late to help |
 //! | [`Churn`] | how a pool replaces connections that break |
 //! | [`Uneven`] | who waits when one hold in twenty is long |
+//! | [`First`] | how long a thousand small pools take to get going |
 //! | [`Many`] | what a thousand small pools cost |
 
 mod checks;
 mod churn;
 mod cut_short;
+mod first;
 mod harness;
 mod heir;
 mod herd;
@@ -37,6 +39,7 @@ mod waiting;
 
 pub use churn::Churn;
 pub use cut_short::CutShort;
+pub use first::First;
 pub use heir::Heir;
 pub use herd::Herd;
 pub use many::Many;
@@ -55,6 +58,7 @@ pub fn each(visitor: &mut impl Visit) {
     visitor.visit::<Spike>();
     visitor.visit::<Churn>();
     visitor.visit::<Uneven>();
+    visitor.visit::<First>();
     visitor.visit::<Many>();
 }
 

@@ -6,7 +6,7 @@ use super::toys::{
     Blocks, Flaw, KeepsBroken, LosesBroken, LosesOnCancel, NeverWakes, Nothing, OneOver, Panics,
     Refuses, ThrowsAway, Toy,
 };
-use super::{Churn, CutShort, Heir, Herd, Many, Spike, Uneven, Waiting};
+use super::{Churn, CutShort, First, Heir, Herd, Many, Spike, Uneven, Waiting};
 use crate::peers::contestant::About;
 use crate::peers::scenario::{Outcome, Round, Scenario};
 
@@ -73,6 +73,7 @@ fn a_sound_pool_has_no_faults_in_any_scenario() {
     is_sound::<Spike>();
     is_sound::<Churn>();
     is_sound::<Uneven>();
+    is_sound::<First>();
     is_sound::<Many>();
 }
 
@@ -107,8 +108,8 @@ fn connects_are_counted_as_they_happen() {
     assert!(figure(&spike[0], "connects begun") >= 40.0);
     let churn = try_out::<Churn, Nothing>();
     assert_eq!(figure(&churn[0], "opened beyond need"), 0.0);
-    let many = try_out::<Many, Nothing>();
-    assert_eq!(figure(&many[0], "opened by one acquire each"), 1000.0);
+    let first = try_out::<First, Nothing>();
+    assert_eq!(figure(&first[0], "opened"), 1000.0);
 }
 
 #[test]
