@@ -9,6 +9,7 @@ use crate::error::BuildError;
 use crate::extensions::Extensions;
 use crate::hooks::{Hook, Hooks};
 use crate::pool::{Parts, Pool};
+use crate::runtime::Home;
 use crate::{Admission, Clock, Config, HealthPolicy, Manager, Observer, Placement, Spawn, WarmUp};
 
 /// Builds a [`Pool`]. From [`Pool::builder`].
@@ -138,6 +139,10 @@ impl<M: Manager> Builder<M> {
         }
         let initial = self.config.initial_size;
         let resolution = self.config.resolution();
+        let home = match (&self.clock, &self.spawner) {
+            (None, None) => here(),
+            _ => None,
+        };
         let parts = Parts {
             manager: self.manager,
             config: self.config,
@@ -152,13 +157,12 @@ impl<M: Manager> Builder<M> {
                 .clock
                 .or_else(|| default_clock(resolution))
                 .ok_or(BuildError::NoRuntime)?,
-            spawner: match self.spawner {
-                Some(spawner) => runs(&*spawner).then_some(spawner),
-                None => default_spawner(),
-            }
-            .ok_or(BuildError::NoRuntime)?,
+            spawner: self
+                .spawner
+                .or_else(default_spawner)
+                .ok_or(BuildError::NoRuntime)?,
         };
-        let pool = Pool::new(parts).ok_or(BuildError::NoRuntime)?;
+        let pool = Pool::new(parts, home).ok_or(BuildError::NoRuntime)?;
         if initial > 0 {
             let opened = pool.inner().open_initial(initial as usize).await;
             opened.map_err(|source| BuildError::Connect {
@@ -170,11 +174,6 @@ impl<M: Manager> Builder<M> {
     }
 }
 
-/// Whether it runs anything: said now rather than when somebody waits for a connection.
-fn runs(spawner: &dyn Spawn) -> bool {
-    spawner.spawn(Box::pin(async {})).is_ok()
-}
-
 #[cfg(feature = "tokio")]
 fn default_clock(resolution: Duration) -> Option<Arc<dyn Clock>> {
     Some(crate::TokioClock::shared(resolution))
@@ -182,8 +181,12 @@ fn default_clock(resolution: Duration) -> Option<Arc<dyn Clock>> {
 
 #[cfg(feature = "tokio")]
 fn default_spawner() -> Option<Arc<dyn Spawn>> {
-    let spawner = crate::TokioSpawn::new();
-    spawner.has_home().then(|| Arc::new(spawner) as _)
+    Some(Arc::new(crate::TokioSpawn::new()))
+}
+
+#[cfg(feature = "tokio")]
+fn here() -> Option<Home> {
+    Home::here()
 }
 
 #[cfg(not(feature = "tokio"))]
@@ -193,6 +196,11 @@ fn default_clock(_: Duration) -> Option<Arc<dyn Clock>> {
 
 #[cfg(not(feature = "tokio"))]
 fn default_spawner() -> Option<Arc<dyn Spawn>> {
+    None
+}
+
+#[cfg(not(feature = "tokio"))]
+fn here() -> Option<Home> {
     None
 }
 

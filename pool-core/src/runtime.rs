@@ -174,15 +174,21 @@ pub trait Spawn: Send + Sync + fmt::Debug + 'static {
     ///
     /// The task itself, when nothing can run it.
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>>;
+}
 
-    /// Starts `task` on the runtime that the spawner was made on, whoever calls: the one task of a
-    /// pool that must not end with the runtime of a caller. Default: there is no such runtime.
-    ///
-    /// # Errors
-    ///
-    /// The task itself, when there is none.
-    fn spawn_at_home(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
-        Err(task)
+/// The runtime that a pool was built on, where the pool's own clock and spawner are.
+#[cfg(feature = "tokio")]
+pub(crate) use crate::tokio_runtime::Home;
+
+/// No runtime is known.
+#[cfg(not(feature = "tokio"))]
+#[derive(Debug)]
+pub(crate) enum Home {}
+
+#[cfg(not(feature = "tokio"))]
+impl Home {
+    pub(crate) fn spawn(&self, _: BoxFuture<'static, ()>) {
+        match *self {}
     }
 }
 

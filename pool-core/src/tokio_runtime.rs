@@ -260,32 +260,30 @@ impl Default for TokioSpawn {
     }
 }
 
-impl TokioSpawn {
-    /// Whether it was made on a runtime.
-    pub(crate) const fn has_home(&self) -> bool {
-        self.home.is_some()
-    }
-
-    fn run(
-        runtime: Option<Handle>,
-        task: BoxFuture<'static, ()>,
-    ) -> Result<(), BoxFuture<'static, ()>> {
-        let Some(runtime) = runtime else {
+impl Spawn for TokioSpawn {
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
+        let here = Handle::try_current().ok();
+        let Some(runtime) = here.or_else(|| self.home.clone()) else {
             return Err(task);
         };
-        #[expect(clippy::disallowed_methods, reason = "this is the spawner")]
-        runtime.spawn(task);
+        Home(runtime).spawn(task);
         Ok(())
     }
 }
 
-impl Spawn for TokioSpawn {
-    fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
-        let here = Handle::try_current().ok();
-        Self::run(here.or_else(|| self.home.clone()), task)
+/// One runtime, whoever calls.
+#[derive(Debug)]
+pub(crate) struct Home(Handle);
+
+impl Home {
+    /// The present runtime, if there is one.
+    pub(crate) fn here() -> Option<Self> {
+        Handle::try_current().ok().map(Self)
     }
 
-    fn spawn_at_home(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
-        Self::run(self.home.clone(), task)
+    /// Runs `task` there. A runtime that has ended drops it at once.
+    pub(crate) fn spawn(&self, task: BoxFuture<'static, ()>) {
+        #[expect(clippy::disallowed_methods, reason = "this is the spawner")]
+        self.0.spawn(task);
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use pool_facade::{BoxFuture, BuildError, Error, Pool, PooledConnection, Spawn};
+use pool_facade::{BoxFuture, BuildError, Error, Pool, PooledConnection, Spawn, TokioSpawn};
 use pool_testkit::fake::{Action, FakeBackend, FakeManager, Gate, Step};
 use pool_testkit::spawn::{CountingSpawn, Fate};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -82,6 +82,35 @@ fn what_idles_is_closed_at_home_when_the_first_callers_runtime_has_ended() {
     let pool = home.block_on(builder(&backend).build()).unwrap();
     drop(guest().block_on(async { pool.acquire().await }).unwrap());
     idles_out(&home, &backend);
+}
+
+/// A spawner as a user writes one: it goes by the runtime that calls.
+#[derive(Debug)]
+struct Here;
+
+impl Spawn for Here {
+    fn spawn(&self, task: BoxFuture<'static, ()>) -> Result<(), BoxFuture<'static, ()>> {
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(task);
+        };
+        runtime.spawn(task);
+        Ok(())
+    }
+}
+
+/// Only a pool's own spawner can be told where the pool was built; so one with another begins there.
+#[test]
+fn deadlines_at_home_are_kept_over_whatever_spawner() {
+    let (home, still) = (home(), guest());
+    let elsewhere = still.block_on(async { TokioSpawn::new() });
+    let spawners: [Arc<dyn Spawn>; 2] = [Arc::new(Here), Arc::new(elsewhere)];
+    for spawner in spawners {
+        let pool = builder(&FakeBackend::new()).spawner(spawner).build();
+        let pool = home.block_on(pool).unwrap();
+        let lease = still.block_on(async { pool.acquire().await }).unwrap();
+        waits_in_vain(&home, &pool);
+        drop(lease);
+    }
 }
 
 /// Runs everything on one runtime.

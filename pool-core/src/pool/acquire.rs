@@ -68,7 +68,7 @@ enum Step {
     /// different bytes, or the compiler fills the room with the one.
     New = 0x0100,
     /// The same of one that said more about itself.
-    Told,
+    Told = 0x0102,
     /// Is over. Nothing is in the room.
     Done,
     /// May look for an idle connection. Nothing is in the room.
@@ -343,20 +343,20 @@ impl<M: Manager> Future for Acquire<'_, M> {
                 return this.take(cx, inner, site);
             }
         }
-        this.poll_slowly(cx)
+        match this.step {
+            Step::Wait => this.end_wait(cx),
+            Step::New | Step::Told if this.inner().features.on_acquire() => this.begin(cx),
+            _ => this.poll_slowly(cx),
+        }
     }
 }
 
 impl<'a, M: Manager> Acquire<'a, M> {
+    /// Any other step. Not in line: it is seldom taken, and would cost the others registers.
+    #[inline(never)]
     fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Acquired<M>> {
-        match self.step {
-            Step::Wait => self.end_wait(cx),
-            Step::New | Step::Told if self.inner().features.on_acquire() => self.begin(cx),
-            _ => {
-                let stepped = self.poll_step(cx);
-                self.go_on(cx, stepped)
-            }
-        }
+        let stepped = self.poll_step(cx);
+        self.go_on(cx, stepped)
     }
 
     /// Who asks, in a request at step `New`, and where.

@@ -36,37 +36,32 @@ pub(super) struct Driver<M: Manager> {
 const TURNS: usize = 16;
 
 impl<M: Manager> Inner<M> {
-    /// Starts a driver if none is alive: where the pool was built, or if that is no more, here. False
-    /// if nothing can run one.
+    /// Starts a driver if none is alive; false if nothing can run one.
     pub(crate) fn ensure_driver(self: &Arc<Self>) -> bool {
-        if !self.mailbox.enlist() {
-            return true;
-        }
-        // A driver that nothing runs is dropped, at once by a runtime that has ended, and then counts
-        // as alive no more.
-        let at_home = self.parts.spawner.spawn_at_home(self.driver()).is_ok();
-        (at_home && self.mailbox.is_alive()) || self.start_driver_here()
-    }
-
-    fn start_driver_here(self: &Arc<Self>) -> bool {
-        if !self.mailbox.enlist() {
+        if self.mailbox.is_alive() {
             return true;
         }
         if !keeps_time(&*self.parts.clock) {
             // The driver could not live here.
-            self.dismiss_driver();
             return false;
         }
-        // The ticker has ended with the runtime it was on.
+        // A ticker that ended with an earlier runtime starts again with the driver.
         let _ = self.parts.clock.coarse(self.parts.config.resolution());
-        self.start(self.driver())
+        // Foreign code first: once one counts as alive, nothing may keep it from its start.
+        let (timer, now) = (self.parts.clock.timer(), self.now_millis());
+        !self.mailbox.enlist() || self.start(self.driver(timer, now))
     }
 
-    fn driver(self: &Arc<Self>) -> BoxFuture<'static, ()> {
+    /// A driver, which counts as alive until it is dropped.
+    pub(super) fn driver(
+        self: &Arc<Self>,
+        timer: Box<dyn Timer>,
+        now: u64,
+    ) -> BoxFuture<'static, ()> {
         Box::pin(Driver {
             inner: Arc::downgrade(self),
-            timer: self.parts.clock.timer(),
-            maintenance: Maintenance::new(self, self.now_millis()),
+            timer,
+            maintenance: Maintenance::new(self, now),
             reviews: Reviews::default(),
             sweep: None,
         })

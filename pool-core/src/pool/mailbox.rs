@@ -75,7 +75,8 @@ struct Mail<M: Manager> {
 }
 
 impl<M: Manager> Mailbox<M> {
-    pub(crate) fn new() -> Self {
+    /// `alive`: whether a driver is on its way.
+    pub(crate) fn new(alive: bool) -> Self {
         Self {
             mail: Mutex::new(Mail {
                 waker: None,
@@ -84,7 +85,7 @@ impl<M: Manager> Mailbox<M> {
                 alarm: u64::MAX,
                 called: false,
             }),
-            alive: AtomicBool::new(false),
+            alive: AtomicBool::new(alive),
             sleeps_until: AtomicU64::new(u64::MAX),
         }
     }

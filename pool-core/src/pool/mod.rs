@@ -1,7 +1,10 @@
 //! The pool: the queue, a manager, and the tasks that tend connections.
 //!
 //! ```text
-//!  Pool (handle) ──▶ Inner ◀─── weak ── driver: one task; deadlines, connects, maintenance
+//!  Pool (handle) ──▶ Shell: what it was built from, and once it is used
+//!                      │
+//!                      ▼
+//!                    Inner ◀─── weak ── driver: one task; deadlines, connects, maintenance
 //!                      │  ▲
 //!                      │  └─── strong ─ tasks: one connect, check, reset or close each, holding
 //!                    queue              the slot they work for
@@ -9,8 +12,8 @@
 //!               slots: connections ◀─── leases, by a plain pointer
 //! ```
 //!
-//! Handles are counted apart from memory references: the last handle ends the pool, while leases
-//! and tasks may keep its memory a little longer.
+//! Handles share the shell, and the last one ends the pool with it, while leases and tasks may keep the
+//! memory of what is inside a little longer.
 
 mod acquire;
 mod admin;
@@ -58,9 +61,13 @@ use self::throttle::Throttle;
 use crate::mutant::mutant;
 use crate::queue::{Limits, Order, Queue};
 use crate::request::Request;
+use crate::runtime::Home;
 use crate::{Builder, Clock, CloseReason, CoarseTime, Config, Event, Manager, Spawn};
 
 /// A pool of connections. A cheap handle: clone it freely.
+///
+/// It begins with its first use; until then it is what it was built from and no more, unless it keeps
+/// connections, has a policy of health, or was given a clock or a spawner.
 ///
 /// The pool's own work runs on the runtime that it was built on; when that has ended, on the one of
 /// the next request that waits. A runtime that lives but is not driven (a `current_thread` one
@@ -137,15 +144,15 @@ struct Features {
 }
 
 impl Features {
-    fn new(parts: &Parts<impl Manager>) -> Self {
+    fn new(parts: &Parts<impl Manager>, stands_by: Option<bool>) -> Self {
         let (hooks, config) = (&parts.hooks, &parts.config);
         let prepares = !hooks.before_acquire.is_empty() || mutant(181);
         let restores = !hooks.after_release.is_empty() || config.validate_on_return || mutant(182);
         let observer = parts.observer.is_some();
         let told = observer || parts.admission.is_some() || parts.placement.is_some();
-        let stands_by = parts.admission.as_ref().map(|policy| policy.stands_by());
-        let switches = matches!(stands_by, Some(Some(_)));
-        let always = observer || parts.placement.is_some() || matches!(stands_by, Some(None));
+        let switches = stands_by.is_some();
+        let admits = parts.admission.is_some() && !switches;
+        let always = observer || parts.placement.is_some() || admits;
         Self {
             on_acquire: AtomicU64::new(u64::from(prepares || told)),
             asked: AtomicU64::new(0),
@@ -190,22 +197,18 @@ impl<M: Manager> Pool<M> {
         Builder::new(manager)
     }
 
-    /// `None` if timers do not work here.
-    pub(crate) fn new(parts: Parts<M>) -> Option<Self> {
-        let pool = Self {
-            shell: Arc::new(Shell::new(parts)?),
-        };
-        if pool.shell.parts.is_tended() {
-            pool.inner();
-        }
-        Some(pool)
+    /// `None` if timers do not work here, or tasks do not run.
+    pub(crate) fn new(parts: Parts<M>, home: Option<Home>) -> Option<Self> {
+        let shell = Arc::new(Shell::new(parts, home)?);
+        Some(Self { shell })
     }
 
     /// Asks for a connection: an idle one, else the next that comes back or is opened, within
     /// `acquire_timeout`.
     ///
-    /// Nothing happens before the future is polled. Requests are served in the order of their
-    /// first polls within a priority; nobody overtakes.
+    /// The request begins when the future is first polled; only the pool itself, if this is its first
+    /// use, begins now. Requests are served in the order of their first polls within a priority; nobody
+    /// overtakes.
     ///
     /// # Cancel safety
     ///
@@ -330,7 +333,8 @@ impl<M: Manager> fmt::Debug for WeakPool<M> {
 }
 
 impl<M: Manager> Inner<M> {
-    fn new(parts: Arc<Parts<M>>, coarse: Arc<CoarseTime>) -> Self {
+    fn new(shell: &Shell<M>) -> Self {
+        let parts = Arc::clone(&shell.parts);
         let config = &parts.config;
         let limits = Limits {
             max: config.max_size as usize,
@@ -347,7 +351,7 @@ impl<M: Manager> Inner<M> {
         };
         Self {
             queue: Queue::new(config.ceiling() as usize, homes, order(config), limits),
-            coarse,
+            coarse: Arc::clone(&shell.coarse),
             bypass,
             acquire_timeout: millis(config.acquire_timeout).min(body::ENDLESS),
             rough_timeout: rough_timeout(
@@ -358,10 +362,10 @@ impl<M: Manager> Inner<M> {
             hand_off_lease: millis(config.hand_off_lease).min(body::ENDLESS),
             suspect_before: AtomicU64::new(0),
             doubt: Doubt::default(),
-            features: Features::new(&parts),
+            features: Features::new(&parts, shell.stands_by),
             next_id: AtomicU64::new(1),
             counters: Counters::default(),
-            mailbox: Mailbox::new(),
+            mailbox: Mailbox::new(shell.home.is_some()),
             checks: AtomicUsize::new(0),
             stop: Stop::new(),
             failures: Mutex::new(Failures::new(config)),

@@ -2,14 +2,15 @@
 //!
 //! A service with a database for each of its customers builds a thousand pools, and uses a few of
 //! them at a time. Until somebody asks a pool for something it has no queue, no task and no timer.
-//! A pool that keeps connections, or has a policy that looks at it, is used from the start.
+//! A pool that keeps connections, or has a policy that looks at it, is used from the start; and so is
+//! one that was given a clock or a spawner, since only its own can be told where it is at home.
 
 use std::sync::{Arc, OnceLock};
 
 use super::Inner;
 use crate::extensions::Extensions;
 use crate::hooks::Hooks;
-use crate::runtime::keeps_time;
+use crate::runtime::{Home, keeps_time};
 use crate::{
     Admission, Clock, CoarseTime, Config, HealthPolicy, Manager, Observer, Placement, Spawn, WarmUp,
 };
@@ -39,23 +40,35 @@ impl<M: Manager> Parts<M> {
 /// See the module.
 pub(super) struct Shell<M: Manager> {
     pub(super) parts: Arc<Parts<M>>,
-    /// Ticks where the pool was built, whoever uses it first.
-    coarse: Arc<CoarseTime>,
     inner: OnceLock<Arc<Inner<M>>>,
+    /// Ticks where the pool was built, whoever uses it first.
+    pub(super) coarse: Arc<CoarseTime>,
+    /// Where that was, for the driver. None if the clock or the spawner is not the pool's own: who knows
+    /// where they are at home.
+    pub(super) home: Option<Home>,
+    /// What the admission said of itself.
+    pub(super) stands_by: Option<bool>,
 }
 
 impl<M: Manager> Shell<M> {
-    /// `None` if timers do not work here.
-    pub(super) fn new(parts: Parts<M>) -> Option<Self> {
+    /// `None` if timers do not work here, or tasks do not run.
+    pub(super) fn new(parts: Parts<M>, home: Option<Home>) -> Option<Self> {
         if !keeps_time(&*parts.clock) {
             return None;
         }
-        let coarse = parts.clock.coarse(parts.config.resolution());
-        Some(Self {
-            parts: Arc::new(parts),
-            coarse,
+        let shell = Self {
             inner: OnceLock::new(),
-        })
+            coarse: parts.clock.coarse(parts.config.resolution()),
+            home,
+            stands_by: parts
+                .admission
+                .as_ref()
+                .and_then(|policy| policy.stands_by()),
+            parts: Arc::new(parts),
+        };
+        let begins = shell.home.is_none() || shell.parts.is_tended();
+        let well = !begins || shell.inner().ensure_driver();
+        well.then_some(shell)
     }
 
     /// The pool, if it was used.
@@ -75,15 +88,17 @@ impl<M: Manager> Shell<M> {
     #[cold]
     #[inline(never)]
     fn begin(&self) -> &Arc<Inner<M>> {
-        let make = || {
-            Arc::new(Inner::new(
-                Arc::clone(&self.parts),
-                Arc::clone(&self.coarse),
-            ))
-        };
-        let inner = self.inner.get_or_init(make);
-        // Outside: a spawner is foreign code and may use the pool.
-        inner.ensure_driver();
+        let mut first = false;
+        let inner = self.inner.get_or_init(|| {
+            first = true;
+            Arc::new(Inner::new(self))
+        });
+        if let (true, Some(home)) = (first, &self.home) {
+            // Until it runs it counts as alive. If the runtime has ended it is dropped at once, and does
+            // so no more: the next request that waits starts one where it is.
+            let clock = &self.parts.clock;
+            home.spawn(inner.driver(clock.timer(), inner.now_millis()));
+        }
         inner
     }
 }
