@@ -227,7 +227,7 @@ impl<M: Manager> Pool<M> {
     /// room for one, a connect begins in the background.
     ///
     /// It may say `None` while a connection is just being returned, and does if the pool's
-    /// [`Admission`] refuses.
+    /// [`Admission`](crate::Admission) refuses.
     #[must_use]
     #[track_caller]
     pub fn try_acquire(&self) -> Option<PooledConnection<M>> {
