@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pool_facade::{Builder, CloseReason, Pool, PooledConnection};
-use pool_testkit::fake::{Action, FakeBackend, FakeManager, Step, What};
+use pool_testkit::fake::{Action, FakeBackend, FakeManager, Gate, Step, What};
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -383,4 +383,29 @@ async fn what_comes_due_while_maintenance_sleeps_is_seen_to_in_time() {
         ends[1] += status.closed_by(CloseReason::Lifetime);
     }
     assert!(ends[0] > 20 && ends[1] > 20, "{ends:?}");
+}
+
+/// What maintenance did not see because it was being made clean is not forgotten until much later.
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_being_reset_when_maintenance_looks_ends_at_its_lifetime_too() {
+    const LIFE: u64 = 100_000;
+    let (backend, gate) = (FakeBackend::new(), Gate::new());
+    backend.script(Step::Reset, [Action::gate(&gate)]);
+    let pool = pool(&backend)
+        .max_lifetime(ms(LIFE))
+        .lifetime_jitter(0.0)
+        .reset_timeout(ms(LIFE));
+    let pool = pool.build().await.unwrap();
+    PooledConnection::discard(pool.acquire().await.unwrap());
+    pass(LIFE / 2).await;
+    let lease = pool.acquire().await.unwrap();
+    pass(LIFE / 2 - 1000).await;
+    lease.leave("a setting of mine");
+    drop(lease);
+    gate.until_waiting(1).await;
+    // Meanwhile the first is due that maintenance can know of.
+    pass(15_000).await;
+    gate.open();
+    pass(LIFE / 2 + 1000).await;
+    assert_eq!(pool.status().closed_by(CloseReason::Lifetime), 1);
 }

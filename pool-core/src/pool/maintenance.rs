@@ -65,7 +65,7 @@ impl Maintenance {
         if now >= self.next {
             let due = match outlook.occupied {
                 0 => u64::MAX,
-                _ => self.tend(inner, now),
+                occupied => self.tend(inner, occupied, now),
             };
             // What was due and could not be done is tried again.
             self.next = due.min(now.saturating_add(self.rest)).max(now + self.every);
@@ -74,8 +74,8 @@ impl Maintenance {
         self.next
     }
 
-    /// Does what is due; says when the next of the idle connections is.
-    fn tend<M: Manager>(&self, inner: &Arc<Inner<M>>, now: u64) -> u64 {
+    /// Does what is due about the connections in so many slots; says when the next of them is.
+    fn tend<M: Manager>(&self, inner: &Arc<Inner<M>>, occupied: usize, now: u64) -> u64 {
         let mut seen = inner.open_connections();
         // Oldest idle first.
         seen.sort_by_key(|seen| seen.idle_since);
@@ -89,7 +89,8 @@ impl Maintenance {
             .saturating_sub(inner.parts.config.min_idle as usize);
         let idle_timeout = inner.parts.config.idle_timeout.map_or(u64::MAX, millis);
         let keepalive = inner.parts.config.keepalive.map_or(u64::MAX, millis);
-        let mut due = u64::MAX;
+        // What is being asked, made clean or opened is seen when it is back.
+        let mut due = if seen.len() < occupied { now } else { u64::MAX };
         let mut steps = STEP;
         for seen in &seen {
             if steps == 0 {
