@@ -343,14 +343,18 @@ impl<M: Manager> Inner<M> {
             max_waiting: config.max_wait_queue_size as usize,
             connect_after: 0,
         };
-        let homes = home_word::homes().min((config.max_size as usize).next_power_of_two());
         let resolution = config.resolution();
         let bypass = match config.validate_on_acquire {
             true => millis(config.validation_bypass).min(body::ENDLESS),
             false => body::ENDLESS,
         };
         Self {
-            queue: Queue::new(config.ceiling() as usize, homes, order(config), limits),
+            queue: Queue::new(
+                config.ceiling() as usize,
+                shell.homes,
+                order(config),
+                limits,
+            ),
             coarse: Arc::clone(&shell.coarse),
             bypass,
             acquire_timeout: millis(config.acquire_timeout).min(body::ENDLESS),

@@ -8,6 +8,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::Inner;
+use super::home_word::homes;
 use crate::extensions::Extensions;
 use crate::hooks::Hooks;
 use crate::runtime::{Home, keeps_time};
@@ -48,6 +49,8 @@ pub(super) struct Shell<M: Manager> {
     pub(super) home: Option<Home>,
     /// What the admission said of itself.
     pub(super) stands_by: Option<bool>,
+    /// How many words the idle connections are worth there.
+    pub(super) homes: usize,
 }
 
 impl<M: Manager> Shell<M> {
@@ -64,6 +67,7 @@ impl<M: Manager> Shell<M> {
                 .admission
                 .as_ref()
                 .and_then(|policy| policy.stands_by()),
+            homes: homes().min((parts.config.max_size as usize).next_power_of_two()),
             parts: Arc::new(parts),
         };
         let begins = shell.home.is_none() || shell.parts.is_tended();
