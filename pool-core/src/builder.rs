@@ -114,14 +114,15 @@ impl<M: Manager> Builder<M> {
     }
 
     /// Takes the time from `clock`. Default: tokio's, shared by those pools of a runtime that
-    /// need it equally fine.
+    /// need it equally fine. A pool that is given one begins in `build`.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
     /// Runs background work through `spawner`. Default: tokio, on the runtime of whoever causes the
-    /// work, else on the one that the pool was built on.
+    /// work, else on the one that the pool was built on; what keeps the time of its own pools runs there
+    /// in any case. A pool that is given one begins in `build`.
     pub fn spawner(mut self, spawner: Arc<dyn Spawn>) -> Self {
         self.spawner = Some(spawner);
         self
