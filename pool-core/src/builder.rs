@@ -121,8 +121,8 @@ impl<M: Manager> Builder<M> {
     }
 
     /// Runs background work through `spawner`. Default: tokio, on the runtime of whoever causes the
-    /// work, else on the one that the pool was built on; what keeps the time of its own pools runs there
-    /// in any case. A pool that is given one begins in `build`.
+    /// work, else on the one that the pool was built on; the one task that keeps its time runs there as
+    /// long as that lives. A pool that is given one begins in `build`.
     pub fn spawner(mut self, spawner: Arc<dyn Spawn>) -> Self {
         self.spawner = Some(spawner);
         self
